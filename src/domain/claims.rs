@@ -1,0 +1,177 @@
+//! Reading claims out of verified documents.
+//!
+//! Invariant: only documents whose origin has been checked are read here. Paths are JSON pointers
+//! (RFC 6901), so that names with dots, slashes and colons are no trouble.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::email::EmailAddress;
+
+/// A JSON pointer (RFC 6901), or the bare name of a member of the document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimPath(Box<str>);
+
+impl ClaimPath {
+    /// `/a/b` is a pointer; anything else is the name of one member, taken literally
+    /// (`https://slack.com/user_id`, `cognito:groups`).
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        if text.starts_with('/') {
+            Self(text.into())
+        } else {
+            Self(format!("/{}", text.replace('~', "~0").replace('/', "~1")).into())
+        }
+    }
+
+    /// The value at this path, unless it is absent or null.
+    #[must_use]
+    pub fn find<'a>(&self, document: &'a Value) -> Option<&'a Value> {
+        document.pointer(&self.0).filter(|value| !value.is_null())
+    }
+
+    /// A string, or a number written as its digits (numeric ids stay exact); never empty.
+    #[must_use]
+    pub fn text(&self, document: &Value) -> Option<Box<str>> {
+        match self.find(document)? {
+            Value::String(text) if !text.is_empty() => Some(text.as_str().into()),
+            Value::Number(number) if number.is_u64() || number.is_i64() => {
+                Some(number.to_string().into())
+            }
+            _ => None,
+        }
+    }
+
+    /// A list of strings, or one string as a list of one. `None`: absent, or of another shape.
+    #[must_use]
+    pub fn texts(&self, document: &Value) -> Option<Vec<Box<str>>> {
+        match self.find(document)? {
+            Value::String(text) => Some(vec![text.as_str().into()]),
+            Value::Array(values) => values
+                .iter()
+                .map(|value| value.as_str().map(Into::into))
+                .collect(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ClaimPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// When an address counts as verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum EmailRule {
+    /// Never: the provider says nothing that counts.
+    #[default]
+    Never,
+    /// `flag` of the same document is JSON `true`.
+    Flag {
+        /// Where the address is.
+        email: ClaimPath,
+        /// Where the flag is.
+        flag: ClaimPath,
+    },
+    /// A list of entries; the one whose flags are all `true` counts (GitHub: `primary`, `verified`).
+    Entry {
+        /// Where the list is; empty: the document itself.
+        list: ClaimPath,
+        /// The address within an entry.
+        email: ClaimPath,
+        /// Flags that must all be `true`.
+        flags: Vec<ClaimPath>,
+    },
+}
+
+impl EmailRule {
+    /// The verified address of `document`, if there is one. A flag counts only from the same document as
+    /// its address.
+    #[must_use]
+    pub fn verified(&self, document: &Value) -> Option<EmailAddress> {
+        let is_true =
+            |path: &ClaimPath, value: &Value| path.find(value) == Some(&Value::Bool(true));
+        match self {
+            Self::Never => None,
+            Self::Flag { email, flag } => is_true(flag, document)
+                .then(|| email.text(document))
+                .flatten()?
+                .parse()
+                .ok(),
+            Self::Entry { list, email, flags } => {
+                let entries = if list.0.len() <= 1 {
+                    document.as_array()
+                } else {
+                    list.find(document).and_then(Value::as_array)
+                };
+                entries?
+                    .iter()
+                    .find(|entry| flags.iter().all(|flag| is_true(flag, entry)))
+                    .and_then(|entry| email.text(entry))?
+                    .parse()
+                    .ok()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    #[rstest]
+    #[case::member("sub", json!({"sub": "a"}), Some("a"))]
+    #[case::nested("/a/b", json!({"a": {"b": "x"}}), Some("x"))]
+    #[case::literal_slashes("https://x/y", json!({"https://x/y": "z"}), Some("z"))]
+    #[case::number("id", json!({"id": 1_152_921_504_606_846_977_u64}), Some("1152921504606846977"))]
+    #[case::float("id", json!({"id": 1.5}), None)]
+    #[case::null("id", json!({"id": null}), None)]
+    #[case::empty("id", json!({"id": ""}), None)]
+    #[case::object("id", json!({"id": {}}), None)]
+    fn text_is_read_exactly(
+        #[case] path: &str,
+        #[case] document: Value,
+        #[case] expected: Option<&str>,
+    ) {
+        assert_eq!(ClaimPath::new(path).text(&document).as_deref(), expected);
+    }
+
+    #[rstest]
+    #[case::verified(json!({"email": "a@x.example", "email_verified": true}), true)]
+    #[case::string_true(json!({"email": "a@x.example", "email_verified": "true"}), false)]
+    #[case::string_false(json!({"email": "a@x.example", "email_verified": "false"}), false)]
+    #[case::one(json!({"email": "a@x.example", "email_verified": 1}), false)]
+    #[case::absent(json!({"email": "a@x.example"}), false)]
+    #[case::no_address(json!({"email_verified": true}), false)]
+    fn t12_only_true_verifies(#[case] document: Value, #[case] expected: bool) {
+        let rule = EmailRule::Flag {
+            email: ClaimPath::new("email"),
+            flag: ClaimPath::new("email_verified"),
+        };
+        assert_eq!(rule.verified(&document).is_some(), expected);
+    }
+
+    #[test]
+    fn the_entry_with_every_flag_counts() {
+        let rule = EmailRule::Entry {
+            list: ClaimPath::new("/"),
+            email: ClaimPath::new("email"),
+            flags: vec![ClaimPath::new("primary"), ClaimPath::new("verified")],
+        };
+        let document = json!([
+            {"email": "old@x.example", "primary": true, "verified": false},
+            {"email": "a@x.example", "primary": false, "verified": true},
+        ]);
+        assert_eq!(rule.verified(&document), None);
+        let document = json!([{"email": "a@x.example", "primary": true, "verified": true}]);
+        assert_eq!(
+            rule.verified(&document).map(|e| e.to_string()),
+            Some("a@x.example".into())
+        );
+    }
+}

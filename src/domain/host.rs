@@ -1,0 +1,297 @@
+//! Hosts as they are compared: lower case, international names as A-labels, no default port.
+//!
+//! Invariant: two spellings of one host are one value, and a pattern matches whole labels only.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+/// A host, with its port where that is not the scheme's own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(into = "String")]
+pub struct Host {
+    name: Box<str>,
+    port: Option<u16>,
+}
+
+/// A value that is no host: white space, `@`, a path, an empty label, a bad port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a host: write it as `wiki.example.com` or `wiki.example.com:8443`")]
+pub struct InvalidHost;
+
+impl Host {
+    /// Parses the value of a `Host` header (RFC 9110 §7.2) or the host of an address. `default_port`
+    /// (443 for https, 80 for http) is dropped.
+    ///
+    /// # Errors
+    /// [`InvalidHost`].
+    pub fn parse(text: &str, default_port: u16) -> Result<Self, InvalidHost> {
+        let (name, port) = split_port(text)?;
+        Ok(Self {
+            name: canonical_name(name)?,
+            port: port.filter(|port| *port != default_port),
+        })
+    }
+
+    /// The host of an absolute address.
+    #[must_use]
+    pub fn of(url: &url::Url) -> Option<Self> {
+        Some(Self {
+            name: canonical_name(url.host_str()?).ok()?,
+            port: url.port(),
+        })
+    }
+
+    /// Without the port.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The port, where it is not the scheme's own.
+    #[must_use]
+    pub const fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// Loopback, or a name that browsers resolve to loopback (RFC 6761 §6.3).
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        let name = self.name();
+        name == "localhost"
+            || name.ends_with(".localhost")
+            || name
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.name)?;
+        self.port
+            .map_or(Ok(()), |port| write!(formatter, ":{port}"))
+    }
+}
+
+impl From<Host> for String {
+    fn from(host: Host) -> Self {
+        host.to_string()
+    }
+}
+
+fn split_port(text: &str) -> Result<(&str, Option<u16>), InvalidHost> {
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+        _ => (text, None),
+    };
+    let port = port
+        .map(|digits| {
+            let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+            digits.parse().ok().filter(|_| plain).ok_or(InvalidHost)
+        })
+        .transpose()?;
+    Ok((name, port))
+}
+
+fn canonical_name(name: &str) -> Result<Box<str>, InvalidHost> {
+    match url::Host::parse(name).map_err(|_| InvalidHost)? {
+        url::Host::Domain(domain) => {
+            let whole = !domain.is_empty() && domain.split('.').all(|label| !label.is_empty());
+            if whole {
+                Ok(domain.into())
+            } else {
+                Err(InvalidHost)
+            }
+        }
+        address => Ok(address.to_string().into()),
+    }
+}
+
+/// `wiki.example.com`, `*.example.com` or `.example.com` (sub-domains at any depth, not the domain
+/// itself), each with `:8080` or `:*`. No port means the scheme's own only, as in oauth2-proxy.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(into = "String")]
+pub struct HostPattern {
+    name: Box<str>,
+    subdomains: bool,
+    port: PortPattern,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum PortPattern {
+    Exactly(Option<u16>),
+    Any,
+}
+
+impl HostPattern {
+    /// Whether `host` is one of those meant.
+    #[must_use]
+    pub fn matches(&self, host: &Host) -> bool {
+        let port = match self.port {
+            PortPattern::Any => true,
+            PortPattern::Exactly(port) => port == host.port,
+        };
+        port && if self.subdomains {
+            host.name
+                .strip_suffix(&*self.name)
+                .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+        } else {
+            host.name == self.name
+        }
+    }
+
+    /// The one host this pattern names, if it names one.
+    #[must_use]
+    pub fn exact(&self) -> Option<Host> {
+        match (self.subdomains, self.port) {
+            (false, PortPattern::Exactly(port)) => Some(Host {
+                name: self.name.clone(),
+                port,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Whether some host could match both patterns.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let ports = match (self.port, other.port) {
+            (PortPattern::Exactly(left), PortPattern::Exactly(right)) => left == right,
+            _ => true,
+        };
+        let below = |inner: &str, outer: &Self| {
+            inner
+                .strip_suffix(&*outer.name)
+                .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+        };
+        ports
+            && match (self.subdomains, other.subdomains) {
+                (false, false) => self.name == other.name,
+                (true, false) => below(&other.name, self),
+                (false, true) => below(&self.name, other),
+                (true, true) => {
+                    self.name == other.name || below(&self.name, other) || below(&other.name, self)
+                }
+            }
+    }
+}
+
+impl FromStr for HostPattern {
+    type Err = InvalidHost;
+
+    fn from_str(text: &str) -> Result<Self, InvalidHost> {
+        let (text, any_port) = match text.strip_suffix(":*") {
+            Some(rest) => (rest, true),
+            None => (text, false),
+        };
+        let (name, subdomains) = match text.strip_prefix("*.").or_else(|| text.strip_prefix('.')) {
+            Some(rest) => (rest, true),
+            None => (text, false),
+        };
+        let (name, port) = split_port(name)?;
+        if (any_port && port.is_some()) || name.contains('*') {
+            return Err(InvalidHost);
+        }
+        Ok(Self {
+            name: canonical_name(name)?,
+            subdomains,
+            port: if any_port {
+                PortPattern::Any
+            } else {
+                PortPattern::Exactly(port.filter(|port| *port != 443))
+            },
+        })
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let star = if self.subdomains { "*." } else { "" };
+        write!(formatter, "{star}{}", self.name)?;
+        match self.port {
+            PortPattern::Any => formatter.write_str(":*"),
+            PortPattern::Exactly(Some(port)) => write!(formatter, ":{port}"),
+            PortPattern::Exactly(None) => Ok(()),
+        }
+    }
+}
+
+impl From<HostPattern> for String {
+    fn from(pattern: HostPattern) -> Self {
+        pattern.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn host(text: &str) -> Host {
+        Host::parse(text, 443).expect("a host")
+    }
+
+    #[rstest]
+    #[case::case("WIKI.Example.com", "wiki.example.com")]
+    #[case::default_port("wiki.example.com:443", "wiki.example.com")]
+    #[case::port("wiki.example.com:8443", "wiki.example.com:8443")]
+    #[case::a_label("bücher.example", "xn--bcher-kva.example")]
+    #[case::ipv6("[::1]:4180", "[::1]:4180")]
+    fn spellings_of_one_host_are_one(#[case] text: &str, #[case] canonical: &str) {
+        assert_eq!(host(text).to_string(), canonical);
+    }
+
+    #[rstest]
+    #[case::empty("")]
+    #[case::user("a@b.example")]
+    #[case::path("a.example/x")]
+    #[case::space("a .example")]
+    #[case::empty_label("a..example")]
+    #[case::trailing_dot("a.example.")]
+    #[case::port("a.example:70000")]
+    #[case::signed_port("a.example:+80")]
+    fn what_is_no_host_is_refused(#[case] text: &str) {
+        assert_eq!(Host::parse(text, 443), Err(InvalidHost));
+    }
+
+    #[rstest]
+    #[case("example.com", "example.com", true)]
+    #[case("example.com", "a.example.com", false)]
+    #[case("*.example.com", "a.b.example.com", true)]
+    #[case(".example.com", "a.example.com", true)]
+    #[case("*.example.com", "example.com", false)]
+    #[case("*.example.com", "evil-example.com", false)]
+    #[case("*.example.com", "example.com.evil", false)]
+    #[case("example.com", "example.com:8080", false)]
+    #[case("example.com:*", "example.com:8080", true)]
+    #[case("example.com:8080", "example.com:8080", true)]
+    fn a_pattern_matches_whole_labels(
+        #[case] pattern: &str,
+        #[case] text: &str,
+        #[case] expected: bool,
+    ) {
+        let pattern: HostPattern = pattern.parse().expect("a pattern");
+        assert_eq!(pattern.matches(&host(text)), expected);
+    }
+
+    #[rstest]
+    #[case("a.example.com", "*.example.com", true)]
+    #[case("*.b.example.com", "*.example.com", true)]
+    #[case("a.example.com", "b.example.com", false)]
+    #[case("*.example.com", "example.com", false)]
+    fn clashing_patterns_are_found(
+        #[case] left: &str,
+        #[case] right: &str,
+        #[case] expected: bool,
+    ) {
+        let left: HostPattern = left.parse().expect("a pattern");
+        let right: HostPattern = right.parse().expect("a pattern");
+        assert_eq!(left.overlaps(&right), expected);
+        assert_eq!(right.overlaps(&left), expected);
+    }
+}

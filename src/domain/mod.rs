@@ -1,0 +1,20 @@
+//! Pure types and rules. Nothing here knows HTTP, storage, a clock or randomness: what a rule needs is
+//! passed in, so that each can be read, and tested, alone.
+//!
+//! Invariant: a value that exists is valid. Types are made at the edge by parsing and cannot be built
+//! otherwise.
+
+pub mod claims;
+pub mod email;
+pub mod handle;
+pub mod host;
+pub mod identity;
+pub mod ids;
+pub mod login_attempt;
+pub mod login_offer;
+pub mod path;
+pub mod policy;
+pub mod return_target;
+pub mod session;
+pub mod tenant;
+pub mod upstream_provider;

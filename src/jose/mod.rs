@@ -1,0 +1,1 @@
+//! Key sets, and how they are kept.

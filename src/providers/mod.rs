@@ -1,0 +1,1 @@
+//! Upstream providers: presets, and the metadata they publish.

@@ -1,0 +1,1 @@
+//! The login, from sending a person away to a verified identity.

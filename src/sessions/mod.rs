@@ -1,0 +1,1 @@
+//! Sessions: begun, found, used, ended.

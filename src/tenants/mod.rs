@@ -1,0 +1,1 @@
+//! Which tenant and app an address belongs to.
