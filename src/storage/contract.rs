@@ -1,0 +1,786 @@
+//! What every store must do: one list of tests, run against each of them by [`storage_contract!`].
+//!
+//! A store is opened empty for each test. What is special to one store (files, restarts, full disks) is
+//! tested beside it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+use super::*;
+use crate::domain::handle::{
+    AppSessionKind, AttemptKind, BindingKind, Digest, Handle, Kind, SessionKind, SignInKind,
+    SignOutKind, StateKind, TicketKind,
+};
+use crate::domain::host::Host;
+use crate::domain::identity::{Profile, VerifiedIdentity};
+use crate::domain::ids::{Issuer, SessionId, TenantId, UserId};
+use crate::domain::login_attempt::{Callback, Continuation, PendingAttempt};
+use crate::domain::session::{SessionLifetimes, SessionTimes};
+
+pub(crate) const START: OffsetDateTime = datetime!(2027-01-15 08:00 UTC);
+pub(crate) const CAPS: WaitingCaps = WaitingCaps {
+    total: 1000,
+    per_network: 100,
+};
+
+/// Makes a test of each function below. `$open` is an async function that gives `(Arc<dyn Store>, guard)`.
+macro_rules! storage_contract {
+    ($open:path) => {
+        $crate::storage::contract::storage_contract! {
+            @each $open;
+            an_attempt_comes_back_as_it_was,
+            a25_an_attempt_is_taken_once_by_fifty,
+            a25_a_stranger_does_not_use_an_attempt_up,
+            t26_one_network_has_its_share,
+            t26_the_busiest_network_makes_room,
+            t26_requests_of_nowhere_are_no_network,
+            a29_a_person_is_their_issuer_and_subject,
+            a31_one_identity_at_once_is_one_person,
+            a_session_is_found_by_its_tenant_and_handle,
+            a26_a_renewed_session_has_lost_its_old_handle,
+            t25_an_ended_session_stays_ended,
+            a_person_ends_their_own_sessions_only,
+            an_app_session_is_found_at_its_host_and_tenant,
+            t24_a_ticket_is_redeemed_once,
+            t24_a_ticket_of_another_place_is_worthless,
+            t24_a_ticket_is_good_for_a_minute,
+            t24_a_ticket_of_an_ended_session_is_worthless,
+            t24_a_sign_in_is_answered_once,
+            a_sign_out_returns_once_within_the_hour,
+            a_last_use_never_goes_back,
+            what_ended_is_told_in_order,
+            what_is_over_is_swept_and_told,
+            it_can_be_probed,
+        }
+    };
+    (@each $open:path; $($name:ident),+ $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let (store, _guard) = $open().await;
+                $crate::storage::contract::$name(&store).await;
+            }
+        )+
+    };
+}
+pub(crate) use storage_contract;
+
+type AnyStore = Arc<dyn Store>;
+
+pub(crate) fn tenant(name: &str) -> TenantId {
+    name.parse().expect("a name")
+}
+
+pub(crate) fn host(name: &str) -> Host {
+    Host::parse(name, 443).expect("a host")
+}
+
+pub(crate) fn handle<K: Kind>(number: u8) -> Digest<K> {
+    Handle::from_bytes([number; 16]).digest()
+}
+
+pub(crate) fn attempt(number: u8) -> PendingAttempt {
+    PendingAttempt {
+        tenant: tenant("acme"),
+        provider: "entra".parse().expect("a name"),
+        issuer: Some(Issuer::new("https://login.example/t")),
+        issuer_promised: true,
+        cookie: handle(number),
+        state: handle(number),
+        nonce: "canary-nonce".into(),
+        code_verifier: "canary-verifier".into(),
+        continuation: Continuation::Sessions,
+        began_at: START,
+    }
+}
+
+/// An identity as a login at `tenant` would give it.
+pub(crate) fn identity(tenant_name: &str, issuer_key: &str, subject_key: &str) -> VerifiedIdentity {
+    let attempt = PendingAttempt {
+        tenant: tenant(tenant_name),
+        ..attempt(1)
+    };
+    let callback = Callback {
+        arrived_at: (attempt.tenant.clone(), attempt.provider.clone()),
+        cookie: Some(attempt.cookie),
+        state: attempt.state,
+        issuer: attempt.issuer.clone(),
+        answer: Ok("code".into()),
+    };
+    let matched = attempt.accept(callback, START).expect("accepted");
+    let profile = Profile {
+        issuer_key: issuer_key.into(),
+        subject_key: subject_key.into(),
+        issuer: Issuer::new(issuer_key),
+        subject: subject_key.into(),
+        name: Some("Ada".into()),
+        preferred_username: None,
+        email: "ada@example.com".parse().ok(),
+        groups: ["engineers", "admins"].map(Into::into).into(),
+        authenticated_at: None,
+        upstream_session: None,
+    };
+    VerifiedIdentity::new(&matched, profile)
+}
+
+fn times(began_at: OffsetDateTime) -> SessionTimes {
+    SessionTimes::begin(
+        began_at,
+        SessionLifetimes {
+            idle: Duration::from_hours(1),
+            absolute: Duration::from_hours(10),
+        },
+    )
+}
+
+pub(crate) fn new_session(number: u8) -> NewSession {
+    NewSession {
+        id: SessionId::from_bytes([number; 16]),
+        handle: handle(number),
+        new_user: UserId::from_bytes([number; 16]),
+        times: times(START),
+        id_token: Some("canary-id-token".into()),
+    }
+}
+
+pub(crate) async fn begin(store: &dyn Store, number: u8) -> UserId {
+    store
+        .begin_session(
+            &identity("acme", "issuer", "ada"),
+            &new_session(number),
+            &|user| format!("{{\"user\":\"{user}\"}}"),
+        )
+        .await
+        .expect("begun")
+}
+
+fn new_app_session(number: u8) -> NewAppSession {
+    NewAppSession {
+        tenant: tenant("acme"),
+        app: "wiki".parse().expect("a name"),
+        host: host("wiki.example.com"),
+        handle: handle(number),
+        began_at: START,
+    }
+}
+
+fn asked() -> SignIn {
+    SignIn {
+        tenant: tenant("acme"),
+        app: "wiki".parse().expect("a name"),
+        host: host("wiki.example.com"),
+        target: "https://wiki.example.com/a?b=c".into(),
+        binding: handle(1),
+        asked_at: START,
+    }
+}
+
+async fn is_live(store: &dyn Store, number: u8) -> bool {
+    store
+        .find_session(&tenant("acme"), handle(number))
+        .await
+        .expect("read")
+        .is_some()
+}
+
+async fn app_is_live(store: &dyn Store, number: u8) -> bool {
+    store
+        .find_app_session(&tenant("acme"), &host("wiki.example.com"), handle(number))
+        .await
+        .expect("read")
+        .is_some()
+}
+
+fn seconds(seconds: i64) -> OffsetDateTime {
+    START + time::Duration::seconds(seconds)
+}
+
+pub(crate) async fn an_attempt_comes_back_as_it_was(store: &AnyStore) {
+    let begun = PendingAttempt {
+        continuation: Continuation::App(handle(9)),
+        issuer: None,
+        ..attempt(1)
+    };
+    store
+        .begin_attempt(&begun, "192.0.2.1".into(), CAPS)
+        .await
+        .expect("written")
+        .expect("room");
+    let taken = store
+        .take_attempt(handle(1), handle(1))
+        .await
+        .expect("read")
+        .expect("there");
+    assert_eq!(taken.tenant, begun.tenant);
+    assert_eq!(taken.provider, begun.provider);
+    assert_eq!(taken.issuer, begun.issuer);
+    assert_eq!(taken.issuer_promised, begun.issuer_promised);
+    assert_eq!(taken.cookie, begun.cookie);
+    assert_eq!(taken.state, begun.state);
+    assert_eq!(taken.continuation, begun.continuation);
+    assert_eq!(taken.began_at, begun.began_at);
+    assert_eq!(taken.nonce.expose_secret(), "canary-nonce");
+    assert_eq!(taken.code_verifier.expose_secret(), "canary-verifier");
+}
+
+pub(crate) async fn a25_an_attempt_is_taken_once_by_fifty(store: &AnyStore) {
+    let begun = store.begin_attempt(&attempt(1), "".into(), CAPS).await;
+    begun.expect("written").expect("room");
+    let mut takers = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let store = Arc::clone(store);
+        takers.spawn(async move { store.take_attempt(handle(1), handle(1)).await });
+    }
+    let taken = takers.join_all().await;
+    let winners = taken
+        .into_iter()
+        .filter(|taken| taken.as_ref().expect("an answer").is_some());
+    assert_eq!(winners.count(), 1);
+}
+
+pub(crate) async fn a25_a_stranger_does_not_use_an_attempt_up(store: &AnyStore) {
+    let begun = store.begin_attempt(&attempt(1), "".into(), CAPS).await;
+    begun.expect("written").expect("room");
+    let take = |state: Digest<StateKind>, cookie: Digest<AttemptKind>| async move {
+        store.take_attempt(state, cookie).await.expect("an answer")
+    };
+    assert!(take(handle(1), handle(2)).await.is_none());
+    assert!(take(handle(2), handle(1)).await.is_none());
+    assert!(take(handle(1), handle(1)).await.is_some());
+}
+
+pub(crate) async fn t26_one_network_has_its_share(store: &AnyStore) {
+    let caps = WaitingCaps {
+        total: 100,
+        per_network: 2,
+    };
+    let begin = |number, network: &str, began_at| {
+        let begun = PendingAttempt {
+            began_at,
+            ..attempt(number)
+        };
+        let network = network.into();
+        async move {
+            store
+                .begin_attempt(&begun, network, caps)
+                .await
+                .expect("written")
+        }
+    };
+    assert!(begin(1, "192.0.2.1", START).await.is_ok());
+    assert!(begin(2, "192.0.2.1", START).await.is_ok());
+    assert_eq!(begin(3, "192.0.2.1", START).await, Err(TooManyWaiting));
+    assert!(begin(4, "192.0.2.2", START).await.is_ok());
+    // Attempts that nobody can complete any more make room in their own network.
+    assert!(begin(5, "192.0.2.1", seconds(15 * 60 + 1)).await.is_ok());
+    let take = async |number| {
+        store
+            .take_attempt(handle(number), handle(number))
+            .await
+            .expect("read")
+    };
+    assert!(take(3).await.is_none(), "it was refused");
+    assert!(take(4).await.is_some());
+    assert!(take(5).await.is_some());
+}
+
+pub(crate) async fn t26_the_busiest_network_makes_room(store: &AnyStore) {
+    let caps = WaitingCaps {
+        total: 4,
+        per_network: 100,
+    };
+    for (number, network) in [(1, "b"), (2, "a"), (3, "a"), (4, "a"), (5, "c")] {
+        let sign_in = SignIn {
+            asked_at: seconds(number.into()),
+            ..asked()
+        };
+        let asked = store
+            .ask_sign_in(handle(number), &sign_in, network.into(), caps)
+            .await;
+        asked.expect("written").expect("room");
+    }
+    let waits = async |number| {
+        let found = store.find_sign_in(&tenant("acme"), handle(number)).await;
+        found.expect("read").is_some()
+    };
+    assert!(waits(1).await, "a light network is not pushed out");
+    assert!(!waits(2).await, "the oldest of the busiest network goes");
+    assert!(waits(3).await && waits(4).await && waits(5).await);
+}
+
+pub(crate) async fn t26_requests_of_nowhere_are_no_network(store: &AnyStore) {
+    let caps = WaitingCaps {
+        total: 3,
+        per_network: 1,
+    };
+    for number in 1..=4 {
+        let begun = PendingAttempt {
+            began_at: seconds(number.into()),
+            ..attempt(number)
+        };
+        let begun = store.begin_attempt(&begun, "".into(), caps).await;
+        begun.expect("written").expect("room");
+    }
+    let take = async |number| {
+        store
+            .take_attempt(handle(number), handle(number))
+            .await
+            .expect("read")
+    };
+    assert!(take(1).await.is_none(), "the oldest goes");
+    assert!(take(2).await.is_some() && take(4).await.is_some());
+}
+
+pub(crate) async fn a29_a_person_is_their_issuer_and_subject(store: &AnyStore) {
+    let mut users = HashSet::new();
+    let identities = [
+        ("acme", "issuer", "ada"),
+        ("acme", "issuer", "eve"),
+        ("acme", "other issuer", "ada"),
+        ("globex", "issuer", "ada"),
+    ];
+    for (identity_of, number) in identities.into_iter().zip(1..) {
+        let (tenant_name, issuer, subject) = identity_of;
+        let identity = identity(tenant_name, issuer, subject);
+        assert_eq!(store.user_of(&identity).await.expect("read"), None);
+        let user = store
+            .begin_session(&identity, &new_session(number), &|_| String::new())
+            .await
+            .expect("begun");
+        assert!(
+            users.insert(user),
+            "all have the same e-mail, none the same person"
+        );
+        let again = store
+            .begin_session(&identity, &new_session(number + 100), &|_| String::new())
+            .await
+            .expect("begun");
+        assert_eq!(again, user);
+        assert_eq!(store.user_of(&identity).await.expect("read"), Some(user));
+    }
+}
+
+pub(crate) async fn a31_one_identity_at_once_is_one_person(store: &AnyStore) {
+    let mut logins = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let store = Arc::clone(store);
+        logins.spawn(async move { begin(&*store, number).await });
+    }
+    let users: HashSet<_> = logins.join_all().await.into_iter().collect();
+    assert_eq!(users.len(), 1);
+}
+
+pub(crate) async fn a_session_is_found_by_its_tenant_and_handle(store: &AnyStore) {
+    let user = begin(&**store, 1).await;
+    let found = store.find_session(&tenant("acme"), handle(1)).await;
+    let found = found.expect("read").expect("there");
+    assert_eq!(
+        (found.id, found.user),
+        (SessionId::from_bytes([1; 16]), user)
+    );
+    assert_eq!(found.times, times(START));
+    assert_eq!(found.data, format!("{{\"user\":\"{user}\"}}"));
+    let elsewhere = store.find_session(&tenant("globex"), handle(1)).await;
+    assert!(elsewhere.expect("read").is_none());
+    assert!(!is_live(&**store, 2).await);
+}
+
+pub(crate) async fn a26_a_renewed_session_has_lost_its_old_handle(store: &AnyStore) {
+    begin(&**store, 1).await;
+    let session = SessionId::from_bytes([1; 16]);
+    let begun = store.begin_app_session(session, &new_app_session(1)).await;
+    assert!(begun.expect("written"));
+    let renewed = NewSession {
+        times: times(seconds(60)),
+        id_token: Some("newer".into()),
+        ..new_session(2)
+    };
+    let acme = tenant("acme");
+    let renew = store.renew_session(&acme, handle(1), &renewed, "new data");
+    assert!(renew.await.expect("written"));
+    assert!(!is_live(&**store, 1).await);
+    assert!(app_is_live(&**store, 1).await, "apps stay signed in");
+    let found = store.find_session(&acme, handle(2)).await;
+    let found = found.expect("read").expect("there");
+    assert_eq!(found.id, SessionId::from_bytes([1; 16]), "its name stays");
+    assert_eq!(
+        (found.data.as_str(), found.times),
+        ("new data", times(seconds(60)))
+    );
+    let (_, told) = store.ended_since(0).await.expect("read");
+    assert_eq!(told, [found.id], "nobody goes on with the old data");
+    let unknown = new_session(3);
+    let again = store.renew_session(&acme, handle(1), &unknown, "x").await;
+    assert!(!again.expect("written"), "the old handle renews nothing");
+    let ended = store.end_by_handle(&acme, handle(2), START).await;
+    let token = ended.expect("written").expect("live").id_token;
+    assert_eq!(
+        token.as_ref().map(SecretString::expose_secret),
+        Some("newer")
+    );
+}
+
+pub(crate) async fn t25_an_ended_session_stays_ended(store: &AnyStore) {
+    begin(&**store, 1).await;
+    let session = SessionId::from_bytes([1; 16]);
+    let acme = tenant("acme");
+    assert!(
+        store
+            .begin_app_session(session, &new_app_session(1))
+            .await
+            .expect("written")
+    );
+    let ended = store.end_by_handle(&acme, handle(1), START).await;
+    let ended = ended.expect("written").expect("it was live");
+    assert_eq!(ended.session.id, session);
+    let token = ended.id_token.as_ref().map(SecretString::expose_secret);
+    assert_eq!(token, Some("canary-id-token"));
+
+    assert!(
+        !store
+            .update_session(&acme, handle(1), "late")
+            .await
+            .expect("written")
+    );
+    assert!(
+        !store
+            .renew_session(&acme, handle(1), &new_session(2), "late")
+            .await
+            .expect("written")
+    );
+    assert!(
+        !store
+            .begin_app_session(session, &new_app_session(2))
+            .await
+            .expect("written")
+    );
+    store
+        .note_uses(&[(session, seconds(60))])
+        .await
+        .expect("written");
+    assert!(
+        store
+            .end_by_handle(&acme, handle(1), START)
+            .await
+            .expect("written")
+            .is_none()
+    );
+    assert!(!is_live(&**store, 1).await && !is_live(&**store, 2).await);
+    assert!(!app_is_live(&**store, 1).await && !app_is_live(&**store, 2).await);
+    assert_eq!(store.last_use(session).await.expect("read"), None);
+    let user = UserId::from_bytes([1; 16]);
+    assert!(
+        store
+            .sessions_of(&acme, user)
+            .await
+            .expect("read")
+            .is_empty()
+    );
+}
+
+pub(crate) async fn a_person_ends_their_own_sessions_only(store: &AnyStore) {
+    let mut mine = Vec::new();
+    for number in 1..=3 {
+        mine.push(SessionId::from_bytes([number; 16]));
+        begin(&**store, number).await;
+    }
+    let user = UserId::from_bytes([1; 16]);
+    let eve = identity("acme", "issuer", "eve");
+    let others = store
+        .begin_session(&eve, &new_session(4), &|_| String::new())
+        .await;
+    let eve = others.expect("begun");
+    let acme = tenant("acme");
+    let end = async |tenant: &TenantId, which| {
+        store
+            .end_sessions(tenant, which, START)
+            .await
+            .expect("written")
+    };
+    assert!(end(&acme, Ending::One(mine[0], eve)).await.is_empty());
+    assert!(
+        end(&tenant("globex"), Ending::One(mine[0], user))
+            .await
+            .is_empty()
+    );
+    assert_eq!(end(&acme, Ending::One(mine[0], user)).await, [mine[0]]);
+    assert!(end(&acme, Ending::One(mine[0], user)).await.is_empty());
+    assert_eq!(end(&acme, Ending::Others(mine[1], user)).await, [mine[2]]);
+    let left = store.sessions_of(&acme, user).await.expect("read");
+    let left: Vec<_> = left.iter().map(|session| session.id).collect();
+    assert_eq!(left, [mine[1]]);
+    assert!(is_live(&**store, 4).await);
+}
+
+pub(crate) async fn an_app_session_is_found_at_its_host_and_tenant(store: &AnyStore) {
+    begin(&**store, 1).await;
+    let session = SessionId::from_bytes([1; 16]);
+    assert!(
+        store
+            .begin_app_session(session, &new_app_session(1))
+            .await
+            .expect("written")
+    );
+    let foreign = NewAppSession {
+        tenant: tenant("globex"),
+        ..new_app_session(2)
+    };
+    assert!(
+        !store
+            .begin_app_session(session, &foreign)
+            .await
+            .expect("written")
+    );
+    let find = async |tenant_name: &str, host_name: &str, number| {
+        store
+            .find_app_session(&tenant(tenant_name), &host(host_name), handle(number))
+            .await
+            .expect("read")
+    };
+    let (found, app) = find("acme", "wiki.example.com", 1).await.expect("there");
+    assert_eq!((found.id, app.as_str()), (session, "wiki"));
+    assert!(find("globex", "wiki.example.com", 1).await.is_none());
+    assert!(find("acme", "ci.example.com", 1).await.is_none());
+    assert!(find("acme", "wiki.example.com:8443", 1).await.is_none());
+    assert!(find("acme", "wiki.example.com", 2).await.is_none());
+}
+
+async fn ask_and_answer(store: &dyn Store) {
+    begin(store, 1).await;
+    let asking = store
+        .ask_sign_in(handle(1), &asked(), "".into(), CAPS)
+        .await;
+    asking.expect("written").expect("room");
+    let session = SessionId::from_bytes([1; 16]);
+    let answered = store
+        .issue_ticket(&tenant("acme"), handle(1), handle(1), session, seconds(10))
+        .await;
+    assert_eq!(answered.expect("written"), Some(asked()));
+}
+
+async fn redeem(
+    store: &dyn Store,
+    ticket: Digest<TicketKind>,
+    binding: Digest<BindingKind>,
+    issued_after: OffsetDateTime,
+    app_session: NewAppSession,
+) -> Option<Redeemed> {
+    store
+        .redeem_ticket(ticket, binding, issued_after, &app_session)
+        .await
+        .expect("an answer")
+}
+
+pub(crate) async fn t24_a_ticket_is_redeemed_once(store: &AnyStore) {
+    ask_and_answer(&**store).await;
+    let redeemed = redeem(&**store, handle(1), handle(1), START, new_app_session(1)).await;
+    let redeemed = redeemed.expect("redeemed");
+    assert_eq!(redeemed.sign_in, asked());
+    assert_eq!(redeemed.session.id, SessionId::from_bytes([1; 16]));
+    assert!(app_is_live(&**store, 1).await);
+    let again = redeem(&**store, handle(1), handle(1), START, new_app_session(2)).await;
+    assert!(again.is_none());
+    assert!(!app_is_live(&**store, 2).await);
+}
+
+pub(crate) async fn t24_a_ticket_of_another_place_is_worthless(store: &AnyStore) {
+    ask_and_answer(&**store).await;
+    let other_tenant = NewAppSession {
+        tenant: tenant("globex"),
+        ..new_app_session(1)
+    };
+    let other_host = NewAppSession {
+        host: host("ci.example.com"),
+        ..new_app_session(1)
+    };
+    let tries = [
+        (
+            "without the binding",
+            handle(1),
+            handle(2),
+            new_app_session(1),
+        ),
+        ("another ticket", handle(2), handle(1), new_app_session(1)),
+        ("at another host", handle(1), handle(1), other_host),
+        ("at another tenant", handle(1), handle(1), other_tenant),
+    ];
+    for (why, ticket, binding, app_session) in tries {
+        let redeemed = redeem(&**store, ticket, binding, START, app_session).await;
+        assert!(redeemed.is_none(), "{why}");
+        assert!(!app_is_live(&**store, 1).await, "{why}");
+    }
+    let rightful = redeem(&**store, handle(1), handle(1), START, new_app_session(1)).await;
+    assert!(rightful.is_some(), "none of these used it up");
+}
+
+pub(crate) async fn t24_a_ticket_is_good_for_a_minute(store: &AnyStore) {
+    ask_and_answer(&**store).await;
+    let late = redeem(
+        &**store,
+        handle(1),
+        handle(1),
+        seconds(11),
+        new_app_session(1),
+    )
+    .await;
+    assert!(late.is_none());
+    let in_time = redeem(
+        &**store,
+        handle(1),
+        handle(1),
+        seconds(10),
+        new_app_session(1),
+    )
+    .await;
+    assert!(in_time.is_some());
+}
+
+pub(crate) async fn t24_a_ticket_of_an_ended_session_is_worthless(store: &AnyStore) {
+    ask_and_answer(&**store).await;
+    let ended = store.end_by_handle(&tenant("acme"), handle(1), START).await;
+    assert!(ended.expect("written").is_some());
+    let redeemed = redeem(&**store, handle(1), handle(1), START, new_app_session(1)).await;
+    assert!(redeemed.is_none());
+    assert!(!app_is_live(&**store, 1).await);
+}
+
+pub(crate) async fn t24_a_sign_in_is_answered_once(store: &AnyStore) {
+    begin(&**store, 1).await;
+    let asking = store
+        .ask_sign_in(handle(1), &asked(), "".into(), CAPS)
+        .await;
+    asking.expect("written").expect("room");
+    let answer = async |tenant_name: &str, ticket, session| {
+        store
+            .issue_ticket(
+                &tenant(tenant_name),
+                handle::<SignInKind>(1),
+                handle(ticket),
+                SessionId::from_bytes([session; 16]),
+                START,
+            )
+            .await
+            .expect("an answer")
+    };
+    assert_eq!(answer("globex", 1, 1).await, None, "another tenant's");
+    assert_eq!(answer("acme", 1, 9).await, None, "no such session");
+    assert_eq!(answer("acme", 1, 1).await, Some(asked()));
+    assert_eq!(answer("acme", 2, 1).await, None, "answered");
+}
+
+pub(crate) async fn a_sign_out_returns_once_within_the_hour(store: &AnyStore) {
+    let acme = tenant("acme");
+    for (number, target) in [(1, Some("https://x.example/")), (2, None), (3, None)] {
+        let begun = store
+            .begin_sign_out(&acme, handle(number), target, START)
+            .await;
+        begun.expect("written");
+    }
+    let finish = async |tenant_name: &str, number, now| {
+        store
+            .finish_sign_out(&tenant(tenant_name), handle::<SignOutKind>(number), now)
+            .await
+            .expect("an answer")
+    };
+    assert_eq!(finish("globex", 1, START).await, None);
+    let target = finish("acme", 1, seconds(3599)).await;
+    assert_eq!(target, Some(Some("https://x.example/".to_owned())));
+    assert_eq!(finish("acme", 1, START).await, None, "once");
+    assert_eq!(finish("acme", 2, START).await, Some(None));
+    assert_eq!(finish("acme", 3, seconds(3600)).await, None, "too late");
+}
+
+pub(crate) async fn a_last_use_never_goes_back(store: &AnyStore) {
+    begin(&**store, 1).await;
+    let session = SessionId::from_bytes([1; 16]);
+    for (noted, expected) in [(60, 60), (30, 60), (90, 90)] {
+        let unknown = SessionId::from_bytes([9; 16]);
+        let uses = [(unknown, seconds(noted)), (session, seconds(noted))];
+        store.note_uses(&uses).await.expect("written");
+        let last = store.last_use(session).await.expect("read");
+        assert_eq!(last, Some(seconds(expected)));
+    }
+}
+
+pub(crate) async fn what_ended_is_told_in_order(store: &AnyStore) {
+    for number in 1..=3 {
+        begin(&**store, number).await;
+    }
+    let id = |number| SessionId::from_bytes([number; 16]);
+    let (start, none) = store.ended_since(0).await.expect("read");
+    assert!(none.is_empty());
+    store.end_overdue(id(2), START).await.expect("written");
+    store.end_overdue(id(2), START).await.expect("written");
+    let (middle, ended) = store.ended_since(start).await.expect("read");
+    assert_eq!(ended, [id(2)], "once");
+    let user = UserId::from_bytes([1; 16]);
+    let rest = store
+        .end_sessions(&tenant("acme"), Ending::Others(id(1), user), START)
+        .await;
+    assert_eq!(rest.expect("written"), [id(3)]);
+    let (end, ended) = store.ended_since(middle).await.expect("read");
+    assert_eq!(ended, [id(3)]);
+    assert_eq!(
+        store.ended_since(end).await.expect("read"),
+        (end, Vec::new())
+    );
+    assert_eq!(
+        store.ended_since(start).await.expect("read").1,
+        [id(2), id(3)]
+    );
+}
+
+pub(crate) async fn what_is_over_is_swept_and_told(store: &AnyStore) {
+    let id = |number| SessionId::from_bytes([number; 16]);
+    for number in 1..=3 {
+        begin(&**store, number).await;
+    }
+    assert!(
+        store
+            .begin_app_session(id(1), &new_app_session(1))
+            .await
+            .expect("written")
+    );
+    let begun = store.begin_attempt(&attempt(1), "".into(), CAPS).await;
+    begun.expect("written").expect("room");
+    // The third is used on; the second is ended.
+    store
+        .note_uses(&[(id(3), seconds(3000))])
+        .await
+        .expect("written");
+    store.end_overdue(id(2), START).await.expect("written");
+    let (sequence, _) = store.ended_since(0).await.expect("read");
+
+    assert_eq!(store.sweep(seconds(599)).await.expect("swept"), 0);
+    // The ended one, and the news of it.
+    assert_eq!(store.sweep(seconds(601)).await.expect("swept"), 2);
+    // The first is idle after an hour; last uses may still be on their way for a minute. The attempt goes.
+    assert_eq!(store.sweep(seconds(3659)).await.expect("swept"), 1);
+    assert!(is_live(&**store, 1).await);
+    assert_eq!(store.sweep(seconds(3661)).await.expect("swept"), 1);
+    assert!(!is_live(&**store, 1).await);
+    assert!(!app_is_live(&**store, 1).await);
+    assert!(is_live(&**store, 3).await);
+    assert_eq!(store.ended_since(sequence).await.expect("read").1, [id(1)]);
+    let attempt = store.take_attempt(handle(1), handle(1)).await;
+    assert!(attempt.expect("read").is_none());
+}
+
+pub(crate) async fn it_can_be_probed(store: &AnyStore) {
+    store.probe().await.expect("it answers");
+    store.close().await;
+    store.probe().await.expect_err("it is closed");
+    let acme = tenant("acme");
+    let wiki = host("wiki.example.com");
+    let found = store.find_session(&acme, handle::<SessionKind>(1)).await;
+    found.expect_err("trouble is an error, never `not there`");
+    let found = store
+        .find_app_session(&acme, &wiki, handle::<AppSessionKind>(1))
+        .await;
+    found.expect_err("trouble is an error, never `not there`");
+}

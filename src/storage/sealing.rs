@@ -1,0 +1,296 @@
+//! Sealing: what must be read back but not be readable in a stolen database.
+//!
+//! A sealed value is `key id (4) ‖ nonce (12) ‖ AES-256-GCM ciphertext and tag` (NIST SP 800-38D), with
+//! purpose and tenant as associated data, so that a value moved to another column or tenant does not open.
+//! The first key seals, all of them open: a key is replaced by putting the new one in front and taking the
+//! old one away when nothing sealed with it is left. Invariant: a nonce is never chosen here; it comes from
+//! [`SecureRandom`], and at 96 random bits a key is good for 2³² values.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::alphabet::{STANDARD, URL_SAFE};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::domain::ids::TenantId;
+use crate::ports::SecureRandom;
+
+const KEY_LEN: usize = 32;
+const KEY_ID_LEN: usize = 4;
+
+/// What a value is sealed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// `nonce` of a login attempt.
+    Nonce,
+    /// The code verifier of a login attempt (RFC 7636 §4.1).
+    CodeVerifier,
+    /// The ID token of a session, for `id_token_hint`.
+    IdToken,
+}
+
+impl Purpose {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Nonce => "nonce",
+            Self::CodeVerifier => "code verifier",
+            Self::IdToken => "id token",
+        }
+    }
+
+    /// No tenant has a zero byte in its name, so no two pairs have the same text.
+    fn associated_data(self, tenant: &TenantId) -> Aad<Vec<u8>> {
+        Aad::from([self.label().as_bytes(), b"\0", tenant.as_str().as_bytes()].concat())
+    }
+}
+
+/// A sealing key that cannot be used. Never says what was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSealingKey {
+    /// There is none.
+    #[error("name at least one sealing key")]
+    None,
+    /// Not base64, or not 32 bytes.
+    #[error(
+        "sealing key {position} is not 32 bytes of base64: make one with `openssl rand -base64 32`"
+    )]
+    Malformed {
+        /// Which one, counted from 1.
+        position: usize,
+    },
+}
+
+/// It was not sealed here for this purpose and tenant, or with a key that is gone, or was altered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a sealed value does not open: it was altered, or its key is no longer among the sealing keys"
+)]
+pub struct Unsealable;
+
+struct SealingKey {
+    id: [u8; KEY_ID_LEN],
+    key: LessSafeKey,
+}
+
+/// The ring of keys.
+pub struct SealingKeys {
+    first: SealingKey,
+    others: Vec<SealingKey>,
+}
+
+impl SealingKeys {
+    /// From base64 (standard or URL-safe, padded or not) of 32 bytes each; white space around is ignored.
+    ///
+    /// # Errors
+    /// [`InvalidSealingKey`], with the position of the first one that is not a key.
+    pub fn from_secrets(secrets: &[SecretString]) -> Result<Self, InvalidSealingKey> {
+        let mut keys = secrets
+            .iter()
+            .zip(1..)
+            .map(|(secret, position)| {
+                SealingKey::parse(secret).ok_or(InvalidSealingKey::Malformed { position })
+            })
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter();
+        Ok(Self {
+            first: keys.next().ok_or(InvalidSealingKey::None)?,
+            others: keys.collect(),
+        })
+    }
+
+    /// Seals `plain`.
+    #[must_use]
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "AES-256-GCM fails only beyond 64 GiB, which nothing here comes near"
+    )]
+    pub fn seal(
+        &self,
+        purpose: Purpose,
+        tenant: &TenantId,
+        plain: &SecretString,
+        random: &dyn SecureRandom,
+    ) -> Vec<u8> {
+        let nonce: [u8; NONCE_LEN] = random.array();
+        let mut text = plain.expose_secret().as_bytes().to_vec();
+        self.first
+            .key
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                purpose.associated_data(tenant),
+                &mut text,
+            )
+            .expect("short enough to be sealed");
+        [&self.first.id[..], &nonce, &text].concat()
+    }
+
+    /// Opens what [`SealingKeys::seal`] made for the same purpose and tenant.
+    ///
+    /// # Errors
+    /// [`Unsealable`].
+    pub fn open(
+        &self,
+        purpose: Purpose,
+        tenant: &TenantId,
+        sealed: &[u8],
+    ) -> Result<SecretString, Unsealable> {
+        let (id, rest) = sealed.split_first_chunk::<KEY_ID_LEN>().ok_or(Unsealable)?;
+        let (nonce, text) = rest.split_first_chunk::<NONCE_LEN>().ok_or(Unsealable)?;
+        std::iter::once(&self.first)
+            .chain(&self.others)
+            .filter(|key| key.id == *id)
+            .find_map(|key| {
+                let mut text = text.to_vec();
+                let plain = key
+                    .key
+                    .open_in_place(
+                        Nonce::assume_unique_for_key(*nonce),
+                        purpose.associated_data(tenant),
+                        &mut text,
+                    )
+                    .ok()?;
+                std::str::from_utf8(plain).ok().map(SecretString::from)
+            })
+            .ok_or(Unsealable)
+    }
+}
+
+impl SealingKey {
+    fn parse(secret: &SecretString) -> Option<Self> {
+        let text = secret.expose_secret().trim();
+        let alphabet = if text.contains(['-', '_']) {
+            &URL_SAFE
+        } else {
+            &STANDARD
+        };
+        let lenient =
+            GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+        let bytes = GeneralPurpose::new(alphabet, lenient).decode(text).ok()?;
+        let bytes: [u8; KEY_LEN] = bytes.try_into().ok()?;
+        let id = *digest(&SHA256, &bytes).as_ref().first_chunk()?;
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).ok()?);
+        Some(Self { id, key })
+    }
+}
+
+impl fmt::Debug for SealingKeys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "SealingKeys({}, redacted)",
+            1 + self.others.len()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::SeededRandom;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    use rstest::rstest;
+
+    fn ring(bytes: &[u8]) -> SealingKeys {
+        let secrets: Vec<SecretString> = bytes
+            .iter()
+            .map(|byte| STANDARD.encode([*byte; KEY_LEN]).into())
+            .collect();
+        SealingKeys::from_secrets(&secrets).expect("keys")
+    }
+
+    fn tenant(name: &str) -> TenantId {
+        name.parse().expect("a name")
+    }
+
+    fn sealed(ring: &SealingKeys) -> Vec<u8> {
+        ring.seal(
+            Purpose::IdToken,
+            &tenant("acme"),
+            &"canary".into(),
+            &SeededRandom::new(1),
+        )
+    }
+
+    fn opened(ring: &SealingKeys, sealed: &[u8]) -> Option<String> {
+        ring.open(Purpose::IdToken, &tenant("acme"), sealed)
+            .ok()
+            .map(|plain| plain.expose_secret().to_owned())
+    }
+
+    #[test]
+    fn what_is_sealed_opens_and_cannot_be_read() {
+        let sealed = sealed(&ring(&[1]));
+        assert!(!sealed.windows(6).any(|window| window == b"canary"));
+        assert_eq!(opened(&ring(&[1]), &sealed).as_deref(), Some("canary"));
+    }
+
+    #[test]
+    fn the_first_key_seals_and_every_key_opens() {
+        let before = sealed(&ring(&[1]));
+        let during = ring(&[2, 1]);
+        assert_eq!(opened(&during, &before).as_deref(), Some("canary"));
+        let after = sealed(&during);
+        assert_eq!(opened(&ring(&[2]), &after).as_deref(), Some("canary"));
+        assert_eq!(opened(&ring(&[2]), &before), None);
+    }
+
+    #[test]
+    fn the_same_text_is_never_sealed_alike() {
+        let random = SeededRandom::new(1);
+        let ring = ring(&[1]);
+        let once = || ring.seal(Purpose::Nonce, &tenant("acme"), &"n".into(), &random);
+        assert_ne!(once(), once());
+    }
+
+    #[test]
+    fn a_value_opens_only_for_its_purpose_and_tenant() {
+        let ring = ring(&[1]);
+        let sealed = sealed(&ring);
+        assert!(ring.open(Purpose::Nonce, &tenant("acme"), &sealed).is_err());
+        assert!(
+            ring.open(Purpose::IdToken, &tenant("globex"), &sealed)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn no_altered_byte_and_no_cut_goes_unnoticed() {
+        let ring = ring(&[1]);
+        let sealed = sealed(&ring);
+        for position in 0..sealed.len() {
+            let mut altered = sealed.clone();
+            altered[position] ^= 1;
+            assert_eq!(opened(&ring, &altered), None, "byte {position}");
+            assert_eq!(
+                opened(&ring, &sealed[..position]),
+                None,
+                "cut at {position}"
+            );
+        }
+    }
+
+    #[rstest]
+    #[case::standard(STANDARD.encode([251; 32]))]
+    #[case::url_safe(URL_SAFE_NO_PAD.encode([251; 32]))]
+    #[case::with_a_new_line(format!("{}\n", STANDARD.encode([251; 32])))]
+    fn a_key_may_be_written_as_tools_print_it(#[case] text: String) {
+        let read = SealingKeys::from_secrets(&[text.into()]).expect("a key");
+        assert!(opened(&ring(&[251]), &sealed(&read)).is_some());
+    }
+
+    #[rstest]
+    #[case::none(&[], InvalidSealingKey::None)]
+    #[case::empty(&[""], InvalidSealingKey::Malformed { position: 1 })]
+    #[case::not_base64(&["pässword"], InvalidSealingKey::Malformed { position: 1 })]
+    #[case::sixteen_bytes(&["AAAAAAAAAAAAAAAAAAAAAA=="], InvalidSealingKey::Malformed { position: 1 })]
+    #[case::the_second(&["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "x"], InvalidSealingKey::Malformed { position: 2 })]
+    fn what_is_no_key_is_refused(#[case] secrets: &[&str], #[case] expected: InvalidSealingKey) {
+        let secrets: Vec<SecretString> = secrets.iter().map(|text| (*text).into()).collect();
+        let error = SealingKeys::from_secrets(&secrets).expect_err("no key");
+        assert_eq!(error, expected);
+    }
+}
