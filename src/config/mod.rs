@@ -1,1 +1,270 @@
 //! The configuration file, read and checked whole.
+//!
+//! [`load`] gives either a [`Config`] in which every value is valid, or all faults of the file at once.
+//! What needs more than the file itself (presets, clashes between tenants) is checked by `providers` and
+//! `tenants`, with the [`Position`]s kept here. Invariants: secrets are references and are never echoed;
+//! the environment is read here and nowhere else; the text of the file is not kept. Deliberately absent:
+//! defaults that depend on the machine, and settings that are silently ignored.
+
+mod accent;
+mod addresses;
+mod apps;
+mod diagnostics;
+mod logging;
+mod operations;
+mod providers;
+pub(crate) mod reader;
+mod rules;
+mod secrets;
+mod server;
+mod sessions;
+pub(crate) mod source;
+mod storage;
+mod tenants;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+pub use apps::AppSettings;
+pub use diagnostics::{Fault, Faults, Position, Severity, Style, nearest, quoted, suggestion};
+pub use logging::{LogFormat, Logging};
+pub use operations::Operations;
+pub use providers::{Located, ProviderSettings};
+pub use secrets::{Environment, SealingKey, SystemEnvironment};
+pub use server::{Server, TargetHeaders, TrustedProxy};
+pub use storage::Storage;
+pub use tenants::TenantSettings;
+
+pub(crate) use addresses::checked_url;
+pub(crate) use providers::SETTINGS as PROVIDER_SETTINGS;
+
+use crate::domain::session::SessionLifetimes;
+use reader::Document;
+use source::Source;
+
+/// Longest configuration file, in bytes.
+const FILE_LIMIT: u64 = 16 * 1024 * 1024;
+
+/// A configuration in which every value is valid for itself.
+#[derive(Debug)]
+pub struct Config {
+    /// The file it was read from, as the operator named it.
+    pub file: PathBuf,
+    /// Where and how we listen.
+    pub server: Server,
+    /// Health and metrics.
+    pub operations: Operations,
+    /// What is logged, and how.
+    pub logging: Logging,
+    /// What is remembered, and how it is sealed.
+    pub storage: Storage,
+    /// How long sessions live where a tenant says nothing.
+    pub sessions: SessionLifetimes,
+    /// In the order of the file; at least one.
+    pub tenants: Vec<TenantSettings>,
+    /// What can be used and is probably not what was meant.
+    pub warnings: Vec<Fault>,
+}
+
+/// What sections need beside their own table.
+pub(crate) struct Context<'a> {
+    /// Where `{ env = … }` looks.
+    pub(crate) environment: &'a dyn Environment,
+    /// Where relative paths begin.
+    pub(crate) folder: &'a Path,
+}
+
+impl Context<'_> {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.folder.join(path)
+    }
+}
+
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Context")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads and checks the file at `path`.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(path: &Path, environment: &dyn Environment) -> Result<Config, Faults> {
+    let text = read(path)?;
+    parse(&text, path, environment)
+}
+
+/// Checks `text` as if it stood in `file`, whose folder is where relative paths begin.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse(text: &str, file: &Path, environment: &dyn Environment) -> Result<Config, Faults> {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let context = Context {
+        environment,
+        folder,
+    };
+    let mut source = Source::new(file, text);
+    let table = syntax(&source, text)?;
+    source.mask(table.get_ref(), &|key| KEYS.contains(&key));
+    let document = Document::new(&source);
+    let config = read_root(&document.root(&table), file, &context);
+    let (errors, warnings): (Vec<_>, Vec<_>) = document
+        .into_faults()
+        .into_iter()
+        .partition(|fault| fault.severity() == Severity::Error);
+    match (Faults::new(errors), config) {
+        (None, Some(config)) => Ok(Config { warnings, ..config }),
+        (Some(faults), _) => Err(faults),
+        (None, None) => Err(Fault::nowhere("the configuration cannot be used").into()),
+    }
+}
+
+/// The tables of a file, or all its faults of grammar.
+pub(crate) fn syntax<'a>(
+    source: &Source<'_>,
+    text: &'a str,
+) -> Result<toml::Spanned<DeTable<'a>>, Faults> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let faults = errors
+        .iter()
+        .map(|error| source.syntax_fault(error))
+        .collect();
+    Faults::new(faults).map_or(Ok(table), Err)
+}
+
+fn read(path: &Path) -> Result<String, Faults> {
+    let shown = quoted(&path.display().to_string());
+    let cannot = |why: String| {
+        Faults::from(
+            Fault::nowhere(format!("the configuration {shown} cannot be read: {why}"))
+                .with_help("name the file with --config"),
+        )
+    };
+    let size = std::fs::metadata(path).map_err(|error| cannot(error.to_string()))?;
+    if size.is_dir() {
+        return Err(cannot("it is a folder".into()));
+    }
+    if size.len() > FILE_LIMIT {
+        return Err(cannot("it is larger than 16 MiB".into()));
+    }
+    let bytes = std::fs::read(path).map_err(|error| cannot(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = error.as_bytes().iter().take(good).filter(|b| **b == b'\n');
+        cannot(format!("line {} is not UTF-8", line.count() + 1))
+    })
+}
+
+/// Reads every section, whether the one before was right or not.
+fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> Option<Config> {
+    let server = server::read(root, context);
+    let operations = operations::read(root, &server);
+    let logging = logging::read(root);
+    let storage = storage::read(root, context);
+    let sessions = sessions::read(root.get("sessions").as_ref(), sessions::DEFAULT);
+    let tenants = tenants::read(root, &server, sessions, context);
+    root.finish();
+    Some(Config {
+        file: file.into(),
+        server,
+        operations,
+        logging,
+        storage: storage?,
+        sessions,
+        tenants: tenants?,
+        warnings: Vec::new(),
+    })
+}
+
+/// Every word that is a setting somewhere, also in presets to come. The values of other words are never
+/// shown.
+const KEYS: &[&str] = &[
+    // [server], [operations], [logging], [storage], [sessions]
+    "server",
+    "listen",
+    "public_url",
+    "development",
+    "prefix",
+    "request_timeout",
+    "shutdown_timeout",
+    "providers_folder",
+    "trusted_proxies",
+    "networks",
+    "target_headers",
+    "operations",
+    "logging",
+    "format",
+    "level",
+    "storage",
+    "sqlite",
+    "sealing_keys",
+    "sessions",
+    "idle",
+    "absolute",
+    // [[tenants]]
+    "tenants",
+    "id",
+    "name",
+    "base_url",
+    "contact",
+    "accent",
+    "light",
+    "dark",
+    "return_hosts",
+    // [[tenants.providers]]
+    "providers",
+    "preset",
+    "client_id",
+    "client_secret",
+    "scopes",
+    "client_authentication",
+    "id_token_algorithm",
+    "ca_file",
+    "allow_networks",
+    "proxy",
+    "issuer",
+    "issuer_key",
+    "discovery",
+    "authorization_endpoint",
+    "token_endpoint",
+    "userinfo_endpoint",
+    "response_issuer",
+    "subject_claim",
+    "name_claim",
+    "username_claim",
+    "email_claim",
+    "email_verified_claim",
+    "groups_claim",
+    "switch_account_prompt",
+    "host",
+    "domain",
+    "tenant",
+    "region",
+    "realm",
+    // [[tenants.apps]]
+    "apps",
+    "hosts",
+    "allowed_status",
+    "hide_cookies",
+    "identity_headers",
+    "allow",
+    "rules",
+    "paths",
+    "methods",
+    "preflight",
+    "public",
+    "deny",
+    "signed_in",
+    "email_domains",
+    "emails",
+    "groups",
+];

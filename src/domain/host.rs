@@ -145,6 +145,18 @@ impl HostPattern {
         }
     }
 
+    /// The name, without star and port.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it means what is below its name.
+    #[must_use]
+    pub const fn covers_subdomains(&self) -> bool {
+        self.subdomains
+    }
+
     /// The one host this pattern names, if it names one.
     #[must_use]
     pub fn exact(&self) -> Option<Host> {

@@ -1,0 +1,215 @@
+//! `[[tenants.apps]]`: what a tenant protects.
+
+use http::{HeaderName, StatusCode};
+
+use super::diagnostics::{Position, suggestion};
+use super::reader::{Item, Section};
+use super::rules;
+use super::server::Server;
+use crate::domain::host::{Host, HostPattern};
+use crate::domain::ids::AppId;
+use crate::domain::tenant::{IdentityHeader, IdentitySource, ProtectedApp};
+
+/// An app, with the places of what is checked across tenants.
+#[derive(Clone, Debug)]
+pub struct AppSettings {
+    /// The app.
+    pub app: ProtectedApp,
+    /// Where its table begins.
+    pub at: Position,
+    /// Where each of its hosts is, in their order.
+    pub hosts_at: Vec<Position>,
+    /// Where each of its identity headers is, in their order; the table's own place for the defaults.
+    pub headers_at: Vec<Position>,
+}
+
+pub(super) fn read(
+    section: &Section<'_>,
+    server: &Server,
+    providers: &[&str],
+) -> Option<AppSettings> {
+    let id: Option<AppId> = section
+        .require("id", "add id = \"wiki\": its name in logs and metrics")
+        .and_then(|item| item.parsed());
+    let name = section.get("name").and_then(|item| item.line(100));
+    let hosts = section
+        .require("hosts", "add hosts = [\"wiki.example.com\"]")
+        .and_then(|item| item.list(|item| Some((host_pattern(item, server)?, item.position()))));
+    let allowed_status = section
+        .get("allowed_status")
+        .map_or(Some(StatusCode::ACCEPTED), |item| allowed_status(&item));
+    let hide_cookies = section
+        .get("hide_cookies")
+        .map_or(Some(false), |item| item.flag());
+    let headers = section.get("identity_headers").map_or_else(
+        || Some(default_headers(section)),
+        |item| identity_headers(&item),
+    );
+    let policy = rules::read(section, providers);
+    section.finish();
+    let (hosts, hosts_at) = hosts?.into_iter().unzip();
+    let (identity_headers, headers_at) = headers?.into_iter().unzip();
+    let id = id?;
+    Some(AppSettings {
+        app: ProtectedApp {
+            name: name.unwrap_or_else(|| id.as_str().into()),
+            id,
+            hosts,
+            policy: policy?,
+            allowed_status: allowed_status?,
+            identity_headers,
+            hide_cookies: hide_cookies?,
+        },
+        at: section.position(),
+        hosts_at,
+        headers_at,
+    })
+}
+
+fn allowed_status(item: &Item<'_>) -> Option<StatusCode> {
+    match item.integer()? {
+        200 => Some(StatusCode::OK),
+        202 => Some(StatusCode::ACCEPTED),
+        _ => {
+            item.fault_with_help(
+                format!("{} cannot be the status of an allowed answer", item.shown()),
+                "use 202, or 200 for proxies that want it",
+            );
+            None
+        }
+    }
+}
+
+/// Reads a host or pattern. A pattern that covers a whole top-level domain is refused.
+pub(super) fn host_pattern(item: &Item<'_>, server: &Server) -> Option<HostPattern> {
+    let text = item.text()?;
+    if text.contains("//") {
+        item.fault_with_help(
+            format!("{} is an address, not a host", item.shown()),
+            "write the host only: \"wiki.example.com\"",
+        );
+        return None;
+    }
+    // Where plain http is permitted its port is the scheme's own too.
+    let plain = text
+        .strip_suffix(":80")
+        .filter(|name| Host::parse(name, 80).is_ok_and(|host| server.permits_plain_http(&host)));
+    let Ok(pattern) = plain.unwrap_or(text).parse::<HostPattern>() else {
+        item.fault_with_help(
+            format!("{} is not a host", item.shown()),
+            "write \"wiki.example.com\", \"wiki.example.com:8443\" or \"*.example.com\"",
+        );
+        return None;
+    };
+    if pattern.covers_subdomains() && !pattern.name().contains('.') && pattern.name() != "localhost"
+    {
+        item.fault_with_help(
+            format!("{} is a whole top-level domain", item.shown()),
+            "name a domain of yours: \"*.example.com\"",
+        );
+        return None;
+    }
+    Some(pattern)
+}
+
+const DEFAULT_HEADERS: [(HeaderName, IdentitySource); 4] = [
+    (
+        HeaderName::from_static("x-auth-request-user"),
+        IdentitySource::User,
+    ),
+    (
+        HeaderName::from_static("x-auth-request-email"),
+        IdentitySource::Email,
+    ),
+    (
+        HeaderName::from_static("x-auth-request-preferred-username"),
+        IdentitySource::PreferredUsername,
+    ),
+    (
+        HeaderName::from_static("x-auth-request-groups"),
+        IdentitySource::Groups,
+    ),
+];
+
+fn default_headers(section: &Section<'_>) -> Vec<(IdentityHeader, Position)> {
+    DEFAULT_HEADERS
+        .into_iter()
+        .map(|(name, source)| (IdentityHeader { name, source }, section.position()))
+        .collect()
+}
+
+/// Headers that mean something to proxies or browsers; as identity they would break the answer.
+const RESERVED: [&str; 20] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "date",
+    "host",
+    "keep-alive",
+    "location",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "server",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "vary",
+    "via",
+    "www-authenticate",
+];
+
+fn identity_headers(item: &Item<'_>) -> Option<Vec<(IdentityHeader, Position)>> {
+    let section = item.section("`identity_headers`")?;
+    let mut headers: Vec<(IdentityHeader, Position)> = Vec::new();
+    let mut right = true;
+    for entry in section.entries() {
+        match identity_header(&entry) {
+            Some(header) if headers.iter().any(|(other, _)| other.name == header.name) => {
+                entry.fault_at_key(
+                    format!("the header {} is there already", header.name),
+                    "case makes no difference in names of headers",
+                );
+            }
+            Some(header) => headers.push((header, entry.position())),
+            None => right = false,
+        }
+    }
+    right.then_some(headers)
+}
+
+fn identity_header(entry: &Item<'_>) -> Option<IdentityHeader> {
+    let name = entry.name.parse::<HeaderName>().ok();
+    match &name {
+        None => entry.fault_at_key(
+            format!("{} is not the name of a header", entry.quoted_name()),
+            "use letters, digits and `-`: X-Auth-Request-User",
+        ),
+        Some(name) if RESERVED.contains(&name.as_str()) => {
+            entry.fault_at_key(
+                format!("the header {name} means something else to proxies and browsers"),
+                "choose a name of its own: X-Auth-Request-User",
+            );
+            return None;
+        }
+        Some(_) => {}
+    }
+    let text = entry.text()?;
+    let source = IdentitySource::ALL
+        .iter()
+        .find(|(word, _)| *word == text)
+        .map(|(_, source)| *source);
+    if source.is_none() {
+        entry.fault_with_help(
+            format!("{} is nothing that is known of a person", entry.shown()),
+            suggestion(text, IdentitySource::ALL.iter().map(|(word, _)| *word)),
+        );
+    }
+    Some(IdentityHeader {
+        name: name?,
+        source: source?,
+    })
+}

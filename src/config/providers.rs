@@ -1,0 +1,255 @@
+//! `[[tenants.providers]]`: who authenticates a tenant's people, as the operator wrote it.
+//!
+//! Which further parameters there are depends on the preset, which is read later: they are kept with their
+//! places, so that `providers` can report them at the operator's line.
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use secrecy::SecretString;
+use url::Url;
+
+use super::diagnostics::{Position, nearest};
+use super::reader::{Item, Section};
+use super::secrets::secret;
+use super::{Context, server};
+use crate::domain::ids::ProviderId;
+use crate::domain::upstream_provider::{ClientAuthentication, Reach};
+
+/// A value and where it was written.
+#[derive(Clone, Debug)]
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands.
+    pub at: Position,
+}
+
+/// A parameter that only the preset can judge.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: Located<Box<str>>,
+    /// Its value; none: it is not text.
+    pub value: Located<Option<Box<str>>>,
+}
+
+/// A provider as the operator wrote it.
+#[derive(Clone, Debug)]
+pub struct ProviderSettings {
+    /// The operator's name of it.
+    pub id: Located<ProviderId>,
+    /// The preset it is made from.
+    pub preset: Located<Box<str>>,
+    /// What people call it.
+    pub name: Option<Box<str>>,
+    /// Our name at the provider.
+    pub client_id: Box<str>,
+    /// Our secret there.
+    pub client_secret: Option<SecretString>,
+    /// Scopes in place of the preset's.
+    pub scopes: Option<Vec<Box<str>>>,
+    /// In place of the preset's.
+    pub client_authentication: Option<ClientAuthentication>,
+    /// In place of the discovered one.
+    pub id_token_algorithm: Option<Located<Box<str>>>,
+    /// How the provider is reached.
+    pub reach: Reach,
+    /// What the preset must know.
+    pub parameters: Vec<Parameter>,
+}
+
+/// The settings that every preset has.
+pub(crate) const SETTINGS: [&str; 11] = [
+    "id",
+    "preset",
+    "name",
+    "client_id",
+    "client_secret",
+    "scopes",
+    "client_authentication",
+    "id_token_algorithm",
+    "ca_file",
+    "allow_networks",
+    "proxy",
+];
+
+/// What our verifier knows. Symmetric ones are deliberately absent: they need the secret as a key.
+const ALGORITHMS: [&str; 9] = [
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
+];
+
+pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<ProviderSettings> {
+    let id = section.require(
+        "id",
+        "add id = \"keycloak\": it is part of the redirect URI",
+    );
+    let id = id.and_then(|item| located(&item, item.parsed()));
+    let preset = section
+        .require(
+            "preset",
+            "add preset = \"oidc\", or the name of another preset",
+        )
+        .and_then(|item| located(&item, item.text().map(Into::into)));
+    let name = section.get("name").and_then(|item| item.line(100));
+    let client_id = section
+        .require(
+            "client_id",
+            "add the name under which Doorward is registered at the provider",
+        )
+        .and_then(|item| item.line(255));
+    let client_secret = section.get("client_secret");
+    let client_secret = client_secret
+        .as_ref()
+        .and_then(|item| secret(item, context));
+    let scopes = section
+        .get("scopes")
+        .and_then(|item| item.list(|item| scope(item)));
+    let client_authentication = section.get("client_authentication").and_then(|item| {
+        item.choice(&[
+            ("basic", ClientAuthentication::Basic),
+            ("post", ClientAuthentication::Post),
+        ])
+    });
+    let id_token_algorithm = section
+        .get("id_token_algorithm")
+        .and_then(|item| located(&item, algorithm(&item)));
+    let reach = reach(section, context);
+    let parameters = section.rest().iter().filter_map(parameter).collect();
+    Some(ProviderSettings {
+        id: id?,
+        preset: preset?,
+        name,
+        client_id: client_id?,
+        client_secret,
+        scopes,
+        client_authentication,
+        id_token_algorithm,
+        reach,
+        parameters,
+    })
+}
+
+/// Most misspelt settings are told here already, beside the other faults of the file.
+fn parameter(item: &Item<'_>) -> Option<Parameter> {
+    let long = SETTINGS.into_iter().filter(|setting| setting.len() > 4);
+    if !super::KEYS.contains(&item.name)
+        && let Some(near) = nearest(item.name, long)
+    {
+        item.fault_at_key(
+            format!("{} is not a setting of a provider", item.quoted_name()),
+            format!("did you mean `{near}`?"),
+        );
+        return None;
+    }
+    Some(Parameter {
+        name: Located {
+            value: item.name.into(),
+            at: item.key_position(),
+        },
+        value: Located {
+            value: item.as_text().map(Into::into),
+            at: item.position(),
+        },
+    })
+}
+
+fn located<T>(item: &Item<'_>, value: Option<T>) -> Option<Located<T>> {
+    Some(Located {
+        value: value?,
+        at: item.position(),
+    })
+}
+
+/// RFC 6749 §3.3, `scope-token`.
+fn scope(item: &Item<'_>) -> Option<Box<str>> {
+    let text = item.text()?;
+    if text.contains([' ', ',']) && !text.contains('"') {
+        item.fault_with_help(
+            format!("{} is more than one scope", item.shown()),
+            "write each in quotes of its own: [\"openid\", \"profile\"]",
+        );
+        None
+    } else if text
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte))
+    {
+        Some(text.into())
+    } else {
+        item.fault(format!(
+            "{} has characters that a scope cannot have",
+            item.shown()
+        ));
+        None
+    }
+}
+
+fn algorithm(item: &Item<'_>) -> Option<Box<str>> {
+    let text = item.text()?;
+    if text.starts_with("HS") || text == "none" {
+        item.fault_with_help(
+            format!("{} proves nothing about who signed", item.shown()),
+            format!("use one of {}", ALGORITHMS.join(", ")),
+        );
+        return None;
+    }
+    let words = ALGORITHMS.map(|name| (name, name));
+    item.choice(&words).map(Into::into)
+}
+
+fn reach(section: &Section<'_>, context: &Context<'_>) -> Reach {
+    let ca_file = section.get("ca_file").and_then(|item| {
+        let path = context.path(item.text()?);
+        let certificates =
+            CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        match certificates {
+            Ok(found) if !found.is_empty() => {}
+            Ok(_) => item.fault_with_help(
+                format!("there is no certificate in {}", item.shown()),
+                "it begins with -----BEGIN CERTIFICATE-----",
+            ),
+            Err(error) => {
+                item.fault_with_help(
+                    format!("the certificates in {} cannot be read", item.shown()),
+                    error.to_string(),
+                );
+            }
+        }
+        Some(path)
+    });
+    let allow_networks = section
+        .get("allow_networks")
+        .and_then(|item| item.list(|item| server::network(item)))
+        .unwrap_or_default();
+    let proxy = section.get("proxy").and_then(|item| proxy(&item));
+    Reach {
+        ca_file,
+        allow_networks,
+        proxy,
+    }
+}
+
+/// Plain http is usual here: what goes through is a TLS tunnel.
+fn proxy(item: &Item<'_>) -> Option<Url> {
+    let text = item.text()?;
+    let url = Url::parse(text).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.host().is_some()
+            && matches!(url.path(), "/" | "")
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    if text.contains('@') {
+        item.fault_with_help(
+            "a proxy with user name or password is not accepted",
+            "let the proxy know this machine by its address",
+        );
+        return None;
+    }
+    if url.is_none() {
+        item.fault_with_help(
+            format!("{} is not the address of a proxy", item.shown()),
+            "write it as \"http://proxy.internal:3128\"",
+        );
+    }
+    url
+}

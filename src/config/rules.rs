@@ -1,0 +1,299 @@
+//! `allow` and `[[tenants.apps.rules]]`: who may open what.
+//!
+//! Invariant: no rule is read as more generous than it was meant. An empty list, a rule that contradicts
+//! itself, and one that never gets its turn are faults.
+
+use http::Method;
+
+use super::diagnostics::{Position, nearest, suggestion};
+use super::reader::{Item, Section};
+use crate::domain::email::{EmailAddress, EmailDomain};
+use crate::domain::ids::ProviderId;
+use crate::domain::path::CanonicalPath;
+use crate::domain::policy::{Allow, Policy, Requirements, Rule};
+
+const WHO: &str = "exactly one of public = true, deny = true, signed_in = true, or lists \
+                   (`email_domains`, `emails`, `groups`, `providers`)";
+
+/// Reads the rules of one app. `providers` are the tenant's, as they were written.
+pub(super) fn read(app: &Section<'_>, providers: &[&str]) -> Option<Policy> {
+    match (app.get("allow"), app.get("rules")) {
+        (None, None) => {
+            app.fault_with_help(
+                "nobody may open this app: it has no rules",
+                "add allow = { signed_in = true } for everybody who is signed in, or [[tenants.apps.rules]]",
+            );
+            None
+        }
+        (Some(_), Some(rules)) => {
+            rules.fault_with_help(
+                "this app has both `allow` and `rules`",
+                "`allow` is short for one rule about everything: make it the last of the rules",
+            );
+            None
+        }
+        (Some(allow), None) => {
+            let section = allow.section("`allow`")?;
+            let allow = who(&section, providers);
+            section.finish();
+            Some(Policy::new(vec![Rule {
+                allow: allow?,
+                ..Rule::default()
+            }]))
+        }
+        (None, Some(rules)) => {
+            let sections = rules.sections("tenants.apps.rules");
+            if sections.is_empty() {
+                rules.fault_with_help(
+                    "nobody may open this app: its list of rules is empty",
+                    "add allow = { signed_in = true } in its place, or a rule",
+                );
+            }
+            let read: Vec<_> = sections
+                .iter()
+                .map(|section| rule(section, providers))
+                .collect();
+            report_unreachable(&sections, &read);
+            let rules: Option<Vec<_>> = read.into_iter().collect();
+            rules.filter(|rules| !rules.is_empty()).map(Policy::new)
+        }
+    }
+}
+
+fn rule(section: &Section<'_>, providers: &[&str]) -> Option<Rule> {
+    let paths = section.get("paths");
+    let paths = paths.map_or(Some(Vec::new()), |item| item.list(|item| path(item)));
+    let methods = section.get("methods");
+    let methods = methods.map_or(Some(Vec::new()), |item| item.list(|item| method(item)));
+    let preflight = section
+        .get("preflight")
+        .map_or(Some(false), |item| item.flag());
+    let allow = who(section, providers);
+    section.finish();
+    Some(Rule {
+        paths: paths?,
+        methods: methods?,
+        preflight: preflight?,
+        allow: allow?,
+    })
+}
+
+fn who(section: &Section<'_>, providers: &[&str]) -> Option<Allow> {
+    let mut given: Vec<(&'static str, Item<'_>)> = Vec::new();
+    let mut right = true;
+    for key in ["public", "deny", "signed_in"] {
+        let Some(item) = section.get(key) else {
+            continue;
+        };
+        match item.flag() {
+            Some(true) => given.push((key, item)),
+            Some(false) => {}
+            None => right = false,
+        }
+    }
+    let mut lists = 0;
+    let mut list = |key| {
+        let item = section.get(key)?;
+        lists += 1;
+        if lists == 1 {
+            given.push((key, item.clone()));
+        }
+        Some(item)
+    };
+    let email_domains = values(list("email_domains"), |item| email_domain(item));
+    let emails = values(list("emails"), |item| email(item));
+    let groups = values(list("groups"), |item| item.line(1000));
+    let named = values(list("providers"), |item| provider(item, providers));
+    match given.as_slice() {
+        [] if right => section.fault_with_help(
+            format!("{} does not say who may pass", section.name()),
+            format!("say {WHO}"),
+        ),
+        [_] | [] => {}
+        [(first, _), (second, item), ..] => item.fault_with_help(
+            format!("`{first}` and `{second}` contradict each other"),
+            if *first == "signed_in" {
+                "leave out `signed_in`: who is on a list must be signed in anyway".into()
+            } else {
+                format!("say {WHO}")
+            },
+        ),
+    }
+    let requirements = Requirements {
+        email_domains: email_domains?,
+        emails: emails?,
+        groups: groups?,
+        providers: named?,
+    };
+    match given.as_slice() {
+        [("public", _)] => Some(Allow::Public),
+        [("deny", _)] => Some(Allow::Nobody),
+        [_] => Some(Allow::SignedIn(requirements)),
+        _ => None,
+    }
+}
+
+/// The values of a list that may be left out; `None` if there is something wrong with it.
+fn values<T>(item: Option<Item<'_>>, read: impl Fn(&Item<'_>) -> Option<T>) -> Option<Vec<T>> {
+    item.map_or(Some(Vec::new()), |item| item.list(read))
+}
+
+fn path(item: &Item<'_>) -> Option<CanonicalPath> {
+    let text = item.text()?;
+    if text.contains('*') {
+        item.fault_with_help(
+            format!("{} has a `*`, which is no wildcard here", item.shown()),
+            "write the folder: \"/admin\" means itself and everything below it",
+        );
+        return None;
+    }
+    if text.contains('?') {
+        item.fault_with_help(
+            format!("{} has a query", item.shown()),
+            "leave out `?` and what follows: rules are about paths",
+        );
+        return None;
+    }
+    match CanonicalPath::parse(text) {
+        Ok(path) => Some(path),
+        Err(error) => {
+            item.fault_with_help(
+                format!("{} cannot be the path of a rule", item.shown()),
+                error.to_string(),
+            );
+            None
+        }
+    }
+}
+
+/// The IANA registry, without those that no browser or tool sends.
+const METHODS: [&str; 22] = [
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "DELETE",
+    "CONNECT",
+    "OPTIONS",
+    "TRACE",
+    "PATCH",
+    "PROPFIND",
+    "PROPPATCH",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "LOCK",
+    "UNLOCK",
+    "REPORT",
+    "SEARCH",
+    "ACL",
+    "MKCALENDAR",
+    "PURGE",
+    "QUERY",
+];
+
+fn method(item: &Item<'_>) -> Option<Method> {
+    let text = item.text()?;
+    if METHODS.contains(&text) {
+        return text.parse().ok();
+    }
+    let upper = text.to_ascii_uppercase();
+    let plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+    let near = nearest(&upper, METHODS);
+    if let Some(near) = near {
+        item.fault_with_help(
+            format!("{} is not a method", item.shown()),
+            format!("did you mean \"{near}\"? (methods are compared with their case)"),
+        );
+        None
+    } else if plain {
+        text.parse().ok()
+    } else {
+        item.fault_with_help(
+            format!("{} is not a method", item.shown()),
+            "write it in capitals: \"GET\"; leave `methods` out for all of them",
+        );
+        None
+    }
+}
+
+fn email_domain(item: &Item<'_>) -> Option<EmailDomain> {
+    let text = item.text()?;
+    if let Ok(domain) = text.parse() {
+        return Some(domain);
+    }
+    let help = match (text.strip_prefix('@'), text.split_once('@')) {
+        (Some(rest), _) if rest.parse::<EmailDomain>().is_ok() => {
+            format!("write it without `@`: \"{rest}\"")
+        }
+        (_, Some(_)) => "put whole addresses into `emails`".into(),
+        _ if text.starts_with("*.") || text.starts_with('.') => {
+            "name each domain: a domain means itself, not those below it".into()
+        }
+        _ => "write it as \"example.com\"".into(),
+    };
+    item.fault_with_help(format!("{} is not a domain", item.shown()), help);
+    None
+}
+
+fn email(item: &Item<'_>) -> Option<EmailAddress> {
+    let address = item.text()?.parse().ok();
+    if address.is_none() {
+        item.fault_with_help(
+            format!("{} is not an e-mail address", item.shown()),
+            "write it as \"ada@example.com\"; whole domains go into `email_domains`",
+        );
+    }
+    address
+}
+
+fn provider(item: &Item<'_>, providers: &[&str]) -> Option<ProviderId> {
+    let text = item.text()?;
+    if !providers.contains(&text) {
+        item.fault_with_help(
+            format!("this tenant has no provider {}", item.shown()),
+            suggestion(text, providers.iter().copied()),
+        );
+        return None;
+    }
+    text.parse().ok()
+}
+
+fn report_unreachable(sections: &[Section<'_>], rules: &[Option<Rule>]) {
+    for (index, later) in rules.iter().enumerate() {
+        let Some(later) = later else { continue };
+        let earlier = rules
+            .iter()
+            .take(index)
+            .position(|rule| rule.as_ref().is_some_and(|rule| shadows(rule, later)));
+        let at = |index: usize| sections.get(index).map(Section::position);
+        if let (Some(earlier), Some(section)) = (earlier, sections.get(index)) {
+            let line = at(earlier).as_ref().map_or(0, Position::line);
+            section.fault_with_help(
+                format!("this rule is never reached: the one at line {line} covers all of it"),
+                "the first rule that covers a path and method decides: put the narrower one first",
+            );
+        }
+    }
+}
+
+/// Whether `earlier` covers every request that `later` covers.
+fn shadows(earlier: &Rule, later: &Rule) -> bool {
+    let paths = earlier.paths.is_empty()
+        || earlier.paths.iter().any(|path| path.as_str() == "/")
+        || (!later.paths.is_empty()
+            && later
+                .paths
+                .iter()
+                .all(|path| earlier.paths.iter().any(|above| path.is_under(above))));
+    let methods = earlier.methods.is_empty()
+        || (!later.methods.is_empty()
+            && later
+                .methods
+                .iter()
+                .all(|method| earlier.methods.contains(method))
+            && (earlier.preflight || !later.preflight));
+    paths && methods
+}

@@ -1,0 +1,234 @@
+//! `[server]`: where and how we listen.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+use super::reader::{Item, Section};
+use super::{Context, addresses};
+use crate::domain::host::Host;
+use crate::domain::path::CanonicalPath;
+
+/// Where and how we listen.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where requests arrive, plain http.
+    pub listen: SocketAddr,
+    /// Origin of the shared host of tenants that have none of their own.
+    pub public_url: Option<Url>,
+    /// Whether plain http is accepted on loopback and `*.localhost`.
+    pub development: bool,
+    /// What our paths on app hosts begin with; no final slash.
+    pub prefix: Box<str>,
+    /// How long one request may take.
+    pub request_timeout: Duration,
+    /// How long requests under way may take once we are told to stop.
+    pub shutdown_timeout: Duration,
+    /// Peers whose forwarded headers are believed.
+    pub trusted_proxies: Vec<TrustedProxy>,
+    /// A folder whose presets are added to, or replace, the embedded ones.
+    pub providers_folder: Option<PathBuf>,
+    pub(super) public_url_given: bool,
+}
+
+impl Server {
+    /// Whether `host` may be served over plain http.
+    #[must_use]
+    pub fn permits_plain_http(&self, host: &Host) -> bool {
+        self.development && host.is_loopback()
+    }
+
+    /// The proxy whose networks `peer` is in. The first one that has it counts.
+    #[must_use]
+    pub fn trusted_proxy(&self, peer: IpAddr) -> Option<&TrustedProxy> {
+        // A listener on `[::]` sees IPv4 peers as mapped addresses (RFC 4291 §2.5.5.2).
+        let peer = peer.to_canonical();
+        self.trusted_proxies
+            .iter()
+            .find(|proxy| proxy.networks.iter().any(|network| network.contains(&peer)))
+    }
+}
+
+/// Peers whose forwarded headers are believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedProxy {
+    /// Where they are.
+    pub networks: Vec<IpNet>,
+    /// The headers in which this proxy tells `/oauth2/auth` what is asked for; none: it does not tell.
+    pub target_headers: Option<TargetHeaders>,
+}
+
+/// A family of headers that tell what is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetHeaders {
+    /// `X-Original-Method`, `X-Original-URL`.
+    XOriginal,
+    /// `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri`.
+    XForwarded,
+}
+
+/// A setting that is wrong is reported and read as its default, so that what depends on it is judged too.
+pub(super) fn read(root: &Section<'_>, context: &Context<'_>) -> Server {
+    let mut server = Server {
+        listen: SocketAddr::from(([127, 0, 0, 1], 4180)),
+        public_url: None,
+        development: false,
+        prefix: "/oauth2".into(),
+        request_timeout: Duration::from_secs(30),
+        shutdown_timeout: Duration::from_secs(20),
+        trusted_proxies: Vec::new(),
+        providers_folder: None,
+        public_url_given: false,
+    };
+    let Some(section) = root.get("server").and_then(|item| item.section("[server]")) else {
+        return server;
+    };
+    let second = Duration::from_secs(1);
+    let set = |to: &mut Duration, item: Option<Item<'_>>, most: u64| {
+        if let Some(duration) = item.and_then(|i| i.duration(second, Duration::from_secs(most))) {
+            *to = duration;
+        }
+    };
+    if let Some(listen) = section.get("listen").and_then(|i| addresses::listen(&i)) {
+        server.listen = listen;
+    }
+    server.development = section
+        .get("development")
+        .and_then(|item| item.flag())
+        .unwrap_or(false);
+    let public_url = section.get("public_url");
+    server.public_url_given = public_url.is_some();
+    server.public_url = public_url.and_then(|item| public(&item, server.development));
+    if let Some(prefix) = section.get("prefix").and_then(|item| prefix(&item)) {
+        server.prefix = prefix;
+    }
+    set(
+        &mut server.request_timeout,
+        section.get("request_timeout"),
+        600,
+    );
+    set(
+        &mut server.shutdown_timeout,
+        section.get("shutdown_timeout"),
+        3600,
+    );
+    server.trusted_proxies = section
+        .get("trusted_proxies")
+        .map(|item| item.sections("server.trusted_proxies"))
+        .unwrap_or_default()
+        .iter()
+        .filter_map(trusted_proxy)
+        .collect();
+    server.providers_folder = section.get("providers_folder").and_then(|item| {
+        let path = context.path(item.text()?);
+        if !path.is_dir() {
+            item.fault(format!("{} is not a folder that can be read", item.shown()));
+        }
+        Some(path)
+    });
+    section.finish();
+    server
+}
+
+fn public(item: &Item<'_>, development: bool) -> Option<Url> {
+    let (url, path) = addresses::plain_url(item, development)?;
+    if path.is_empty() {
+        return Some(addresses::origin(&url));
+    }
+    item.fault_with_help(
+        format!("`public_url` has the path {path}"),
+        "write scheme and host only: tenants are at /t/{id} below it",
+    );
+    None
+}
+
+/// First segments that are taken on every host.
+const TAKEN: [&str; 6] = ["t", "api", "healthz", "readyz", "metrics", "assets"];
+
+fn prefix(item: &Item<'_>) -> Option<Box<str>> {
+    let text = item.text()?;
+    let mut segments = text.split('/');
+    let plain = |segment: &str| {
+        !segment.is_empty()
+            && segment
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte))
+    };
+    let whole = segments.next() == Some("")
+        && text.split('/').skip(1).all(plain)
+        && CanonicalPath::parse(text).is_ok();
+    let first = segments.next().unwrap_or_default();
+    if !whole {
+        item.fault_with_help(
+            format!("{} cannot be the prefix", item.shown()),
+            "it begins with `/` and does not end with it: \"/oauth2\"",
+        );
+        None
+    } else if TAKEN.contains(&first) {
+        item.fault_with_help(
+            format!(
+                "{} is taken: `/{first}` means something else here",
+                item.shown()
+            ),
+            "choose another one, such as \"/oauth2\"",
+        );
+        None
+    } else {
+        Some(text.into())
+    }
+}
+
+fn trusted_proxy(section: &Section<'_>) -> Option<TrustedProxy> {
+    let networks = section
+        .require("networks", "add networks = [\"127.0.0.1/32\"]")
+        .and_then(|item| item.list(|item| network(item)));
+    let target_headers = section.get("target_headers").and_then(|item| {
+        item.choice(&[
+            ("x-original", TargetHeaders::XOriginal),
+            ("x-forwarded", TargetHeaders::XForwarded),
+        ])
+    });
+    section.finish();
+    Some(TrustedProxy {
+        networks: networks?,
+        target_headers,
+    })
+}
+
+/// Reads a network. One that has every address in it is refused: it would mean "anybody".
+pub(super) fn network(item: &Item<'_>) -> Option<IpNet> {
+    let text = item.text()?;
+    if let Ok(address) = text.parse::<IpAddr>() {
+        let network = IpNet::from(address);
+        item.fault_with_help(
+            format!("{} is one address, not a network", item.shown()),
+            format!("write \"{network}\" if you mean this address alone"),
+        );
+        return None;
+    }
+    let Ok(network) = text.parse::<IpNet>() else {
+        item.fault_with_help(
+            format!("{} is not a network", item.shown()),
+            "write it as \"10.0.0.0/8\" or \"fd00::/8\"",
+        );
+        return None;
+    };
+    if network.prefix_len() == 0 {
+        item.fault_with_help(
+            format!("{} is every address there is", item.shown()),
+            "name the networks that are really meant",
+        );
+        None
+    } else if network.trunc() != network {
+        item.fault_with_help(
+            format!("{} has bits set behind its prefix", item.shown()),
+            format!("write \"{}\", or a longer prefix", network.trunc()),
+        );
+        None
+    } else {
+        Some(network)
+    }
+}

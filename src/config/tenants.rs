@@ -1,0 +1,239 @@
+//! `[[tenants]]`: organizations, each with its own address, providers and apps.
+
+use std::collections::HashMap;
+
+use super::diagnostics::{Fault, Position, quoted};
+use super::providers::ProviderSettings;
+use super::reader::{Item, Section};
+use super::server::Server;
+use super::{Context, accent, addresses, apps, providers, sessions};
+use crate::config::AppSettings;
+use crate::domain::host::{Host, HostPattern};
+use crate::domain::ids::TenantId;
+use crate::domain::session::SessionLifetimes;
+use crate::domain::tenant::{Accent, BaseUrl};
+
+/// A tenant, its providers not yet made from their presets.
+#[derive(Clone, Debug)]
+pub struct TenantSettings {
+    /// Its name in addresses, cookies and logs.
+    pub id: TenantId,
+    /// Where its table begins.
+    pub at: Position,
+    /// What people call it.
+    pub name: Box<str>,
+    /// Where its pages live.
+    pub base: BaseUrl,
+    /// Where that was written; the table's own place where it was left out.
+    pub base_at: Position,
+    /// Whom to ask for access.
+    pub contact: Option<Box<str>>,
+    /// Accent colours of its pages.
+    pub accent: Option<Accent>,
+    /// How long its sessions live.
+    pub lifetimes: SessionLifetimes,
+    /// Who authenticates its people; at least one.
+    pub providers: Vec<ProviderSettings>,
+    /// What they may open.
+    pub apps: Vec<AppSettings>,
+    /// Further hosts that a sign-in or sign-out may return to.
+    pub return_hosts: Vec<HostPattern>,
+}
+
+pub(super) fn read(
+    root: &Section<'_>,
+    server: &Server,
+    lifetimes: SessionLifetimes,
+    context: &Context<'_>,
+) -> Option<Vec<TenantSettings>> {
+    let help = "add [[tenants]] with id, base_url, [[tenants.providers]] and [[tenants.apps]]";
+    let item = root.require("tenants", help)?;
+    let sections = item.sections("tenants");
+    report_duplicates(&sections, "tenant");
+    let tenants: Vec<_> = sections
+        .iter()
+        .map(|section| tenant(section, server, lifetimes, context))
+        .collect();
+    let tenants: Option<Vec<_>> = tenants.into_iter().collect();
+    tenants.filter(|tenants| !tenants.is_empty())
+}
+
+fn tenant(
+    section: &Section<'_>,
+    server: &Server,
+    lifetimes: SessionLifetimes,
+    context: &Context<'_>,
+) -> Option<TenantSettings> {
+    let id: Option<TenantId> = section
+        .require(
+            "id",
+            "add id = \"acme\": its name in addresses, cookies and logs",
+        )
+        .and_then(|item| item.parsed());
+    let name = section.get("name").and_then(|item| item.line(100));
+    let base_url = section.get("base_url");
+    let contact = section.get("contact").and_then(|item| item.line(200));
+    let accent = section.get("accent").and_then(|item| accent::read(&item));
+    let lifetimes = sessions::read(section.get("sessions").as_ref(), lifetimes);
+    let return_hosts = section
+        .get("return_hosts")
+        .and_then(|item| item.list(|item| apps::host_pattern(item, server)))
+        .unwrap_or_default();
+    let providers = tables(section, "providers", "tenants.providers");
+    if providers.is_empty() {
+        section.fault_with_help(
+            "nobody can sign in to this tenant: it has no provider",
+            "add [[tenants.providers]]",
+        );
+    }
+    report_duplicates(&providers, "provider");
+    let names: Vec<&str> = providers
+        .iter()
+        .filter_map(|section| section.get("id")?.as_text())
+        .collect();
+    let apps = tables(section, "apps", "tenants.apps");
+    report_duplicates(&apps, "app");
+    let providers: Vec<_> = providers
+        .iter()
+        .map(|section| providers::read(section, context))
+        .collect();
+    let app_count = apps.len();
+    let apps: Vec<_> = apps
+        .iter()
+        .filter_map(|section| apps::read(section, server, &names))
+        .collect();
+    section.finish();
+    let Some(id) = id else {
+        if let Some(item) = &base_url {
+            addresses::plain_url(item, server.development);
+        }
+        return None;
+    };
+    let apps_are_whole = apps.len() == app_count;
+    let base = base(
+        section,
+        base_url.as_ref(),
+        &id,
+        server,
+        &apps,
+        apps_are_whole,
+    );
+    let providers: Option<Vec<_>> = providers.into_iter().collect();
+    if !apps_are_whole {
+        return None;
+    }
+    Some(TenantSettings {
+        name: name.unwrap_or_else(|| id.as_str().into()),
+        at: section.position(),
+        base: base?,
+        base_at: base_url.map_or_else(|| section.position(), |item| item.position()),
+        id,
+        contact,
+        accent,
+        lifetimes,
+        providers: providers?,
+        apps,
+        return_hosts,
+    })
+}
+
+fn tables<'a>(section: &Section<'a>, key: &'static str, name: &str) -> Vec<Section<'a>> {
+    section
+        .get(key)
+        .map(|item| item.sections(name))
+        .unwrap_or_default()
+}
+
+/// Names are compared before anything else is judged, so that two wrong tables are still told apart.
+fn report_duplicates(sections: &[Section<'_>], what: &str) {
+    let mut seen: HashMap<&str, u32> = HashMap::new();
+    for section in sections {
+        let Some(item) = section.get("id") else {
+            continue;
+        };
+        let Some(id) = item.as_text() else { continue };
+        if let Some(line) = seen.get(id) {
+            item.fault_with_help(
+                format!("there is a {what} {} already", quoted(id)),
+                format!("the first one is at line {line}: give this one another `id`"),
+            );
+        } else {
+            seen.insert(id, item.position().line());
+        }
+    }
+}
+
+/// The three shapes of a tenant's address; anything else is a fault.
+fn base(
+    section: &Section<'_>,
+    item: Option<&Item<'_>>,
+    id: &TenantId,
+    server: &Server,
+    apps: &[AppSettings],
+    apps_are_whole: bool,
+) -> Option<BaseUrl> {
+    let Some(item) = item else {
+        let Some(url) = &server.public_url else {
+            if !server.public_url_given {
+                section.fault_with_help(
+                    "this tenant has no address",
+                    "add base_url = \"https://login.example.com\" here, or public_url in [server] for tenants at /t/{id}",
+                );
+            }
+            return None;
+        };
+        return Some(BaseUrl {
+            origin: url.clone(),
+            host: Host::of(url)?,
+            path: format!("/t/{id}").into(),
+            on_app_host: false,
+        });
+    };
+    let (url, path) = addresses::plain_url(item, server.development)?;
+    let host = Host::of(&url)?;
+    let is_app = apps
+        .iter()
+        .any(|app| app.app.hosts.iter().any(|pattern| pattern.matches(&host)));
+    let shared = server.public_url.as_ref().and_then(Host::of) == Some(host.clone());
+    let on_app_host = *path == *server.prefix;
+    if path.is_empty() && shared {
+        item.fault_with_help(
+            format!("{host} is the shared host of `public_url`"),
+            format!("leave `base_url` out: this tenant is at /t/{id} there"),
+        );
+        return None;
+    }
+    if on_app_host && !is_app {
+        if apps_are_whole {
+            item.fault_with_help(
+                format!("{host} is not the host of one of this tenant's apps"),
+                "with the prefix as its path, `base_url` is on an app's own host: add it to the app's `hosts`",
+            );
+        }
+        return None;
+    }
+    if !path.is_empty() && !on_app_host && *path != format!("/t/{id}") {
+        item.fault_with_help(
+            format!("{} cannot be the address of a tenant", item.shown()),
+            format!(
+                "its path is empty on a host of its own, /t/{id} on a shared one, or {} on an app's host",
+                server.prefix
+            ),
+        );
+        return None;
+    }
+    if server.development && !host.is_loopback() {
+        let warning = format!("`development` is on, and {host} is not on this machine");
+        section.document.report(
+            Fault::at(item.position(), warning)
+                .with_help("development = true is for loopback and *.localhost")
+                .as_warning(),
+        );
+    }
+    Some(BaseUrl {
+        origin: addresses::origin(&url),
+        host,
+        path,
+        on_app_host,
+    })
+}
