@@ -22,7 +22,7 @@ pub struct TenantChrome {
     /// What people call it.
     pub name: String,
     /// The letter of its badge.
-    pub mark: String,
+    mark: String,
     /// Its colours; `None`: ours.
     accent: Option<AccentTokens>,
 }

@@ -79,7 +79,7 @@ impl ErrorPage {
         self
     }
 
-    /// 400. The callback matches no waiting login: too late, used, or its cookie is lost. `start_again`
+    /// Status 400: the callback matches no waiting login: too late, used, or its cookie is lost. `start_again`
     /// leads to the same target.
     #[must_use]
     pub fn login_expired(request: RequestStamp<'_>, start_again: &str) -> Self {
@@ -95,7 +95,7 @@ impl ErrorPage {
         .action("Start again", start_again)
     }
 
-    /// 400. The provider answered with `error` (RFC 6749 §4.1.2.1). Its value chooses among our own
+    /// Status 400: the provider answered with `error` (RFC 6749 §4.1.2.1). Its value chooses among our own
     /// sentences; an unknown one gets the general sentence.
     #[must_use]
     pub fn provider_refused(
@@ -133,7 +133,7 @@ impl ErrorPage {
         .action("Start again", start_again)
     }
 
-    /// 502. The provider's answer failed a check: it is not to be trusted, whatever the reason.
+    /// Status 502: the provider's answer failed a check: it is not to be trusted, whatever the reason.
     #[must_use]
     pub fn provider_answer_invalid(
         request: RequestStamp<'_>,
@@ -152,7 +152,7 @@ impl ErrorPage {
         .action("Start again", start_again)
     }
 
-    /// 502 or 504. The provider cannot be reached, or is too slow.
+    /// Status 502 or 504: the provider cannot be reached, or is too slow.
     #[must_use]
     pub fn provider_unreachable(
         request: RequestStamp<'_>,
@@ -178,7 +178,7 @@ impl ErrorPage {
         .with_others(others)
     }
 
-    /// 404. No such page. `home` is the tenant's first page, if there is one.
+    /// Status 404: no such page. `home` is the tenant's first page, if there is one.
     #[must_use]
     pub fn not_found(request: RequestStamp<'_>, home: Option<&str>) -> Self {
         let page = Self::new(
@@ -193,7 +193,7 @@ impl ErrorPage {
         }
     }
 
-    /// 421. The host belongs to no tenant and no app (RFC 9110 §15.5.20).
+    /// Status 421: the host belongs to no tenant and no app (RFC 9110 §15.5.20).
     #[must_use]
     pub fn unknown_host(request: RequestStamp<'_>) -> Self {
         Self::new(
@@ -207,7 +207,7 @@ impl ErrorPage {
         )
     }
 
-    /// 400. The ticket is used up, too old, or belongs to another browser.
+    /// Status 400: the ticket is used up, too old, or belongs to another browser.
     #[must_use]
     pub fn ticket_invalid(request: RequestStamp<'_>, start_again: &str) -> Self {
         Self::new(
@@ -222,7 +222,7 @@ impl ErrorPage {
         .action("Start again", start_again)
     }
 
-    /// 400. The browser came back without the cookie that it was given a moment ago.
+    /// Status 400: the browser came back without the cookie that it was given a moment ago.
     #[must_use]
     pub fn cookies_refused(request: RequestStamp<'_>, host: &str, try_again: &str) -> Self {
         Self::new(
@@ -239,7 +239,7 @@ impl ErrorPage {
         .action("Try again", try_again)
     }
 
-    /// 400. The person was signed in and sent on again and again without arriving. No redirect follows.
+    /// Status 400: the person was signed in and sent on again and again without arriving. No redirect follows.
     #[must_use]
     pub fn login_loop(request: RequestStamp<'_>, host: &str, try_again: &str) -> Self {
         Self::new(
@@ -258,7 +258,7 @@ impl ErrorPage {
         .action("Try again", try_again)
     }
 
-    /// 429. Too many sign-ins from one place. `retry_after_minutes` is rounded up.
+    /// Status 429: too many sign-ins from one place. `retry_after_minutes` is rounded up.
     #[must_use]
     pub fn too_many_sign_ins(
         request: RequestStamp<'_>,
@@ -280,7 +280,7 @@ impl ErrorPage {
         .action("Try again", try_again)
     }
 
-    /// 400. A form came without its check value, or with that of another session.
+    /// Status 400: a form came without its check value, or with that of another session.
     #[must_use]
     pub fn form_expired(request: RequestStamp<'_>, back: &str) -> Self {
         Self::new(
@@ -292,7 +292,7 @@ impl ErrorPage {
         .action("Go back", back)
     }
 
-    /// 400. The return target is none that this tenant leads to.
+    /// Status 400: the return target is none that this tenant leads to.
     #[must_use]
     pub fn target_refused(request: RequestStamp<'_>, home: &str) -> Self {
         Self::new(
@@ -307,7 +307,7 @@ impl ErrorPage {
         .action("Go to your sessions", home)
     }
 
-    /// 503. The store does not answer. Sessions are not lost.
+    /// Status 503: the store does not answer. Sessions are not lost.
     #[must_use]
     pub fn store_trouble(request: RequestStamp<'_>, try_again: Option<&str>) -> Self {
         let page = Self::new(
@@ -325,7 +325,7 @@ impl ErrorPage {
         }
     }
 
-    /// 500. Everything that should not happen.
+    /// Status 500: everything that should not happen.
     #[must_use]
     pub fn internal(request: RequestStamp<'_>, try_again: Option<&str>) -> Self {
         let page = Self::new(

@@ -7,6 +7,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use url::Url;
 
+use super::chrome::mark_of;
 use crate::domain::email::EmailAddress;
 use crate::domain::identity::Person;
 
@@ -43,9 +44,21 @@ pub struct Account {
     pub name: Option<String>,
     /// What tells the account from others: e-mail address, user name or id.
     pub id: String,
+    /// Letter of its badge.
+    mark: String,
 }
 
 impl Account {
+    /// The account `id` of somebody who may have told a `name`.
+    #[must_use]
+    pub fn new(name: Option<&str>, id: &str) -> Self {
+        Self {
+            name: name.map(str::to_owned),
+            id: id.to_owned(),
+            mark: mark_of(name.unwrap_or(id)),
+        }
+    }
+
     /// How `person` would name their account: by e-mail address, else user name, else the provider's id.
     #[must_use]
     pub fn of(person: &Person) -> Self {
@@ -53,10 +66,7 @@ impl Account {
         let id = email
             .or(person.preferred_username.as_deref())
             .unwrap_or(&person.subject);
-        Self {
-            name: person.name.as_deref().map(str::to_owned),
-            id: id.to_owned(),
-        }
+        Self::new(person.name.as_deref(), id)
     }
 }
 

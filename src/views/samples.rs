@@ -53,17 +53,14 @@ pub(super) fn landkreis() -> Chrome {
 }
 
 fn ada() -> Account {
-    Account {
-        name: Some("Ada Lovelace".into()),
-        id: "ada@acme.example".into(),
-    }
+    Account::new(Some("Ada Lovelace"), "ada@acme.example")
 }
 
 fn maximiliane() -> Account {
-    Account {
-        name: Some("Maximiliane-Friederike Freifrau von und zu Hohenstein-Wallenburg".into()),
-        id: LONG_EMAIL.into(),
-    }
+    Account::new(
+        Some("Maximiliane-Friederike Freifrau von und zu Hohenstein-Wallenburg"),
+        LONG_EMAIL,
+    )
 }
 
 fn choice(name: &str, host: &str) -> ProviderChoice {
@@ -187,10 +184,7 @@ impl Samples for RefusedPage {
             (
                 "bare",
                 Self {
-                    account: Account {
-                        name: None,
-                        id: "248289761001".into(),
-                    },
+                    account: Account::new(None, "248289761001"),
                     sign_out_href: None,
                     contact: None,
                     ..page(RefusedClass::Address)
@@ -312,10 +306,7 @@ impl Samples for SessionsPage {
             groups: Vec::new(),
             sessions: vec![entry(2, "Firefox on Windows", true)],
             notice: Some("All other sessions have ended.".into()),
-            account: Account {
-                name: None,
-                id: "248289761001".into(),
-            },
+            account: Account::new(None, "248289761001"),
             ..page.clone()
         };
         let long = Self {
