@@ -1,0 +1,452 @@
+//! Data such as pages meet it, longest real texts included. Templates are checked with it when the
+//! process starts with a folder of its own, in the tests, and when somebody looks at the pages.
+
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+use super::{
+    Account, Chrome, Contact, DemoAppLink, DemoAppPage, DemoHeader, DemoSignInPage, DemoUser,
+    Ended, ErrorPage, HiddenField, Incident, Moment, OtherProvider, ProviderChoice, RefusedClass,
+    RefusedPage, RequestStamp, SessionEntry, SessionsPage, SignInNotice, SignInPage, SignOutPage,
+    SignedOutPage, StillSignedIn, StillSignedInBecause, TenantChrome, mark_of,
+};
+
+/// A page that knows samples of itself.
+pub trait Samples: Sized {
+    /// Name and page; together they reach every branch of the template.
+    #[doc(hidden)]
+    fn samples() -> Vec<(&'static str, Self)>;
+}
+
+const NOW: OffsetDateTime = datetime!(2027-01-15 08:05:30 UTC);
+const STAMP: RequestStamp<'static> = RequestStamp {
+    id: "01J9Z3K8Q4W7X2V5T6R8N0M1PB",
+    at: NOW,
+};
+const LONG_EMAIL: &str =
+    "maximiliane-friederike.von-und-zu-hohenstein@rechnungspruefung.landkreis.example";
+const LONG_HOST: &str = "dokumentenmanagement-und-archivierung.rechnungspruefung.landkreis.example";
+const LONG_APP: &str = "Dokumentenmanagement und Archivierung der Rechnungsprüfung";
+const CSRF: &str = "mJ5l0o2l7P0sHq5w6QZ1xA";
+
+/// The usual surroundings.
+pub(super) fn acme() -> Chrome {
+    Chrome {
+        tenant: Some(TenantChrome::new("Acme", None)),
+        ..Chrome::bare("c2FtcGxl")
+    }
+}
+
+/// A name of 60 characters, an accent of its own, in German.
+#[cfg(test)]
+pub(super) fn landkreis() -> Chrome {
+    let accent = crate::domain::tenant::Accent {
+        light: "#00695c".into(),
+        dark: "#5fd4c4".into(),
+    };
+    let name = "Rechnungsprüfungsamt des Landkreises Mecklenburg-Vorpommerns";
+    Chrome {
+        tenant: Some(TenantChrome::new(name, Some(&accent))),
+        language: "de".to_owned(),
+        ..Chrome::bare("c2FtcGxl")
+    }
+}
+
+fn ada() -> Account {
+    Account::new(Some("Ada Lovelace"), "ada@acme.example")
+}
+
+fn maximiliane() -> Account {
+    Account::new(
+        Some("Maximiliane-Friederike Freifrau von und zu Hohenstein-Wallenburg"),
+        LONG_EMAIL,
+    )
+}
+
+fn choice(name: &str, host: &str) -> ProviderChoice {
+    ProviderChoice {
+        name: name.into(),
+        mark: mark_of(name),
+        href: format!("/login/{}?rd=x&y=z", mark_of(name).to_lowercase()),
+        host: host.into(),
+        last_used: false,
+    }
+}
+
+fn other(name: &str) -> OtherProvider {
+    OtherProvider {
+        name: name.into(),
+        mark: mark_of(name),
+        href: "/login/other?attempt=1".into(),
+    }
+}
+
+impl Samples for SignInPage {
+    fn samples() -> Vec<(&'static str, Self)> {
+        let page = Self {
+            target_host: Some("wiki.example.com".into()),
+            notice: None,
+            providers: vec![
+                choice("Google", "accounts.google.com"),
+                choice("Microsoft", "login.microsoftonline.com"),
+                choice("GitHub", "github.com"),
+                choice(
+                    "Identitätsanbieter der Landesverwaltung Mecklenburg-Vorpommern",
+                    "anmeldung.identitaet.landesverwaltung.mecklenburg-vorpommern.example",
+                ),
+                choice("Okta", "acme.okta.com"),
+            ],
+            contact: Some(Contact::from("it@acme.example")),
+        };
+        let mut last_used = page.clone();
+        if let Some(choice) = last_used.providers.get_mut(1) {
+            choice.last_used = true;
+        }
+        let many = Self {
+            providers: (1..=25)
+                .map(|number| {
+                    choice(
+                        &format!("Werk {number}"),
+                        &format!("sso{number}.werke.example"),
+                    )
+                })
+                .collect(),
+            target_host: Some(LONG_HOST.into()),
+            notice: Some(SignInNotice::SessionEnded),
+            ..page.clone()
+        };
+        let mut many_last_used = many.clone();
+        if let Some(choice) = many_last_used.providers.last_mut() {
+            choice.last_used = true;
+        }
+        let with = |count, notice, target: Option<&str>| Self {
+            providers: page.providers.iter().take(count).cloned().collect(),
+            notice,
+            target_host: target.map(str::to_owned),
+            contact: (count == 0).then(|| Contact::from("it@acme.example")),
+        };
+        vec![
+            (
+                "one",
+                with(1, Some(SignInNotice::FormLost), Some("wiki.example.com")),
+            ),
+            ("none", with(0, None, None)),
+            (
+                "none-nobody-to-ask",
+                Self {
+                    contact: None,
+                    ..with(0, None, None)
+                },
+            ),
+            (
+                "another-account",
+                with(2, Some(SignInNotice::AnotherAccount), None),
+            ),
+            ("five", page),
+            ("five-last-used", last_used),
+            ("twenty-five", many),
+            ("twenty-five-last-used", many_last_used),
+        ]
+    }
+}
+
+impl Samples for RefusedPage {
+    fn samples() -> Vec<(&'static str, Self)> {
+        let page = |class| Self {
+            account: ada(),
+            provider: "Google".into(),
+            app: "Wiki".into(),
+            host: "wiki.example.com".into(),
+            class,
+            switch_account_href: "/login?switch=1&rd=https%3A%2F%2Fwiki.example.com%2F".into(),
+            sign_out_href: Some("/logout".into()),
+            contact: Some(Contact::from("it@acme.example")),
+            incident: Incident::new(STAMP.id, STAMP.at, "refused_email_domain"),
+        };
+        vec![
+            ("domain", page(RefusedClass::Domain)),
+            ("address", page(RefusedClass::Address)),
+            ("group", page(RefusedClass::Group)),
+            ("provider", page(RefusedClass::Provider)),
+            ("nobody", page(RefusedClass::Nobody)),
+            (
+                "long",
+                Self {
+                    account: maximiliane(),
+                    app: LONG_APP.into(),
+                    host: LONG_HOST.into(),
+                    contact: Some(Contact::from(
+                        "Geschäftsstelle Informationstechnik, Zimmer 204, Durchwahl 1188",
+                    )),
+                    ..page(RefusedClass::Group)
+                },
+            ),
+            (
+                "bare",
+                Self {
+                    account: Account::new(None, "248289761001"),
+                    sign_out_href: None,
+                    contact: None,
+                    ..page(RefusedClass::Address)
+                },
+            ),
+        ]
+    }
+}
+
+impl Samples for SignOutPage {
+    fn samples() -> Vec<(&'static str, Self)> {
+        let page = Self {
+            account: ada(),
+            provider: Some("Google".into()),
+            action: "/logout".into(),
+            csrf: CSRF.into(),
+            fields: vec![HiddenField {
+                name: "rd".into(),
+                value: "https://wiki.example.com/?a=1&b=2".into(),
+            }],
+            stay_href: "/sessions".into(),
+        };
+        let long = Self {
+            account: maximiliane(),
+            provider: None,
+            ..page.clone()
+        };
+        vec![("usual", page), ("long", long)]
+    }
+}
+
+impl Samples for SignedOutPage {
+    fn samples() -> Vec<(&'static str, Self)> {
+        let still = |because, href: Option<&str>| {
+            Some(StillSignedIn {
+                provider: "Google".into(),
+                host: "accounts.google.com".into(),
+                because,
+                href: href.map(str::to_owned),
+            })
+        };
+        let page = |ended, still_signed_in| Self {
+            ended,
+            still_signed_in,
+            sign_in_href: Some("/login".into()),
+        };
+        vec![
+            (
+                "everything",
+                page(
+                    vec![Ended::AllApps, Ended::Provider("Keycloak".into())],
+                    None,
+                ),
+            ),
+            (
+                "not-at-the-provider",
+                page(
+                    vec![Ended::AllApps],
+                    still(
+                        StillSignedInBecause::NotOffered,
+                        Some("https://accounts.google.com/Logout"),
+                    ),
+                ),
+            ),
+            (
+                "one-app",
+                page(
+                    vec![Ended::App("Wiki".into())],
+                    still(StillSignedInBecause::NotAsked, None),
+                ),
+            ),
+            (
+                "not-confirmed",
+                page(
+                    vec![Ended::App(LONG_APP.into()), Ended::AllApps],
+                    still(StillSignedInBecause::NotConfirmed, None),
+                ),
+            ),
+            (
+                "was-not-signed-in",
+                Self {
+                    sign_in_href: None,
+                    ..page(Vec::new(), None)
+                },
+            ),
+        ]
+    }
+}
+
+impl Samples for SessionsPage {
+    fn samples() -> Vec<(&'static str, Self)> {
+        let entry = |number: u16, browser: &str, current| SessionEntry {
+            id: format!("s{number}"),
+            current,
+            browser: browser.into(),
+            address: (number != 3).then(|| format!("2001:db8:85a3:8d3:1319:8a2e:370:{number:x}")),
+            provider: "Google".into(),
+            signed_in_at: Moment::of(datetime!(2027-01-14 16:20 UTC)),
+            last_used_at: Moment::of(NOW),
+        };
+        let page = Self {
+            account: ada(),
+            email: Some("ada@acme.example".into()),
+            provider: "Google".into(),
+            groups: vec!["engineering".into(), "wiki-editors".into()],
+            sessions: vec![
+                entry(1, "Safari on iPhone", false),
+                entry(2, "Firefox on Windows", true),
+                entry(3, "Unknown browser", false),
+            ],
+            notice: None,
+            end_action: "/sessions/end".into(),
+            end_others_action: "/sessions/end-others".into(),
+            sign_out_href: "/logout".into(),
+            csrf: CSRF.into(),
+        };
+        let only = Self {
+            email: None,
+            groups: Vec::new(),
+            sessions: vec![entry(2, "Firefox on Windows", true)],
+            notice: Some("All other sessions have ended.".into()),
+            account: Account::new(None, "248289761001"),
+            ..page.clone()
+        };
+        let long = Self {
+            account: maximiliane(),
+            email: Some(LONG_EMAIL.into()),
+            provider: "Identitätsanbieter der Landesverwaltung".into(),
+            groups: (1..=30)
+                .map(|number| format!("rechnungspruefung/landkreis/abteilung-{number}"))
+                .collect(),
+            sessions: (1..=25)
+                .map(|number| entry(number, "Samsung Internet on Android", number == 7))
+                .collect(),
+            notice: Some("The session has ended.".into()),
+            ..page.clone()
+        };
+        vec![("three", page), ("only-this", only), ("long", long)]
+    }
+}
+
+impl Samples for ErrorPage {
+    fn samples() -> Vec<(&'static str, Self)> {
+        let again = "/login?rd=https%3A%2F%2Fwiki.example.com%2Fa%3Fb%3D1%26c%3D2";
+        vec![
+            ("login-expired", Self::login_expired(STAMP, again)),
+            (
+                "provider-refused",
+                Self::provider_refused(STAMP, "Google", "access_denied", again)
+                    .with_contact(Some(Contact::from("https://help.acme.example/access"))),
+            ),
+            (
+                "provider-unavailable",
+                Self::provider_refused(STAMP, "Google", "server_error", again),
+            ),
+            (
+                "provider-error",
+                Self::provider_refused(STAMP, "Google", "invalid_scope", again),
+            ),
+            (
+                "provider-answer-invalid",
+                Self::provider_answer_invalid(STAMP, "Google", again),
+            ),
+            (
+                "provider-unreachable",
+                Self::provider_unreachable(
+                    STAMP,
+                    "Identitätsanbieter der Landesverwaltung Mecklenburg-Vorpommern",
+                    again,
+                    vec![other("Microsoft"), other("GitHub")],
+                ),
+            ),
+            (
+                "provider-unreachable-alone",
+                Self::provider_unreachable(STAMP, "Google", again, Vec::new()),
+            ),
+            ("not-found", Self::not_found(STAMP, Some("/sessions"))),
+            ("unknown-host", Self::unknown_host(STAMP)),
+            ("ticket-invalid", Self::ticket_invalid(STAMP, again)),
+            (
+                "cookies-refused",
+                Self::cookies_refused(STAMP, "login.acme.example", again),
+            ),
+            ("login-loop", Self::login_loop(STAMP, LONG_HOST, again)),
+            (
+                "too-many-sign-ins",
+                Self::too_many_sign_ins(STAMP, 5, again),
+            ),
+            ("form-expired", Self::form_expired(STAMP, "/sessions")),
+            ("target-refused", Self::target_refused(STAMP, "/sessions")),
+            ("store-trouble", Self::store_trouble(STAMP, Some(again))),
+            (
+                "internal",
+                Self::internal(STAMP, Some(again))
+                    .with_contact(Some(Contact::from("the help desk, extension 100"))),
+            ),
+        ]
+    }
+}
+
+impl Samples for DemoAppPage {
+    fn samples() -> Vec<(&'static str, Self)> {
+        let header = |name: &str, value: &str| DemoHeader {
+            name: name.into(),
+            value: value.into(),
+        };
+        let page = Self {
+            app: "Wiki".into(),
+            host: "wiki.acme.localhost:8080".into(),
+            account: ada(),
+            headers: vec![
+                header("X-Auth-Request-User", "5f2b8c1e9d3a4b7f8e6c0d1a2b3c4d5e"),
+                header("X-Auth-Request-Email", "ada@acme.example"),
+                header("X-Auth-Request-Preferred-Username", "ada"),
+                header("X-Auth-Request-Groups", "engineering,wiki-editors"),
+                header("X-Auth-Request-Name", ""),
+            ],
+            others: vec![DemoAppLink {
+                name: "Notes".into(),
+                host: "notes.acme.localhost:8080".into(),
+                href: "http://notes.acme.localhost:8080/".into(),
+            }],
+            sessions_href: Some("http://acme.localhost:8080/sessions".into()),
+            sign_out_href: "/oauth2/sign_out".into(),
+        };
+        let bare = Self {
+            account: maximiliane(),
+            others: Vec::new(),
+            sessions_href: None,
+            ..page.clone()
+        };
+        vec![("usual", page), ("bare", bare)]
+    }
+}
+
+impl Samples for DemoSignInPage {
+    fn samples() -> Vec<(&'static str, Self)> {
+        let user = |login: &str, name: &str, about: &str| DemoUser {
+            login: login.into(),
+            name: name.into(),
+            about: about.into(),
+            mark: mark_of(name),
+        };
+        let page = Self {
+            provider: "Demo provider".into(),
+            client: "acme.localhost:8080".into(),
+            users: vec![
+                user("ada", "Ada Lovelace", "May open both apps"),
+                user("bob", "Bob Kahn", "May open Notes, is refused by Wiki"),
+                user("mallory", "Mallory", "Has no verified e-mail address"),
+            ],
+            action: "/sign-in".into(),
+            fields: vec![HiddenField {
+                name: "request".into(),
+                value: "q1".into(),
+            }],
+            failed_username: None,
+        };
+        let failed = Self {
+            failed_username: Some("ada".into()),
+            ..page.clone()
+        };
+        vec![("usual", page), ("failed", failed)]
+    }
+}
