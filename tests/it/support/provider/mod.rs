@@ -1,0 +1,756 @@
+//! An OpenID Provider (and a GitHub) on real loopback TCP that misbehaves on request.
+//!
+//! [`TestProvider::set`] takes a [`Fault`], which holds until it is cleared; without faults the provider
+//! is a strict one: codes are for one use, bound to client, redirect URI and PKCE challenge, clients
+//! authenticate, and its time is the test's clock. Invariant: nothing here sleeps; what is slow waits
+//! until the test releases it or the client goes away. Deliberately absent: anything of the crate but
+//! its ports, so that a mistake cannot hide by being made on both sides.
+
+mod body;
+mod fault;
+mod forge;
+mod github;
+mod keys;
+mod oidc;
+mod people;
+mod server;
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use doorward::ports::{Clock, ManualClock};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Collected};
+use hyper::body::Incoming;
+use serde_json::{Map, Value};
+use tokio::sync::Notify;
+
+pub(crate) use fault::{
+    AuthorizeFault, DiscoveryFault, Endpoint, Fault, GithubFault, IdTokenFault, JwksFault, KeyText,
+    TokenFault, Trouble, UserinfoFault,
+};
+pub(crate) use keys::Algorithm;
+pub(crate) use people::Person;
+
+use forge::{Forge, Strangers};
+use keys::SigningKey;
+use server::{HungUp, Port};
+
+/// The client that is registered from the start.
+pub(crate) const CLIENT_ID: &str = "doorward-at-the-test";
+/// Its secret. The characters must be form-encoded before they go into `Basic` (RFC 6749 §2.3.1).
+pub(crate) const CLIENT_SECRET: &str = "s3cret:with/odd+characters & a space%";
+
+/// How long a test waits for something that must happen, in real time, before it fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A request as it arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) form: Vec<(String, String)>,
+    pub(crate) body: Bytes,
+}
+
+impl Recorded {
+    /// The first parameter of this name in the query.
+    pub(crate) fn query(&self, name: &str) -> Option<&str> {
+        first(&self.query, name)
+    }
+
+    /// The first parameter of this name in the form.
+    pub(crate) fn form(&self, name: &str) -> Option<&str> {
+        first(&self.form, name)
+    }
+
+    /// A header as text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+fn first<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    pairs
+        .iter()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.as_str())
+}
+
+/// The provider. Dropping it closes the port.
+#[derive(Debug)]
+pub(crate) struct TestProvider {
+    shared: Arc<Shared>,
+    port: tokio::sync::Mutex<Port>,
+    address: SocketAddr,
+}
+
+#[derive(Debug)]
+struct Shared {
+    clock: Arc<ManualClock>,
+    base: String,
+    changed: Notify,
+    strangers: Strangers,
+    state: Mutex<State>,
+}
+
+/// Everything that a test can look at or change.
+#[derive(Debug)]
+struct State {
+    faults: Vec<Fault>,
+    passes: HashMap<Endpoint, usize>,
+    counts: HashMap<Endpoint, usize>,
+    waiting: HashMap<Endpoint, usize>,
+    requests: VecDeque<Recorded>,
+    settings: Settings,
+    keys: Keys,
+    people: HashMap<String, Person>,
+    codes: HashMap<String, Grant>,
+    access_tokens: HashMap<String, Grant>,
+    issued: usize,
+    replayed_codes: usize,
+}
+
+/// How the provider is set up, when nothing is wrong.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// What it calls itself in metadata, tokens and answers. Its own address, unless a test needs two
+    /// that claim the same name.
+    pub(crate) issuer: String,
+    /// Signs ID tokens.
+    pub(crate) algorithm: Algorithm,
+    /// Ahead of the test's clock by so many seconds (negative: behind).
+    pub(crate) skew: i64,
+    /// Life of an ID token, in seconds.
+    pub(crate) id_token_lifetime: i64,
+    /// Life of a code, in seconds.
+    pub(crate) code_lifetime: i64,
+    /// Whether metadata promise `iss` in the answer (RFC 9207 §3). It is sent either way.
+    pub(crate) promises_issuer: bool,
+    /// Whether a code can only be had with a PKCE challenge.
+    pub(crate) requires_pkce: bool,
+    /// What metadata list as `token_endpoint_auth_methods_supported`; others are refused.
+    pub(crate) client_authentication: Vec<&'static str>,
+    /// Names and secrets of clients; no secret: a public client.
+    pub(crate) clients: HashMap<String, Option<String>>,
+    /// Exact redirect URIs; empty: any is taken.
+    pub(crate) redirect_uris: Vec<String>,
+    /// Who is signed in where nothing else says so.
+    pub(crate) person: String,
+    /// `sid` of ID tokens; left out where empty.
+    pub(crate) session: String,
+    /// `Cache-Control` of the key set.
+    pub(crate) jwks_cache_control: String,
+}
+
+#[derive(Debug)]
+struct Keys {
+    rsa: SigningKey,
+    ec: SigningKey,
+    announced: Option<SigningKey>,
+    retired: Vec<SigningKey>,
+    made: usize,
+}
+
+impl Keys {
+    fn of(&self, algorithm: Algorithm) -> &SigningKey {
+        match algorithm {
+            Algorithm::Rs256 => &self.rsa,
+            Algorithm::Es256 => &self.ec,
+        }
+    }
+
+    fn next(&mut self, algorithm: Algorithm) -> SigningKey {
+        self.made += 1;
+        let family = algorithm.name().to_ascii_lowercase();
+        SigningKey::new(algorithm, format!("{family}-{}", self.made))
+    }
+}
+
+/// What a person agreed to.
+#[derive(Clone, Debug)]
+struct Grant {
+    client_id: String,
+    redirect_uri: Option<String>,
+    scope: String,
+    nonce: Option<String>,
+    challenge: Option<String>,
+    person: Person,
+    at: i64,
+}
+
+impl TestProvider {
+    /// Starts on a free port of 127.0.0.1, at the time of `clock`. Needs a Tokio runtime.
+    pub(crate) fn start(clock: Arc<ManualClock>) -> Self {
+        let port = Port::reserve();
+        let address = port.address();
+        let base = format!("http://{address}");
+        let settings = Settings {
+            issuer: base.clone(),
+            algorithm: Algorithm::Rs256,
+            skew: 0,
+            id_token_lifetime: 300,
+            code_lifetime: 60,
+            promises_issuer: true,
+            requires_pkce: true,
+            client_authentication: vec!["client_secret_basic", "client_secret_post"],
+            clients: HashMap::from([(CLIENT_ID.into(), Some(CLIENT_SECRET.into()))]),
+            redirect_uris: Vec::new(),
+            person: "ada".into(),
+            session: "session-at-the-provider".into(),
+            jwks_cache_control: "public, max-age=3600".into(),
+        };
+        let state = State {
+            faults: Vec::new(),
+            passes: HashMap::new(),
+            counts: HashMap::new(),
+            waiting: HashMap::new(),
+            requests: VecDeque::new(),
+            settings,
+            keys: Keys {
+                rsa: SigningKey::new(Algorithm::Rs256, "rs256-1"),
+                ec: SigningKey::new(Algorithm::Es256, "es256-1"),
+                announced: None,
+                retired: Vec::new(),
+                made: 1,
+            },
+            people: HashMap::new(),
+            codes: HashMap::new(),
+            access_tokens: HashMap::new(),
+            issued: 0,
+            replayed_codes: 0,
+        };
+        let mut provider = Self {
+            shared: Arc::new(Shared {
+                clock,
+                base,
+                changed: Notify::new(),
+                strangers: Strangers::default(),
+                state: Mutex::new(state),
+            }),
+            port: tokio::sync::Mutex::new(port),
+            address,
+        };
+        serve(&provider.shared, provider.port.get_mut());
+        provider
+    }
+
+    /// `http://127.0.0.1:{port}`: the issuer, and where everything is below.
+    pub(crate) fn base(&self) -> &str {
+        &self.shared.base
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Below [`TestProvider::base`].
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.shared.base)
+    }
+
+    // What goes wrong.
+
+    /// Adds a fault.
+    pub(crate) fn set(&self, fault: impl Into<Fault>) {
+        self.shared.lock().faults.push(fault.into());
+        self.shared.changed.notify_waiters();
+    }
+
+    /// Adds a trouble of one endpoint.
+    pub(crate) fn trouble(&self, endpoint: Endpoint, trouble: Trouble) {
+        self.set(Fault::At(endpoint, trouble));
+    }
+
+    /// Takes all faults away, and lets everything go that was held.
+    pub(crate) fn behave(&self) {
+        let mut state = self.shared.lock();
+        state.faults.clear();
+        state.passes.clear();
+        drop(state);
+        self.shared.changed.notify_waiters();
+    }
+
+    /// Takes one fault away.
+    pub(crate) fn unset(&self, fault: impl Into<Fault>) {
+        let fault = fault.into();
+        self.shared.lock().faults.retain(|set| *set != fault);
+        self.shared.changed.notify_waiters();
+    }
+
+    /// Changes how the provider is set up.
+    pub(crate) fn configure(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.shared.lock().settings);
+    }
+
+    /// Everybody who does not say otherwise is this person from now on.
+    pub(crate) fn sign_in_as(&self, username: &str) {
+        self.configure(|settings| username.clone_into(&mut settings.person));
+    }
+
+    /// Changes a person.
+    pub(crate) fn person(&self, username: &str, change: impl FnOnce(&mut Person)) {
+        let mut state = self.shared.lock();
+        let person = state
+            .people
+            .entry(username.to_owned())
+            .or_insert_with(|| Person::named(username));
+        change(person);
+    }
+
+    // Keys.
+
+    /// A new key signs, and it alone is published from now on.
+    pub(crate) fn rotate(&self) {
+        let mut state = self.shared.lock();
+        let algorithm = state.settings.algorithm;
+        let key = match state.keys.announced.take() {
+            Some(key) if key.algorithm() == algorithm => key,
+            _ => state.keys.next(algorithm),
+        };
+        let old = match algorithm {
+            Algorithm::Rs256 => std::mem::replace(&mut state.keys.rsa, key),
+            Algorithm::Es256 => std::mem::replace(&mut state.keys.ec, key),
+        };
+        state.keys.retired.push(old);
+    }
+
+    /// Publishes the key that the next [`TestProvider::rotate`] takes.
+    pub(crate) fn announce_next_key(&self) {
+        let mut state = self.shared.lock();
+        let algorithm = state.settings.algorithm;
+        let key = state.keys.next(algorithm);
+        state.keys.announced = Some(key);
+    }
+
+    /// The `kid` that signs now.
+    pub(crate) fn kid(&self) -> String {
+        let state = self.shared.lock();
+        state.keys.of(state.settings.algorithm).kid.clone()
+    }
+
+    /// The key set as it is served, with the faults that are set.
+    pub(crate) fn key_set(&self) -> Value {
+        oidc::key_set(&self.shared, &self.shared.lock())
+    }
+
+    /// A signed token with these claims (`iss`, `aud`, `iat` and `exp` are added where missing), with
+    /// the ID token faults that are set: for whoever checks tokens without a login.
+    pub(crate) fn token(&self, claims: Value) -> String {
+        let Value::Object(given) = claims else {
+            panic!("claims are an object");
+        };
+        let state = self.shared.lock();
+        let now = self.shared.now(&state);
+        let mut claims = Map::new();
+        claims.insert("iss".into(), state.settings.issuer.clone().into());
+        claims.insert("aud".into(), CLIENT_ID.into());
+        claims.insert("iat".into(), now.into());
+        claims.insert(
+            "exp".into(),
+            (now + state.settings.id_token_lifetime).into(),
+        );
+        claims.extend(given);
+        self.shared.forge(&state, CLIENT_ID, claims)
+    }
+
+    // Being slow, without sleeping.
+
+    /// Lets everything go that waits at `endpoint`, and holds nothing there any more.
+    pub(crate) fn release(&self, endpoint: Endpoint) {
+        self.shared.lock().faults.retain(|fault| {
+            !matches!(fault, Fault::At(at, Trouble::Held | Trouble::Stalled) if *at == endpoint)
+        });
+        self.shared.changed.notify_waiters();
+    }
+
+    /// Lets one request go that waits at `endpoint`, or that will.
+    pub(crate) fn release_one(&self, endpoint: Endpoint) {
+        *self.shared.lock().passes.entry(endpoint).or_default() += 1;
+        self.shared.changed.notify_waiters();
+    }
+
+    /// How many requests wait at `endpoint` now. A client that went away does not.
+    pub(crate) fn waiting(&self, endpoint: Endpoint) -> usize {
+        count(&self.shared.lock().waiting, endpoint)
+    }
+
+    /// Returns once `count` requests wait at `endpoint`.
+    pub(crate) async fn until_waiting(&self, endpoint: Endpoint, wanted: usize) {
+        let what = format!("{wanted} requests held at {endpoint:?}");
+        self.until(&what, |state| count(&state.waiting, endpoint) == wanted)
+            .await;
+    }
+
+    /// Returns once `count` requests or more have come to `endpoint` since the start.
+    pub(crate) async fn until_asked(&self, endpoint: Endpoint, wanted: usize) {
+        let what = format!("{wanted} requests to {endpoint:?}");
+        self.until(&what, |state| count(&state.counts, endpoint) >= wanted)
+            .await;
+    }
+
+    async fn until(&self, what: &str, happened: impl Fn(&State) -> bool) {
+        let wait = async {
+            loop {
+                let changed = self.shared.changed.notified();
+                if happened(&self.shared.lock()) {
+                    break;
+                }
+                changed.await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
+            let state = self.shared.lock();
+            panic!(
+                "waited in vain for {what}; asked {:?}, waiting {:?}",
+                state.counts, state.waiting
+            );
+        }
+    }
+
+    // What happened.
+
+    /// How many requests came to `endpoint`.
+    pub(crate) fn count(&self, endpoint: Endpoint) -> usize {
+        count(&self.shared.lock().counts, endpoint)
+    }
+
+    /// The last request to `endpoint`.
+    pub(crate) fn last(&self, endpoint: Endpoint) -> Option<Recorded> {
+        let state = self.shared.lock();
+        let mut requests = state.requests.iter().rev();
+        requests.find(|at| at.endpoint == endpoint).cloned()
+    }
+
+    /// The last requests, oldest first; a thousand are kept.
+    pub(crate) fn requests(&self) -> Vec<Recorded> {
+        self.shared.lock().requests.iter().cloned().collect()
+    }
+
+    /// How many codes were offered a second time.
+    pub(crate) fn replayed_codes(&self) -> usize {
+        self.shared.lock().replayed_codes
+    }
+
+    /// Forgets counts and requests.
+    pub(crate) fn forget_requests(&self) {
+        let mut state = self.shared.lock();
+        state.counts.clear();
+        state.requests.clear();
+    }
+
+    // Being away.
+
+    /// Ends all connections; the port refuses new ones.
+    pub(crate) async fn down(&self) {
+        self.port.lock().await.refuse().await;
+    }
+
+    /// Listens again, on the same port.
+    pub(crate) async fn up(&self) {
+        serve(&self.shared, &mut *self.port.lock().await);
+    }
+}
+
+fn count(counts: &HashMap<Endpoint, usize>, endpoint: Endpoint) -> usize {
+    counts.get(&endpoint).copied().unwrap_or_default()
+}
+
+fn serve(shared: &Arc<Shared>, port: &mut Port) {
+    let shared = Arc::clone(shared);
+    port.serve(move |request| answer(Arc::clone(&shared), request));
+}
+
+/// Records the request, does what the troubles of its endpoint ask, and answers.
+async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, HungUp> {
+    let (head, body) = request.into_parts();
+    let body = http_body_util::Limited::new(body, 1 << 20)
+        .collect()
+        .await
+        .map_err(|_| HungUp)?
+        .to_bytes();
+    let pairs = |bytes: &[u8]| url::form_urlencoded::parse(bytes).into_owned().collect();
+    let request = Recorded {
+        endpoint: endpoint(head.uri.path()),
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query: pairs(head.uri.query().unwrap_or_default().as_bytes()),
+        form: if is_form(&head.headers) {
+            pairs(&body)
+        } else {
+            Vec::new()
+        },
+        headers: head.headers,
+        body,
+    };
+    let at = request.endpoint;
+    let troubles = shared.arrived(&request);
+    if troubles.contains(&Trouble::HangUp) {
+        return Err(HungUp);
+    }
+    if troubles.contains(&Trouble::Held) {
+        let mine = |trouble: &Trouble| *trouble == Trouble::Held;
+        Shared::pass(Arc::clone(&shared), at, mine).await;
+    }
+    let detour = request.query("detour").is_some();
+    let mut answer = respond(&shared, &request);
+    for trouble in troubles {
+        let skipped = detour && trouble == Trouble::RedirectToItself;
+        if !skipped {
+            answer = suffer(&shared, &request, trouble, answer).await;
+        }
+    }
+    Ok(answer)
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+        value
+            .as_bytes()
+            .starts_with(b"application/x-www-form-urlencoded")
+    })
+}
+
+fn endpoint(path: &str) -> Endpoint {
+    match path {
+        "/.well-known/openid-configuration" => Endpoint::Discovery,
+        "/authorize" => Endpoint::Authorize,
+        "/token" => Endpoint::Token,
+        "/jwks" => Endpoint::Jwks,
+        "/userinfo" => Endpoint::Userinfo,
+        "/end_session" => Endpoint::EndSession,
+        "/login/oauth/authorize" => Endpoint::GithubAuthorize,
+        "/login/oauth/access_token" => Endpoint::GithubToken,
+        "/user" => Endpoint::GithubUser,
+        "/user/emails" => Endpoint::GithubEmails,
+        "/user/orgs" => Endpoint::GithubOrganizations,
+        "/user/memberships/orgs" => Endpoint::GithubMemberships,
+        "/user/teams" => Endpoint::GithubTeams,
+        "/attacker/jwks" | "/attacker/x5u" => Endpoint::AttackerKeys,
+        _ => Endpoint::Elsewhere,
+    }
+}
+
+fn respond(shared: &Shared, request: &Recorded) -> Response<Body> {
+    match request.endpoint {
+        Endpoint::Discovery => oidc::discovery(shared),
+        Endpoint::Authorize => oidc::authorize(shared, request),
+        Endpoint::Token => oidc::token(shared, request),
+        Endpoint::Jwks => oidc::jwks(shared),
+        Endpoint::Userinfo => oidc::userinfo(shared, request),
+        Endpoint::EndSession => oidc::end_session(request),
+        Endpoint::AttackerKeys => oidc::attacker_keys(shared),
+        Endpoint::GithubAuthorize => github::authorize(shared, request),
+        Endpoint::GithubToken => github::token(shared, request),
+        Endpoint::GithubUser
+        | Endpoint::GithubEmails
+        | Endpoint::GithubOrganizations
+        | Endpoint::GithubMemberships
+        | Endpoint::GithubTeams => github::api(shared, request),
+        Endpoint::Elsewhere => (StatusCode::NOT_FOUND, "nothing here").into_response(),
+    }
+}
+
+/// Turns a true answer into what the trouble makes of it.
+async fn suffer(
+    shared: &Arc<Shared>,
+    request: &Recorded,
+    trouble: Trouble,
+    answer: Response<Body>,
+) -> Response<Body> {
+    use body::{Step, scripted};
+    let (mut head, body) = answer.into_parts();
+    let bytes = body
+        .collect()
+        .await
+        .map_or_else(|_| Bytes::new(), Collected::to_bytes);
+    let whole = bytes.len() as u64;
+    let half = bytes.len() / 2;
+    let redirect = |to: String| {
+        let headers = [(header::LOCATION, to)];
+        (StatusCode::TEMPORARY_REDIRECT, headers).into_response()
+    };
+    head.headers.remove(header::CONTENT_LENGTH);
+    let body = match trouble {
+        Trouble::Held | Trouble::HangUp => Body::from(bytes),
+        Trouble::Stalled => {
+            let mine = |trouble: &Trouble| *trouble == Trouble::Stalled;
+            let wait = Shared::pass(Arc::clone(shared), request.endpoint, mine);
+            let steps = vec![
+                Step::Send(bytes.slice(..half)),
+                Step::Wait(Box::pin(wait)),
+                Step::Send(bytes.slice(half..)),
+            ];
+            scripted(steps, Some(whole))
+        }
+        Trouble::Huge(more) => scripted(
+            vec![Step::Send(bytes), Step::Spaces(more)],
+            Some(whole + more as u64),
+        ),
+        Trouble::HugeInChunks(more) => scripted(vec![Step::Send(bytes), Step::Spaces(more)], None),
+        Trouble::CutOff => scripted(
+            vec![Step::Send(bytes.slice(..half)), Step::Break],
+            Some(whole),
+        ),
+        Trouble::Html(status) => {
+            let page = "<!doctype html><title>Sorry</title><h1>We will be back soon</h1>";
+            return (status_code(status), axum::response::Html(page)).into_response();
+        }
+        Trouble::Status(status) => return status_code(status).into_response(),
+        Trouble::AnswerWithStatus(status) => {
+            head.status = status_code(status);
+            Body::from(bytes)
+        }
+        Trouble::RedirectTo(to) => return redirect(to),
+        Trouble::RedirectToItself => {
+            return redirect(format!("{}{}?detour=1", shared.base, request.path));
+        }
+        Trouble::ContentType(media_type) => {
+            let value = HeaderValue::from_static(media_type);
+            head.headers.insert(header::CONTENT_TYPE, value);
+            Body::from(bytes)
+        }
+        Trouble::ContentEncoding(coding) => {
+            let value = HeaderValue::from_static(coding);
+            head.headers.insert(header::CONTENT_ENCODING, value);
+            Body::from(bytes)
+        }
+        Trouble::Text(text) => {
+            head.status = StatusCode::OK;
+            Body::from(text)
+        }
+    };
+    Response::from_parts(head, body)
+}
+
+fn status_code(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).expect("a status")
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Seconds since 1970 by the provider's own clock.
+    fn now(&self, state: &State) -> i64 {
+        self.clock.now().unix_timestamp() + state.settings.skew
+    }
+
+    fn arrived(&self, request: &Recorded) -> Vec<Trouble> {
+        let mut state = self.lock();
+        *state.counts.entry(request.endpoint).or_default() += 1;
+        if state.requests.len() == 1000 {
+            state.requests.pop_front();
+        }
+        state.requests.push_back(request.clone());
+        let troubles = state.troubles(request.endpoint).cloned().collect();
+        drop(state);
+        self.changed.notify_waiters();
+        troubles
+    }
+
+    /// Waits until `endpoint` does not hold requests any more, or one is let go.
+    async fn pass(self: Arc<Self>, endpoint: Endpoint, mine: fn(&Trouble) -> bool) {
+        let _here = Waiting::at(&self, endpoint);
+        loop {
+            let changed = self.changed.notified();
+            {
+                let mut state = self.lock();
+                if !state.troubles(endpoint).any(mine) {
+                    return;
+                }
+                let passes = state.passes.entry(endpoint).or_default();
+                if *passes > 0 {
+                    *passes -= 1;
+                    return;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    fn forge(&self, state: &State, client_id: &str, claims: Map<String, Value>) -> String {
+        let algorithm = state.settings.algorithm;
+        let secret = state.settings.clients.get(client_id).cloned().flatten();
+        let forge = Forge {
+            now: self.now(state),
+            base: &self.base,
+            client_id,
+            client_secret: secret.as_deref().unwrap_or_default(),
+            key: state.keys.of(algorithm),
+            other_key: state.keys.of(algorithm.other()),
+            retired: state.keys.retired.last(),
+            strangers: &self.strangers,
+        };
+        let faults: Vec<IdTokenFault> = state
+            .faults
+            .iter()
+            .filter_map(|fault| match fault {
+                Fault::IdToken(fault) => Some(fault.clone()),
+                _ => None,
+            })
+            .collect();
+        forge.token(claims, &faults)
+    }
+}
+
+impl State {
+    fn troubles(&self, endpoint: Endpoint) -> impl Iterator<Item = &Trouble> {
+        self.faults.iter().filter_map(move |fault| match fault {
+            Fault::At(at, trouble) if *at == endpoint => Some(trouble),
+            _ => None,
+        })
+    }
+
+    /// A value that was not given out before.
+    fn unique(&mut self, kind: &str) -> String {
+        self.issued += 1;
+        format!("{kind}-{:06}", self.issued)
+    }
+
+    fn somebody(&self, request: &Recorded, hint: &str) -> Person {
+        let cookie = request.header("cookie").and_then(|cookies| {
+            cookies
+                .split("; ")
+                .find_map(|cookie| cookie.strip_prefix("person="))
+        });
+        let username = request
+            .query(hint)
+            .or(cookie)
+            .unwrap_or(&self.settings.person);
+        self.people
+            .get(username)
+            .cloned()
+            .unwrap_or_else(|| Person::named(username))
+    }
+}
+
+/// Counted as waiting while it lives: also a client that goes away drops it.
+struct Waiting<'a>(&'a Shared, Endpoint);
+
+impl<'a> Waiting<'a> {
+    fn at(shared: &'a Shared, endpoint: Endpoint) -> Self {
+        *shared.lock().waiting.entry(endpoint).or_default() += 1;
+        shared.changed.notify_waiters();
+        Self(shared, endpoint)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        *self.0.lock().waiting.entry(self.1).or_default() -= 1;
+        self.0.changed.notify_waiters();
+    }
+}
