@@ -1,0 +1,8 @@
+// What the tests import: everything that they need to stand in for a company with a provider, apps and people.
+export * from './support/browser.mjs';
+export * from './support/files.mjs';
+export * from './support/network.mjs';
+export * from './support/programs.mjs';
+export { accounts, password, startProvider } from './support/provider.mjs';
+export { startStack } from './support/stack.mjs';
+export { suite } from './support/suite.mjs';

@@ -1,0 +1,45 @@
+// Apps to protect: they say what reached them, and nothing else.
+import http from 'node:http';
+
+/**
+ * An app that answers with the request it got: a page for a person, JSON for a script. `requests` holds them all, so
+ * that a test can say that nothing came through.
+ */
+export async function startApp(name, port) {
+  const requests = [];
+  const server = http.createServer((incoming, response) => {
+    const seen = { app: name, method: incoming.method, url: incoming.url, headers: incoming.headers };
+    requests.push(seen);
+    if (incoming.headers['sec-fetch-mode'] === 'navigate') {
+      response.setHeader('content-type', 'text/html; charset=utf-8');
+      // An app's own cookie, so that a test can see that the recipe leaves it alone.
+      response.setHeader('set-cookie', `${name}-own=1; Path=/; SameSite=Lax`);
+      response.end(page(name, seen));
+    } else {
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify(seen));
+    }
+  });
+  // A WebSocket handshake (RFC 6455 §4.2.2) that is accepted and closed: enough to see that it came through.
+  server.on('upgrade', (incoming, socket) => {
+    requests.push({ app: name, method: incoming.method, url: incoming.url, headers: incoming.headers, upgrade: true });
+    socket.end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
+  });
+  await new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  return {
+    name, port, requests,
+    stop: () => new Promise((resolve) => {
+      server.close(resolve);
+      server.closeAllConnections();
+    }),
+  };
+}
+
+function page(name, seen) {
+  const escaped = JSON.stringify(seen).replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+  return `<!doctype html><html lang="en"><head><title>${name}</title></head><body><main><h1>${name}</h1>`
+    + `<a href="/oauth2/sign_out">Sign out</a><pre id="seen">${escaped}</pre></main></body></html>`;
+}

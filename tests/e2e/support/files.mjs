@@ -1,0 +1,32 @@
+// Where things are: the repository, what the tests leave behind, the programs they start.
+import { mkdirSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+export const repository = path.resolve(import.meta.dirname, '../../..');
+
+/** What the last run left behind: configurations, databases, logs. Never under version control. */
+export const remains = path.join(repository, 'target/e2e');
+
+/** A fresh folder for one stack, `target/e2e/{name}-xxxxxx`. */
+export function freshFolder(name) {
+  mkdirSync(remains, { recursive: true });
+  return mkdtempSync(path.join(remains, `${name}-`));
+}
+
+const targets = process.env.CARGO_TARGET_DIR ?? path.join(repository, 'target');
+
+/** The broker as most tests start it; `DOORWARD_BIN` tests another one. */
+export const doorwardProgram = process.env.DOORWARD_BIN ?? path.join(targets, 'debug/doorward');
+
+export const nginxProgram = process.env.NGINX_BIN ?? '/usr/sbin/nginx';
+export const chromiumProgram = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium';
+
+let screenshots;
+
+/** Where pictures of the pages go: `DOORWARD_SCREENSHOTS`, or a temporary folder, never the repository. */
+export function screenshotFolder() {
+  screenshots ??= process.env.DOORWARD_SCREENSHOTS ?? mkdtempSync(path.join(tmpdir(), 'doorward-screenshots-'));
+  mkdirSync(screenshots, { recursive: true });
+  return screenshots;
+}
