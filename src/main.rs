@@ -1,3 +1,7 @@
-//! The `doorward` command.
+//! The `doorward` command. The only place that ends the process.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    doorward::cli::run()
+}

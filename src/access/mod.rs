@@ -1,1 +1,11 @@
-//! Whether a request may pass.
+//! Whether a request may pass, asked by a proxy.
+//!
+//! Read [`check`] first: target, app, ruling, session, in that order. Invariant: what cannot be answered
+//! for certain is refused; a person's headers are ours or empty, never the client's.
+
+pub mod check;
+pub mod entry;
+pub mod identity_headers;
+pub mod target;
+
+pub use check::{Allowed, CheckRequest, Gate, Verdict};

@@ -116,6 +116,16 @@ impl EmailRule {
             }
         }
     }
+
+    /// Whether `document` has an address at all, verified or not: if it has, no other document is asked.
+    #[must_use]
+    pub fn has_address(&self, document: &Value) -> bool {
+        match self {
+            Self::Never => true,
+            Self::Flag { email, .. } => email.find(document).is_some(),
+            Self::Entry { list, .. } => list.0.len() <= 1 || list.find(document).is_some(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -48,6 +48,8 @@ kinds! {
     TicketKind = "ticket",
     /// What a sign-out returns to, kept while the person is at the provider.
     SignOutKind = "sign-out",
+    /// The token in the forms of a session's pages, made from the session's handle.
+    FormKind = "form",
 }
 
 /// 16 secret bytes; 22 characters of base64url (RFC 4648 §5) in a cookie or an address.

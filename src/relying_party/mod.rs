@@ -1,1 +1,103 @@
 //! The login, from sending a person away to a verified identity.
+//!
+//! Read [`begin_login`] first, then [`complete_login`]: they are the two halves of one login. What is
+//! deliberately absent: sessions. A verified identity is all that leaves this room.
+
+pub mod begin_login;
+pub mod callback_parameters;
+mod code_exchange;
+pub mod complete_login;
+pub mod id_token;
+mod profile;
+pub mod upstream_logout;
+
+use std::sync::Arc;
+
+pub use begin_login::{BeginFailed, Begun, LoginRequest};
+pub use callback_parameters::{CallbackParameters, InvalidCallback};
+pub use complete_login::{Completed, Failure, LoginFailed};
+pub use id_token::IdTokenRefused;
+
+use crate::jose::{KeyRefused, KeySets};
+use crate::outbound::{DocumentCache, FetchFault, HttpClients, OutboundError, ReachFault};
+use crate::ports::{Clock, SecureRandom};
+use crate::providers::{MetadataFault, ProviderMetadata};
+use crate::storage::{Store, WaitingCaps};
+
+/// Signs people in at their providers.
+#[derive(Debug)]
+pub struct RelyingParty {
+    /// The way to providers.
+    pub http: HttpClients,
+    /// Discovery documents.
+    pub documents: DocumentCache<ProviderMetadata>,
+    /// Signing keys.
+    pub key_sets: KeySets,
+    /// Where attempts wait.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn SecureRandom>,
+    /// How many attempts may wait.
+    pub waiting: WaitingCaps,
+}
+
+/// What went wrong on the provider's side. For operators; people are told that their provider did not
+/// answer as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamTrouble {
+    /// It cannot be reached: slow, dead, or at an address that is refused.
+    #[error("the provider cannot be reached: {0}")]
+    Unreachable(#[from] OutboundError),
+    /// The way to it is configured wrongly.
+    #[error(transparent)]
+    Reach(#[from] ReachFault),
+    /// Its discovery document cannot be had.
+    #[error("the discovery document cannot be had: {0}")]
+    Discovery(#[from] FetchFault),
+    /// Its discovery document cannot be used.
+    #[error(transparent)]
+    Metadata(#[from] MetadataFault),
+    /// Its keys cannot be had.
+    #[error("the provider's keys cannot be used: {0}")]
+    Keys(#[from] KeyRefused),
+    /// The token endpoint refused the code (RFC 6749 §5.2).
+    #[error("the token endpoint answered `{0}`")]
+    TokenRefused(String),
+    /// The token endpoint's answer does not read as one.
+    #[error("the token endpoint's answer cannot be read: {0}")]
+    TokenAnswer(String),
+    /// The ID token failed a check.
+    #[error(transparent)]
+    IdToken(#[from] IdTokenRefused),
+    /// Userinfo is about somebody else (OIDC Core 1.0 §5.3.2).
+    #[error("userinfo has another `sub` than the ID token")]
+    Subject,
+    /// A profile request was answered otherwise than it should be.
+    #[error("the answer to `{0}` cannot be used: {1}")]
+    ProfileAnswer(Box<str>, String),
+    /// The provider says that its list is not whole: unknown is not "none".
+    #[error("the provider's answer to `{0}` is not whole")]
+    Incomplete(Box<str>),
+    /// A fact is not where the preset says.
+    #[error("the provider's documents have no usable `{0}`")]
+    Unmapped(&'static str),
+    /// An address that goes into a request does not read as one.
+    #[error("an address cannot be used: {0}")]
+    Address(#[from] url::ParseError),
+}
+
+impl UpstreamTrouble {
+    /// Whether the provider could not be reached at all, rather than answered wrongly.
+    #[must_use]
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable(_)
+                | Self::Reach(_)
+                | Self::Discovery(_)
+                | Self::Keys(KeyRefused::Unavailable(_))
+        )
+    }
+}

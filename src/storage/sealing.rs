@@ -30,6 +30,8 @@ pub enum Purpose {
     CodeVerifier,
     /// The ID token of a session, for `id_token_hint`.
     IdToken,
+    /// Where somebody who signs out goes on to: an address that can hold an ID token.
+    SignOut,
 }
 
 impl Purpose {
@@ -38,6 +40,7 @@ impl Purpose {
             Self::Nonce => "nonce",
             Self::CodeVerifier => "code verifier",
             Self::IdToken => "id token",
+            Self::SignOut => "sign-out",
         }
     }
 
@@ -95,6 +98,18 @@ impl SealingKeys {
             })
             .collect::<Result<Vec<_>, _>>()?
             .into_iter();
+        Ok(Self {
+            first: keys.next().ok_or(InvalidSealingKey::None)?,
+            others: keys.collect(),
+        })
+    }
+
+    /// From keys that the configuration has read.
+    ///
+    /// # Errors
+    /// [`InvalidSealingKey::None`].
+    pub fn new(keys: &[crate::config::SealingKey]) -> Result<Self, InvalidSealingKey> {
+        let mut keys = keys.iter().filter_map(|key| SealingKey::of(key.expose()));
         Ok(Self {
             first: keys.next().ok_or(InvalidSealingKey::None)?,
             others: keys.collect(),
@@ -171,8 +186,12 @@ impl SealingKey {
             GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
         let bytes = GeneralPurpose::new(alphabet, lenient).decode(text).ok()?;
         let bytes: [u8; KEY_LEN] = bytes.try_into().ok()?;
-        let id = *digest(&SHA256, &bytes).as_ref().first_chunk()?;
-        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).ok()?);
+        Self::of(&bytes)
+    }
+
+    fn of(bytes: &[u8; KEY_LEN]) -> Option<Self> {
+        let id = *digest(&SHA256, bytes).as_ref().first_chunk()?;
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).ok()?);
         Some(Self { id, key })
     }
 }

@@ -163,6 +163,16 @@ pub trait Sessions: Send + Sync {
         now: OffsetDateTime,
     ) -> Result<Option<EndedSession>, StorageError>;
 
+    /// Ends the session that an app session of exactly this tenant and host came from, as
+    /// [`Sessions::end_by_handle`] does.
+    async fn end_by_app_handle(
+        &self,
+        tenant: &TenantId,
+        host: &Host,
+        handle: Digest<AppSessionKind>,
+        now: OffsetDateTime,
+    ) -> Result<Option<EndedSession>, StorageError>;
+
     /// Ends sessions by name. Gives the names of those that were live.
     async fn end_sessions(
         &self,
@@ -287,12 +297,12 @@ pub trait SignIns: Send + Sync {
 /// Sign-outs that wait for the person's return from the provider.
 #[async_trait]
 pub trait SignOuts: Send + Sync {
-    /// Remembers where to go afterwards.
+    /// Remembers how it goes on; sealed, for it can hold an ID token.
     async fn begin_sign_out(
         &self,
         tenant: &TenantId,
         id: Digest<SignOutKind>,
-        target: Option<&str>,
+        onward: &SecretString,
         now: OffsetDateTime,
     ) -> Result<(), StorageError>;
 
@@ -302,7 +312,7 @@ pub trait SignOuts: Send + Sync {
         tenant: &TenantId,
         id: Digest<SignOutKind>,
         now: OffsetDateTime,
-    ) -> Result<Option<Option<String>>, StorageError>;
+    ) -> Result<Option<SecretString>, StorageError>;
 }
 
 /// Upkeep.

@@ -1,1 +1,21 @@
-//! Routes and handlers.
+//! Routes and handlers. Read [`router`] first: it lists every route.
+//!
+//! A handler extracts, calls one use-case and answers. Invariant: no protocol and no storage here, and
+//! internal text never reaches a client; a request id does.
+
+mod app_host;
+mod check;
+mod client_address;
+mod cookies;
+mod door;
+mod login;
+mod logout;
+mod operations;
+mod reply;
+pub mod router;
+pub mod serve;
+mod sessions;
+mod visit;
+
+pub use door::{Door, Parts};
+pub(crate) use reply::see_other;

@@ -170,29 +170,31 @@ impl Sessions for SqliteStore {
         handle: Digest<SessionKind>,
         now: OffsetDateTime,
     ) -> Result<Option<EndedSession>, StorageError> {
-        in_time(async {
-            let mut writing = self.write(Durability::Durable).await?;
-            let found = sqlx::query(
-                "SELECT id, tenant, user, data, began_at, used_at, idle, ends_at, id_token FROM session
-                 WHERE tenant = ? AND handle = ? AND ended_at IS NULL",
-            )
-            .bind(tenant.as_str())
-            .bind(handle.as_bytes().as_slice())
-            .fetch_optional(&mut *writing)
-            .await?;
-            let Some(row) = found else {
-                return Ok(None);
-            };
-            let session = rows::session(&row)?;
-            end(&mut writing, tenant, session.id, now).await?;
-            writing.commit().await?;
-            // Only now: a session whose ID token cannot be opened any more must end all the same.
-            Ok(Some(EndedSession {
-                id_token: self.id_token(tenant, &row),
-                session,
-            }))
-        })
-        .await
+        let found = sqlx::query(
+            "SELECT id, tenant, user, data, began_at, used_at, idle, ends_at, id_token FROM session
+             WHERE tenant = ? AND handle = ? AND ended_at IS NULL",
+        )
+        .bind(tenant.as_str())
+        .bind(handle.as_bytes().as_slice());
+        in_time(self.end_found(tenant, found, now)).await
+    }
+
+    async fn end_by_app_handle(
+        &self,
+        tenant: &TenantId,
+        host: &Host,
+        handle: Digest<AppSessionKind>,
+        now: OffsetDateTime,
+    ) -> Result<Option<EndedSession>, StorageError> {
+        let found = sqlx::query(
+            "SELECT s.id, s.tenant, s.user, s.data, s.began_at, s.used_at, s.idle, s.ends_at, s.id_token
+             FROM app_session AS a JOIN session AS s ON s.id = a.session AND s.tenant = a.tenant
+             WHERE a.tenant = ? AND a.host = ? AND a.handle = ? AND s.ended_at IS NULL",
+        )
+        .bind(tenant.as_str())
+        .bind(host.to_string())
+        .bind(handle.as_bytes().as_slice());
+        in_time(self.end_found(tenant, found, now)).await
     }
 
     async fn end_sessions(
@@ -338,7 +340,30 @@ impl Sessions for SqliteStore {
     }
 }
 
+type FindSession<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
 impl SqliteStore {
+    /// Ends the one live session that `found` finds.
+    async fn end_found(
+        &self,
+        tenant: &TenantId,
+        found: FindSession<'_>,
+        now: OffsetDateTime,
+    ) -> Result<Option<EndedSession>, StorageError> {
+        let mut writing = self.write(Durability::Durable).await?;
+        let Some(row) = found.fetch_optional(&mut *writing).await? else {
+            return Ok(None);
+        };
+        let session = rows::session(&row)?;
+        end(&mut writing, tenant, session.id, now).await?;
+        writing.commit().await?;
+        // Only now: a session whose ID token cannot be opened any more must end all the same.
+        Ok(Some(EndedSession {
+            id_token: self.id_token(tenant, &row),
+            session,
+        }))
+    }
+
     fn sealed_id_token(&self, tenant: &TenantId, session: &NewSession) -> Option<Vec<u8>> {
         session.id_token.as_ref().map(|token| {
             self.keys

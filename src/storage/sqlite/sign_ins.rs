@@ -1,14 +1,16 @@
 //! Sign-ins of app hosts, their tickets, and sign-outs under way.
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 use sqlx::Row as _;
 use time::{Duration, OffsetDateTime};
 
 use super::super::StorageError;
+use super::super::sealing::Purpose;
 use super::super::traits::{
     Network, NewAppSession, Redeemed, SignIn, SignIns, SignOuts, TooManyWaiting, WaitingCaps,
 };
-use super::rows::{self, bytes, stamp};
+use super::rows::{self, bytes, stamp, unreadable};
 use super::sessions::insert_app_session;
 use super::waiting::{SIGN_INS, make_room};
 use super::{Durability, SqliteStore, in_time};
@@ -142,15 +144,18 @@ impl SignOuts for SqliteStore {
         &self,
         tenant: &TenantId,
         id: Digest<SignOutKind>,
-        target: Option<&str>,
+        onward: &SecretString,
         now: OffsetDateTime,
     ) -> Result<(), StorageError> {
         in_time(async {
+            let sealed = self
+                .keys
+                .seal(Purpose::SignOut, tenant, onward, &*self.random);
             let mut writing = self.write(Durability::Relaxed).await?;
-            sqlx::query("INSERT INTO sign_out (id, tenant, target, began_at) VALUES (?, ?, ?, ?)")
+            sqlx::query("INSERT INTO sign_out (id, tenant, onward, began_at) VALUES (?, ?, ?, ?)")
                 .bind(id.as_bytes().as_slice())
                 .bind(tenant.as_str())
-                .bind(target)
+                .bind(sealed)
                 .bind(stamp(now))
                 .execute(&mut *writing)
                 .await?;
@@ -164,11 +169,11 @@ impl SignOuts for SqliteStore {
         tenant: &TenantId,
         id: Digest<SignOutKind>,
         now: OffsetDateTime,
-    ) -> Result<Option<Option<String>>, StorageError> {
+    ) -> Result<Option<SecretString>, StorageError> {
         in_time(async {
             let mut writing = self.write(Durability::Relaxed).await?;
             let taken = sqlx::query(
-                "DELETE FROM sign_out WHERE id = ? AND tenant = ? AND began_at > ? RETURNING target",
+                "DELETE FROM sign_out WHERE id = ? AND tenant = ? AND began_at > ? RETURNING onward",
             )
             .bind(id.as_bytes().as_slice())
             .bind(tenant.as_str())
@@ -176,7 +181,10 @@ impl SignOuts for SqliteStore {
             .fetch_optional(&mut *writing)
             .await?;
             writing.commit().await?;
-            Ok(taken.map(|row| row.try_get("target")).transpose()?)
+            let Some(row) = taken else { return Ok(None) };
+            let sealed: &[u8] = row.try_get("onward")?;
+            let opened = self.keys.open(Purpose::SignOut, tenant, sealed);
+            opened.map(Some).map_err(|error| unreadable("onward", &error))
         })
         .await
     }

@@ -108,7 +108,7 @@ CREATE INDEX sign_in_began ON sign_in (began_at);
 CREATE TABLE sign_out (
     id       BLOB PRIMARY KEY CHECK (length(id) = 32),
     tenant   TEXT NOT NULL,
-    target   TEXT,
+    onward   BLOB NOT NULL,
     began_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 

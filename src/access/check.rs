@@ -1,0 +1,316 @@
+//! One check: may this request pass?
+//!
+//! Host → app → tenant; the app's rules; the session, if a rule wants one. Invariant: the rules are asked
+//! before anybody's session, so that a path nobody may open is refused alike for everyone; a store that
+//! does not answer is never a yes. With a session seen a moment ago nothing here waits for anything.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+
+use super::identity_headers::{ReadyHeaders, identity_headers};
+use super::target::{AmbiguousTarget, CheckTarget};
+use crate::config::Server;
+use crate::domain::handle::{AppSessionKind, Handle};
+use crate::domain::host::Host;
+use crate::domain::identity::Person;
+use crate::domain::ids::TenantId;
+use crate::domain::login_offer::is_navigation;
+use crate::domain::policy::{Refusal, Requirements, Ruling, Target};
+use crate::domain::tenant::ProtectedApp;
+use crate::sessions::{AppEntry, AppSessions};
+use crate::storage::StorageError;
+use crate::telemetry::metrics::{CheckOutcome, check_counter};
+use crate::tenants::{AppAt, LiveDirectory};
+
+/// Answers checks.
+#[derive(Debug)]
+pub struct Gate {
+    /// Which app a host belongs to.
+    pub directory: Arc<LiveDirectory>,
+    /// Who is signed in.
+    pub sessions: AppSessions<Prepared>,
+    /// Whose target headers are believed.
+    pub server: Arc<Server>,
+}
+
+/// What the proxy sent.
+#[derive(Debug)]
+pub struct CheckRequest<'a> {
+    /// Its headers: the held-back request's, and the proxy's own.
+    pub headers: &'a HeaderMap,
+    /// Its query: limits that oauth2-proxy knows (`allowed_groups`, …).
+    pub query: Option<&'a str>,
+    /// Who asks.
+    pub peer: IpAddr,
+    /// The app session cookie, if there is exactly one.
+    pub app_session: Option<Handle<AppSessionKind>>,
+}
+
+/// The answer, before it is put into a dialect.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may pass.
+    Allowed(Allowed),
+    /// Nobody is signed in, and a person is looking: they are offered a login.
+    SignInOffered,
+    /// Nobody is signed in, and nobody could sign in here.
+    SignInRequired {
+        /// Whose session it would take.
+        tenant: TenantId,
+    },
+    /// Somebody may be signed in, but may not pass.
+    Refused(Refusal),
+    /// The request has no single meaning.
+    Ambiguous(AmbiguousTarget),
+    /// The host is no app.
+    UnknownHost,
+    /// It cannot be told whether somebody is signed in.
+    Unavailable(StorageError),
+}
+
+/// A request that may pass.
+#[derive(Debug)]
+pub struct Allowed {
+    /// 202, or 200 where the app's proxy wants that.
+    pub status: StatusCode,
+    told: Told,
+    /// Whether the proxy is to pass on `Cookie` without our own.
+    pub hide_cookies: bool,
+}
+
+/// Whom the app is told about.
+#[derive(Debug)]
+enum Told {
+    Person(Arc<AppEntry<Prepared>>),
+    Nobody(ReadyHeaders),
+}
+
+impl Allowed {
+    /// What the app is told: every identity header, once.
+    #[must_use]
+    pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        match &self.told {
+            Told::Nobody(headers) => headers,
+            // Prepared before the request was allowed.
+            Told::Person(entry) => entry.ready().map_or(&[], |prepared| &prepared.headers),
+        }
+    }
+}
+
+/// What is ready for one session at one app, as long as the directory stays the same.
+#[derive(Debug)]
+pub struct Prepared {
+    version: u64,
+    headers: ReadyHeaders,
+    counter: metrics::Counter,
+}
+
+impl Gate {
+    /// Answers one check. Counts and audits it.
+    pub async fn check(&self, request: &CheckRequest<'_>) -> Verdict {
+        let family = self
+            .server
+            .trusted_proxy(request.peer)
+            .and_then(|proxy| proxy.target_headers);
+        let target = match CheckTarget::read(request.headers, family) {
+            Ok(target) => target,
+            Err(ambiguous) => return unreadable(request, ambiguous),
+        };
+        let directory = self.directory.current();
+        let default_port = if target.scheme == Some("http") {
+            80
+        } else {
+            443
+        };
+        let parsed;
+        let found = match directory.app_at_name(target.host) {
+            Some(found) => Some(found),
+            None => {
+                parsed = Host::parse(target.host, default_port).ok();
+                parsed
+                    .as_ref()
+                    .and_then(|host| Some((directory.app_at(host)?, host)))
+            }
+        };
+        let Some((at, host)) = found else {
+            tracing::warn!(
+                target: "audit", event = "check_unknown_host", host = ?target.host, peer = %request.peer,
+                "the host is no app: add it to an app's `hosts`, or mend the proxy"
+            );
+            check_counter("", "", CheckOutcome::UnknownHost).increment(1);
+            return Verdict::UnknownHost;
+        };
+        let verdict = self
+            .judge(request, &target, at, host, directory.version())
+            .await;
+        if !matches!(verdict, Verdict::Allowed(_)) {
+            note(&verdict, &target, at, request.peer);
+        }
+        verdict
+    }
+
+    async fn judge(
+        &self,
+        request: &CheckRequest<'_>,
+        target: &CheckTarget<'_>,
+        at: AppAt<'_>,
+        host: &Host,
+        version: u64,
+    ) -> Verdict {
+        let path = match target.path() {
+            Ok(path) => path,
+            Err(ambiguous) => return Verdict::Ambiguous(ambiguous),
+        };
+        let asked = Target {
+            path: path.as_ref(),
+            method: target.method.as_ref(),
+            preflight: is_preflight(target.method.as_ref(), request.headers),
+        };
+        let requirements = match at.app.policy.ruling(asked) {
+            Ruling::Refused(refusal) => return Verdict::Refused(refusal),
+            Ruling::Public { .. } => {
+                check_counter(
+                    at.tenant.id.as_str(),
+                    at.app.id.as_str(),
+                    CheckOutcome::Allowed,
+                )
+                .increment(1);
+                return allowed(at.app, Told::Nobody(identity_headers(at.app, None)));
+            }
+            Ruling::SignedIn { requirements, .. } => requirements,
+        };
+        let Some(handle) = request.app_session.as_ref().map(Handle::digest) else {
+            return nobody(request, target, at);
+        };
+        let mut entry = match self.sessions.check(&at.tenant.id, host, &handle).await {
+            Ok(Some(entry)) if *entry.app() == at.app.id => entry,
+            Ok(_) => return nobody(request, target, at),
+            Err(error) => return Verdict::Unavailable(error),
+        };
+        if let Err(refusal) = admit(requirements, request.query, entry.person()) {
+            return Verdict::Refused(refusal);
+        }
+        let prepare = |entry: &AppEntry<Prepared>| Prepared::new(version, at, entry.person());
+        if entry.prepared(prepare).version != version {
+            entry = self.sessions.renewed(&handle, &entry);
+        }
+        entry.prepared(prepare).counter.increment(1);
+        allowed(at.app, Told::Person(entry))
+    }
+}
+
+/// The request has no single target, so it is nobody's.
+fn unreadable(request: &CheckRequest<'_>, ambiguous: AmbiguousTarget) -> Verdict {
+    tracing::warn!(
+        target: "audit", event = "check_ambiguous", peer = %request.peer, reason = %ambiguous,
+        "the check was refused"
+    );
+    check_counter("", "", CheckOutcome::Ambiguous).increment(1);
+    Verdict::Ambiguous(ambiguous)
+}
+
+impl Prepared {
+    fn new(version: u64, at: AppAt<'_>, person: &Person) -> Self {
+        let (tenant, app) = (at.tenant.id.as_str(), at.app.id.as_str());
+        Self {
+            version,
+            headers: identity_headers(at.app, Some(person)),
+            counter: check_counter(tenant, app, CheckOutcome::Allowed),
+        }
+    }
+}
+
+const fn allowed(app: &ProtectedApp, told: Told) -> Verdict {
+    Verdict::Allowed(Allowed {
+        status: app.allowed_status,
+        hide_cookies: app.hide_cookies,
+        told,
+    })
+}
+
+/// Nobody is signed in: whether somebody could be.
+fn nobody(request: &CheckRequest<'_>, target: &CheckTarget<'_>, at: AppAt<'_>) -> Verdict {
+    if is_navigation(target.method.as_ref(), request.headers) {
+        return Verdict::SignInOffered;
+    }
+    Verdict::SignInRequired {
+        tenant: at.tenant.id.clone(),
+    }
+}
+
+/// The rule's lists, then the limits that the proxy names in the query, as oauth2-proxy's users do:
+/// `allowed_groups`, `allowed_emails`, `allowed_email_domains`, each a list with commas.
+fn admit(requirements: &Requirements, query: Option<&str>, person: &Person) -> Result<(), Refusal> {
+    let subject = person.as_subject();
+    requirements.admit(subject)?;
+    let Some(query) = query else { return Ok(()) };
+    for (name, list) in url::form_urlencoded::parse(query.as_bytes()) {
+        let mut entries = list
+            .split(',')
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty());
+        let fits = |fits: bool, refusal| if fits { Ok(()) } else { Err(refusal) };
+        match &*name {
+            "allowed_groups" => fits(
+                entries.any(|entry| subject.groups.iter().any(|group| **group == *entry)),
+                Refusal::Group,
+            )?,
+            "allowed_emails" => fits(
+                entries.any(|entry| entry.parse().ok().as_ref() == subject.email && subject.email.is_some()),
+                Refusal::Email,
+            )?,
+            "allowed_email_domains" => fits(
+                entries.any(|entry| {
+                    matches!((entry.parse(), subject.email), (Ok(domain), Some(email)) if email.is_in(&domain))
+                }),
+                Refusal::EmailDomain,
+            )?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The marks of a CORS preflight (Fetch §3.2.2).
+fn is_preflight(method: Option<&Method>, headers: &HeaderMap) -> bool {
+    method == Some(&Method::OPTIONS)
+        && headers.contains_key(header::ORIGIN)
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// Counts what was not allowed, and audits what an operator would want to know of.
+fn note(verdict: &Verdict, target: &CheckTarget<'_>, at: AppAt<'_>, peer: IpAddr) {
+    let (tenant, app) = (at.tenant.id.as_str(), at.app.id.as_str());
+    let outcome = match verdict {
+        Verdict::Allowed(_) => return,
+        Verdict::SignInOffered => CheckOutcome::SignInOffered,
+        Verdict::SignInRequired { .. } => CheckOutcome::SignInRequired,
+        Verdict::Refused(_) => CheckOutcome::Refused,
+        Verdict::Ambiguous(_) => CheckOutcome::Ambiguous,
+        Verdict::UnknownHost => CheckOutcome::UnknownHost,
+        Verdict::Unavailable(_) => CheckOutcome::Unavailable,
+    };
+    check_counter(tenant, app, outcome).increment(1);
+    match verdict {
+        Verdict::Refused(refusal @ (Refusal::PathUnknown | Refusal::MethodUnknown)) => {
+            tracing::warn!(
+                target: "audit", event = "check_refused", tenant, app, %peer, reason = %refusal,
+                "name the family of target headers in this proxy's entry (`target_headers`), and send it: \
+                 `X-Original-URL` and `X-Original-Method`, or `X-Forwarded-Uri` and `X-Forwarded-Method`"
+            )
+        }
+        Verdict::Refused(refusal) => tracing::info!(
+            target: "audit", event = "check_refused", tenant, app, %peer,
+            target = ?target.path_and_query, reason = %refusal,
+        ),
+        Verdict::Ambiguous(ambiguous) => tracing::warn!(
+            target: "audit", event = "check_ambiguous", tenant, app, %peer, reason = %ambiguous,
+        ),
+        Verdict::Unavailable(error) => tracing::error!(
+            tenant, app, %error, "nobody can be let through while the store fails"
+        ),
+        _ => {}
+    }
+}

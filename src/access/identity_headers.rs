@@ -1,0 +1,70 @@
+//! What an app is told about a person.
+//!
+//! Invariant: every configured header is there exactly once, empty where there is no value, so that a
+//! proxy overwrites whatever the client sent. Control characters are percent-encoded (they could end a
+//! header); all other characters, UTF-8 too, stand as they are.
+
+use http::{HeaderName, HeaderValue};
+
+use crate::domain::identity::Person;
+use crate::domain::tenant::{IdentityHeader, ProtectedApp};
+
+/// Header values that are ready to be sent.
+pub type ReadyHeaders = Box<[(HeaderName, HeaderValue)]>;
+
+/// The headers of `app` for `person`; all empty where nobody is signed in.
+#[must_use]
+pub fn identity_headers(app: &ProtectedApp, person: Option<&Person>) -> ReadyHeaders {
+    app.identity_headers
+        .iter()
+        .map(|IdentityHeader { name, source }| {
+            let (value, left_out) = person
+                .map(|person| source.value(person))
+                .unwrap_or_default();
+            if !left_out.is_empty() {
+                tracing::warn!(
+                    target: "audit",
+                    event = "groups_left_out",
+                    app = %app.id,
+                    user = person.map(|person| tracing::field::display(person.user)),
+                    groups = ?left_out,
+                    "group names with a comma or control character cannot be told to an app"
+                );
+            }
+            (name.clone(), header_value(&value))
+        })
+        .collect()
+}
+
+fn header_value(text: &str) -> HeaderValue {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            let mut bytes = [0; 4];
+            for byte in c.encode_utf8(&mut bytes).bytes() {
+                safe.push_str(&format!("%{byte:02X}"));
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    HeaderValue::from_bytes(safe.as_bytes()).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::plain("Ada Lovelace", "Ada Lovelace")]
+    #[case::utf8("Žofie Müller", "Žofie Müller")]
+    #[case::line_break("Ada\r\nX-Admin: yes", "Ada%0D%0AX-Admin: yes")]
+    #[case::nul("a\0b", "a%00b")]
+    #[case::delete("a\x7fb", "a%7Fb")]
+    #[case::c1("a\u{85}b", "a%C2%85b")]
+    #[case::tab("a\tb", "a%09b")]
+    fn t07_nothing_ends_a_header(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(header_value(text).as_bytes(), expected.as_bytes());
+    }
+}

@@ -1,0 +1,287 @@
+//! What a check is about: the request that the proxy holds back.
+//!
+//! Proxies pass on target headers that the *client* sent, so one family only is read, the one named in
+//! that proxy's entry, and only from a trusted peer. Invariant: a header of the other family that says
+//! something else, or one that stands twice, refuses the request; nothing is guessed.
+
+use http::{HeaderMap, HeaderName, Method, header};
+use url::Url;
+
+use crate::config::TargetHeaders;
+use crate::domain::host::Host;
+use crate::domain::path::{AmbiguousPath, CanonicalPath};
+
+/// The request that the proxy holds back, as far as the proxy told.
+#[derive(Clone, Debug, Default)]
+pub struct CheckTarget<'a> {
+    /// The host, as it was written.
+    pub host: &'a str,
+    /// `https` or `http`, where the proxy told.
+    pub scheme: Option<&'a str>,
+    /// Path and query, as they were written.
+    pub path_and_query: Option<&'a str>,
+    /// The method.
+    pub method: Option<Method>,
+}
+
+/// Why a target cannot be told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AmbiguousTarget {
+    /// A header that counts stands twice.
+    #[error("`{0}` stands twice")]
+    Twice(HeaderName),
+    /// A header that counts does not read as what it should be.
+    #[error("`{0}` does not read as what it should be")]
+    Malformed(HeaderName),
+    /// A header of the other family says something else: the client sent it, or the proxy's entry names the
+    /// wrong family.
+    #[error("`{0}` contradicts the family of target headers that this proxy sends")]
+    Contradiction(HeaderName),
+    /// The path has no single meaning.
+    #[error(transparent)]
+    Path(#[from] AmbiguousPath),
+}
+
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+static X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
+static X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
+static X_ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
+
+impl<'a> CheckTarget<'a> {
+    /// Reads the family that this proxy sends. `None`: the peer is not trusted, or no family is named for
+    /// it; then `Host` is all that is known, and whatever else stands there is ignored.
+    ///
+    /// # Errors
+    /// [`AmbiguousTarget`].
+    pub fn read(
+        headers: &'a HeaderMap,
+        family: Option<TargetHeaders>,
+    ) -> Result<Self, AmbiguousTarget> {
+        let host = one(headers, &header::HOST)?.unwrap_or_default();
+        match family {
+            None => Ok(Self {
+                host,
+                ..Self::default()
+            }),
+            Some(TargetHeaders::XForwarded) => {
+                let target = Self {
+                    host: one(headers, &X_FORWARDED_HOST)?.unwrap_or(host),
+                    scheme: one(headers, &X_FORWARDED_PROTO)?,
+                    path_and_query: one(headers, &X_FORWARDED_URI)?,
+                    method: method(headers, &X_FORWARDED_METHOD)?,
+                };
+                target.agrees_with_original(headers)?;
+                Ok(target)
+            }
+            Some(TargetHeaders::XOriginal) => {
+                let method = method(headers, &X_ORIGINAL_METHOD)?;
+                let target = match one(headers, &X_ORIGINAL_URL)? {
+                    Some(url) => {
+                        let (scheme, host, path_and_query) = split(url)
+                            .ok_or_else(|| AmbiguousTarget::Malformed(X_ORIGINAL_URL.clone()))?;
+                        Self {
+                            host,
+                            scheme: Some(scheme),
+                            path_and_query: Some(path_and_query),
+                            method,
+                        }
+                    }
+                    None => Self {
+                        host,
+                        scheme: None,
+                        path_and_query: one(headers, &X_ORIGINAL_URI)?,
+                        method,
+                    },
+                };
+                target.agrees_with_forwarded(headers)?;
+                Ok(target)
+            }
+        }
+    }
+
+    /// The path that rules are about.
+    ///
+    /// # Errors
+    /// [`AmbiguousTarget::Path`].
+    pub fn path(&self) -> Result<Option<CanonicalPath>, AmbiguousTarget> {
+        Ok(self.path_and_query.map(CanonicalPath::parse).transpose()?)
+    }
+
+    fn agrees_with_forwarded(&self, headers: &HeaderMap) -> Result<(), AmbiguousTarget> {
+        agrees(headers, &X_FORWARDED_URI, self.path_and_query)?;
+        agrees(
+            headers,
+            &X_FORWARDED_METHOD,
+            self.method.as_ref().map(Method::as_str),
+        )?;
+        match one(headers, &X_FORWARDED_HOST)? {
+            Some(other) if !same_host(other, self.host) => {
+                Err(AmbiguousTarget::Contradiction(X_FORWARDED_HOST.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn agrees_with_original(&self, headers: &HeaderMap) -> Result<(), AmbiguousTarget> {
+        agrees(headers, &X_ORIGINAL_URI, self.path_and_query)?;
+        agrees(
+            headers,
+            &X_ORIGINAL_METHOD,
+            self.method.as_ref().map(Method::as_str),
+        )?;
+        let Some(url) = one(headers, &X_ORIGINAL_URL)? else {
+            return Ok(());
+        };
+        let same = split(url).is_some_and(|(_, host, path_and_query)| {
+            same_host(host, self.host) && Some(path_and_query) == self.path_and_query
+        });
+        if same {
+            Ok(())
+        } else {
+            Err(AmbiguousTarget::Contradiction(X_ORIGINAL_URL.clone()))
+        }
+    }
+}
+
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, AmbiguousTarget> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(AmbiguousTarget::Twice(name.clone()));
+    }
+    // Proxies that overwrite a header with nothing may send it empty.
+    match value.to_str() {
+        Ok("") => Ok(None),
+        Ok(text) => Ok(Some(text)),
+        Err(_) => Err(AmbiguousTarget::Malformed(name.clone())),
+    }
+}
+
+fn method(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Method>, AmbiguousTarget> {
+    let Some(text) = one(headers, name)? else {
+        return Ok(None);
+    };
+    // Methods are case-sensitive (RFC 9110 §9.1): `get` is none that anybody has rules about.
+    let plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+    match Method::from_bytes(text.as_bytes()) {
+        Ok(method) if plain => Ok(Some(method)),
+        _ => Err(AmbiguousTarget::Malformed(name.clone())),
+    }
+}
+
+fn agrees(
+    headers: &HeaderMap,
+    name: &HeaderName,
+    expected: Option<&str>,
+) -> Result<(), AmbiguousTarget> {
+    match one(headers, name)? {
+        Some(found) if Some(found) != expected => Err(AmbiguousTarget::Contradiction(name.clone())),
+        _ => Ok(()),
+    }
+}
+
+fn same_host(left: &str, right: &str) -> bool {
+    left.eq_ignore_ascii_case(right)
+        || matches!(
+            (Host::parse(left, 443), Host::parse(right, 443)),
+            (Ok(left), Ok(right)) if left == right
+        )
+}
+
+/// Scheme, authority, path and query of an absolute address, each as it was written: a parser would put a
+/// path right that is to be judged as it is. What it says is checked against a parser all the same.
+fn split(url: &str) -> Option<(&str, &str, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    if scheme != "https" && scheme != "http" {
+        return None;
+    }
+    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let (authority, path_and_query) = rest.split_at_checked(end)?;
+    let default_port = if scheme == "https" { 443 } else { 80 };
+    let same = Host::of(&Url::parse(url).ok()?)? == Host::parse(authority, default_port).ok()?;
+    let path_and_query = if path_and_query.is_empty() {
+        "/"
+    } else {
+        path_and_query
+    };
+    same.then_some((scheme, authority, path_and_query))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, header::HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn a01_an_untrusted_peer_tells_its_host_only() {
+        let headers = headers(&[
+            ("host", "wiki.example.com"),
+            ("x-forwarded-host", "other.example.com"),
+            ("x-forwarded-uri", "/public"),
+            ("x-original-url", "https://wiki.example.com/public"),
+            ("x-original-method", "GET"),
+        ]);
+        let target = CheckTarget::read(&headers, None).expect("a target");
+        assert_eq!(target.host, "wiki.example.com");
+        assert_eq!((target.path_and_query, target.method), (None, None));
+    }
+
+    #[rstest]
+    #[case::url(TargetHeaders::XOriginal, &[("x-original-url", "https://wiki.example.com/a?b"), ("x-original-method", "POST")], "wiki.example.com", Some("/a?b"))]
+    #[case::url_without_path(TargetHeaders::XOriginal, &[("x-original-url", "https://wiki.example.com")], "wiki.example.com", Some("/"))]
+    #[case::url_with_port(TargetHeaders::XOriginal, &[("x-original-url", "http://wiki.localhost:8080/a")], "wiki.localhost:8080", Some("/a"))]
+    #[case::uri(TargetHeaders::XOriginal, &[("x-original-uri", "/a")], "host.example.com", Some("/a"))]
+    #[case::forwarded(TargetHeaders::XForwarded, &[("x-forwarded-host", "wiki.example.com"), ("x-forwarded-uri", "/a")], "wiki.example.com", Some("/a"))]
+    #[case::forwarded_without_host(TargetHeaders::XForwarded, &[("x-forwarded-uri", "/a")], "host.example.com", Some("/a"))]
+    #[case::agreeing(TargetHeaders::XForwarded, &[("x-forwarded-host", "w.example"), ("x-forwarded-uri", "/a"), ("x-original-url", "https://w.example/a")], "w.example", Some("/a"))]
+    #[case::nothing(TargetHeaders::XForwarded, &[], "host.example.com", None)]
+    fn the_named_family_is_read(
+        #[case] family: TargetHeaders,
+        #[case] pairs: &[(&'static str, &'static str)],
+        #[case] host: &str,
+        #[case] path: Option<&str>,
+    ) {
+        let mut headers = headers(pairs);
+        headers.append("host", header::HeaderValue::from_static("host.example.com"));
+        let target = CheckTarget::read(&headers, Some(family)).expect("a target");
+        assert_eq!((target.host, target.path_and_query), (host, path));
+    }
+
+    #[rstest]
+    #[case::forged_uri(TargetHeaders::XOriginal, &[("x-original-url", "https://w.example/admin"), ("x-forwarded-uri", "/public")])]
+    #[case::forged_host(TargetHeaders::XOriginal, &[("x-original-url", "https://w.example/"), ("x-forwarded-host", "open.example")])]
+    #[case::forged_method(TargetHeaders::XOriginal, &[("x-original-url", "https://w.example/"), ("x-original-method", "POST"), ("x-forwarded-method", "GET")])]
+    #[case::forged_url(TargetHeaders::XForwarded, &[("x-forwarded-uri", "/admin"), ("x-original-url", "https://w.example/public")])]
+    #[case::forged_original_uri(TargetHeaders::XForwarded, &[("x-forwarded-uri", "/admin"), ("x-original-uri", "/public")])]
+    #[case::only_the_other_family(TargetHeaders::XForwarded, &[("x-original-uri", "/public")])]
+    #[case::twice(TargetHeaders::XForwarded, &[("x-forwarded-uri", "/admin"), ("x-forwarded-uri", "/public")])]
+    #[case::url_twice(TargetHeaders::XOriginal, &[("x-original-url", "https://w.example/admin"), ("x-original-url", "https://w.example/public")])]
+    #[case::no_url(TargetHeaders::XOriginal, &[("x-original-url", "/admin")])]
+    #[case::user_information(TargetHeaders::XOriginal, &[("x-original-url", "https://open.example@w.example/")])]
+    #[case::scheme(TargetHeaders::XOriginal, &[("x-original-url", "ftp://w.example/")])]
+    #[case::method_in_lower_case(TargetHeaders::XOriginal, &[("x-original-method", "get")])]
+    #[case::method_with_space(TargetHeaders::XOriginal, &[("x-original-method", "GET /x")])]
+    fn t28_a_forged_or_ambiguous_target_is_refused(
+        #[case] family: TargetHeaders,
+        #[case] pairs: &[(&'static str, &'static str)],
+    ) {
+        let mut headers = headers(pairs);
+        headers.append("host", header::HeaderValue::from_static("w.example"));
+        assert!(CheckTarget::read(&headers, Some(family)).is_err());
+    }
+}

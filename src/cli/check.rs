@@ -1,0 +1,51 @@
+//! `doorward check`: what a configuration comes to.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::{Failure, load, say, say_warnings};
+
+/// Loads the configuration as `serve` would, and prints what its tenants' users will see.
+pub(super) fn run(file: &Path) -> Result<(), Failure> {
+    let (config, directory) = load(file)?;
+    say_warnings(&config);
+    let mut out = format!("{} is fine.\n", file.display());
+    for tenant in directory.tenants() {
+        let _ = write!(
+            out,
+            "\n{} ({})\n  pages      {}\n",
+            tenant.name,
+            tenant.id,
+            tenant.base.address("/login")
+        );
+        for provider in &tenant.providers {
+            let _ = write!(
+                out,
+                "  provider   {} ({}, preset {})\n             register this redirect URI there:\n             {}\n",
+                provider.name,
+                provider.id,
+                provider.preset,
+                tenant.base.redirect_uri(&provider.id),
+            );
+        }
+        for app in &tenant.apps {
+            let hosts: Vec<String> = app.hosts.iter().map(ToString::to_string).collect();
+            let rules = app.policy.rules().len();
+            let plural = if rules == 1 { "rule" } else { "rules" };
+            let _ = writeln!(
+                out,
+                "  app        {} at {}, {rules} {plural}",
+                app.name,
+                hosts.join(", ")
+            );
+        }
+    }
+    if config.server.trusted_proxies.is_empty() {
+        out.push_str(
+            "\nNo proxy is trusted: target headers are ignored, and apps with rules about paths answer 403.\n\
+             Add [[server.trusted_proxies]] with your proxy's network.\n",
+        );
+    }
+    say(out.trim_end());
+    Ok(())
+}

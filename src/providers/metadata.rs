@@ -1,0 +1,186 @@
+//! What an OpenID Provider publishes about itself (OIDC Discovery 1.0 §3, RFC 8414 §2).
+//!
+//! Invariant: metadata is used only under the issuer that it names itself, byte for byte. Our own type,
+//! because the libraries' require members that real providers leave out.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use serde::Deserialize;
+use url::Url;
+
+use crate::domain::upstream_provider::ClientAuthentication;
+use crate::jose::SignatureAlgorithm;
+use crate::outbound::{DocumentCache, DocumentRules, FetchObserver};
+use crate::ports::Clock;
+
+/// Largest discovery document, in bytes.
+const LARGEST: usize = 256 * 1024;
+
+/// Discovery documents, each kept by its address.
+#[must_use]
+pub fn metadata_cache(
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn FetchObserver>,
+) -> DocumentCache<ProviderMetadata> {
+    let rules = DocumentRules {
+        accept: HeaderValue::from_static("application/json"),
+        max_body: LARGEST,
+        parse: Box::new(|document| {
+            ProviderMetadata::parse(document).map_err(|fault| fault.to_string())
+        }),
+    };
+    DocumentCache::new(rules, clock, observer)
+}
+
+/// The members we use. Others are ignored.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ProviderMetadata {
+    /// The issuer, as it stands.
+    pub issuer: String,
+    /// Where people are sent.
+    pub authorization_endpoint: Url,
+    /// Where codes are exchanged.
+    pub token_endpoint: Url,
+    /// Where the signing keys are.
+    pub jwks_uri: Url,
+    /// Where claims are (OIDC Core 1.0 §5.3).
+    #[serde(default)]
+    pub userinfo_endpoint: Option<Url>,
+    /// Where people are signed out (OIDC RP-Initiated Logout 1.0 §3).
+    #[serde(default)]
+    pub end_session_endpoint: Option<Url>,
+    /// Signature algorithms of ID tokens.
+    #[serde(default)]
+    id_token_signing_alg_values_supported: Vec<String>,
+    /// Ways for a client to authenticate.
+    #[serde(default)]
+    token_endpoint_auth_methods_supported: Vec<String>,
+    /// Whether `iss` is promised in the authorization response (RFC 9207 §3).
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: bool,
+}
+
+/// What is wrong with a metadata document.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MetadataFault {
+    /// Not JSON, or a required member is missing or of the wrong kind.
+    #[error("the discovery document does not read as one: {0}")]
+    Malformed(String),
+    /// Somebody else's document (OIDC Discovery 1.0 §4.3).
+    #[error(
+        "the discovery document is of issuer `{found}`, not `{expected}`: set `issuer` to exactly what the provider calls itself"
+    )]
+    Issuer {
+        /// As configured.
+        expected: String,
+        /// As found.
+        found: String,
+    },
+    /// There is no one algorithm to expect.
+    #[error(
+        "the provider lists the ID token algorithms {0}: set `id_token_algorithm` to the one it uses for this client"
+    )]
+    Algorithm(String),
+}
+
+impl ProviderMetadata {
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// [`MetadataFault::Malformed`].
+    pub fn parse(document: &[u8]) -> Result<Self, MetadataFault> {
+        serde_json::from_slice(document)
+            .map_err(|error| MetadataFault::Malformed(error.to_string()))
+    }
+
+    /// The one algorithm to expect of ID tokens: the configured one, else RS256 where it is listed or
+    /// nothing is (OIDC Core 1.0 §3.1.3.7, point 7), else the only asymmetric one.
+    ///
+    /// # Errors
+    /// [`MetadataFault::Algorithm`], which names the setting.
+    pub fn id_token_algorithm(
+        &self,
+        configured: Option<&str>,
+    ) -> Result<SignatureAlgorithm, MetadataFault> {
+        let listed = &self.id_token_signing_alg_values_supported;
+        let unknown = |_| MetadataFault::Algorithm(listed.join(", "));
+        if let Some(algorithm) = configured {
+            return algorithm.parse().map_err(unknown);
+        }
+        if listed.is_empty() || listed.iter().any(|algorithm| algorithm == "RS256") {
+            return "RS256".parse().map_err(unknown);
+        }
+        let mut usable = listed.iter().filter_map(|algorithm| algorithm.parse().ok());
+        match (usable.next(), usable.next()) {
+            (Some(only), None) => Ok(only),
+            _ => Err(MetadataFault::Algorithm(listed.join(", "))),
+        }
+    }
+
+    /// How to present the secret: as configured, else basic where it is listed or nothing is
+    /// (OIDC Discovery 1.0 §3), else in the body.
+    #[must_use]
+    pub fn client_authentication(&self, configured: ClientAuthentication) -> ClientAuthentication {
+        let listed = &self.token_endpoint_auth_methods_supported;
+        match configured {
+            ClientAuthentication::Discovered
+                if listed.is_empty()
+                    || listed.iter().any(|method| method == "client_secret_basic") =>
+            {
+                ClientAuthentication::Basic
+            }
+            ClientAuthentication::Discovered => ClientAuthentication::Post,
+            configured => configured,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    fn metadata(algorithms: &[&str], methods: &[&str]) -> ProviderMetadata {
+        let document = json!({
+            "issuer": "https://id.example",
+            "authorization_endpoint": "https://id.example/authorize",
+            "token_endpoint": "https://id.example/token",
+            "jwks_uri": "https://id.example/keys",
+            "id_token_signing_alg_values_supported": algorithms,
+            "token_endpoint_auth_methods_supported": methods,
+        });
+        ProviderMetadata::parse(document.to_string().as_bytes()).expect("metadata")
+    }
+
+    #[rstest]
+    #[case::nothing_listed(&[], None, Some("RS256"))]
+    #[case::the_default_wins(&["ES256", "RS256"], None, Some("RS256"))]
+    #[case::the_only_one(&["ES256"], None, Some("ES256"))]
+    #[case::symmetric_does_not_count(&["HS256", "ES256", "none"], None, Some("ES256"))]
+    #[case::several(&["ES256", "PS256"], None, None)]
+    #[case::only_symmetric(&["HS256"], None, None)]
+    #[case::configured(&["ES256", "PS256"], Some("PS256"), Some("PS256"))]
+    fn one_algorithm_is_expected(
+        #[case] listed: &[&str],
+        #[case] configured: Option<&str>,
+        #[case] expected: Option<&str>,
+    ) {
+        let metadata = metadata(listed, &[]);
+        let found = metadata.id_token_algorithm(configured).ok();
+        assert_eq!(found.map(|found| found.to_string()).as_deref(), expected);
+    }
+
+    #[rstest]
+    #[case::nothing_listed(&[], ClientAuthentication::Basic)]
+    #[case::both(&["client_secret_post", "client_secret_basic"], ClientAuthentication::Basic)]
+    #[case::post(&["client_secret_post"], ClientAuthentication::Post)]
+    fn the_secret_is_presented_as_listed(
+        #[case] methods: &[&str],
+        #[case] expected: ClientAuthentication,
+    ) {
+        let found = metadata(&[], methods).client_authentication(ClientAuthentication::Discovered);
+        assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,120 @@
+//! The query of a callback, as it came.
+//!
+//! Invariant: nothing is believed yet, and nothing ambiguous gets further: a parameter that counts and
+//! stands twice refuses the whole (RFC 6749 §3.1).
+
+use secrecy::SecretString;
+
+use crate::domain::handle::{Handle, StateKind};
+use crate::domain::ids::Issuer;
+use crate::domain::login_attempt::ProviderError;
+
+/// `code` or `error`, `state` and `iss` of an authorization response (RFC 6749 §4.1.2, RFC 9207 §2).
+#[derive(Debug)]
+pub struct CallbackParameters {
+    pub(super) state: Handle<StateKind>,
+    pub(super) issuer: Option<Issuer>,
+    pub(super) answer: Result<SecretString, ProviderError>,
+}
+
+/// The query is not an answer to anything we asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidCallback {
+    /// No `state`, or one that is not ours.
+    #[error("`state` is missing or is none of ours")]
+    State,
+    /// `code`, `state`, `iss` or `error` stands twice.
+    #[error("`{0}` stands twice")]
+    Duplicate(&'static str),
+    /// Neither `code` nor `error`.
+    #[error("there is neither `code` nor `error`")]
+    Empty,
+}
+
+/// Longest authorization code that is carried on, in bytes. Entra's reach two thousand.
+const LONGEST_CODE: usize = 8192;
+
+impl CallbackParameters {
+    /// Reads a query string without its `?`. Unknown parameters are ignored: providers add their own.
+    ///
+    /// # Errors
+    /// [`InvalidCallback`].
+    pub fn parse(query: &str) -> Result<Self, InvalidCallback> {
+        let (mut code, mut error, mut state, mut issuer) = (None, None, None, None);
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            let (slot, name) = match &*name {
+                "code" => (&mut code, "code"),
+                "error" => (&mut error, "error"),
+                "state" => (&mut state, "state"),
+                "iss" => (&mut issuer, "iss"),
+                _ => continue,
+            };
+            if slot.replace(value.into_owned()).is_some() {
+                return Err(InvalidCallback::Duplicate(name));
+            }
+        }
+        let state = state
+            .and_then(|state: String| state.parse().ok())
+            .ok_or(InvalidCallback::State)?;
+        let answer = match (error, code) {
+            (Some(error), _) => Err(ProviderError::new(&error)),
+            (None, Some(code)) if (1..=LONGEST_CODE).contains(&code.len()) => {
+                Ok(SecretString::from(code))
+            }
+            _ => return Err(InvalidCallback::Empty),
+        };
+        Ok(Self {
+            state,
+            issuer: issuer.map(|issuer| Issuer::new(&issuer)),
+            answer,
+        })
+    }
+
+    /// Which attempt it claims to answer.
+    #[must_use]
+    pub const fn state(&self) -> &Handle<StateKind> {
+        &self.state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const STATE: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+
+    #[test]
+    fn foreign_parameters_are_ignored() {
+        let query = format!("code=a.b%2Bc&state={STATE}&session_state=1&session_state=2&hd=x");
+        let parsed = CallbackParameters::parse(&query).expect("an answer");
+        let code = parsed.answer.expect("a code");
+        assert_eq!(secrecy::ExposeSecret::expose_secret(&code), "a.b+c");
+    }
+
+    #[rstest]
+    #[case::no_state("code=c".into(), InvalidCallback::State)]
+    #[case::foreign_state("code=c&state=xyz".into(), InvalidCallback::State)]
+    #[case::state_twice(format!("code=c&state={STATE}&state={STATE}"), InvalidCallback::Duplicate("state"))]
+    #[case::code_twice(format!("code=c&code=d&state={STATE}"), InvalidCallback::Duplicate("code"))]
+    #[case::issuer_twice(format!("code=c&iss=a&iss=a&state={STATE}"), InvalidCallback::Duplicate("iss"))]
+    #[case::nothing(format!("state={STATE}"), InvalidCallback::Empty)]
+    #[case::empty_code(format!("code=&state={STATE}"), InvalidCallback::Empty)]
+    #[case::empty(String::new(), InvalidCallback::State)]
+    fn what_is_ambiguous_or_foreign_is_refused(
+        #[case] query: String,
+        #[case] reason: InvalidCallback,
+    ) {
+        assert_eq!(CallbackParameters::parse(&query).err(), Some(reason));
+    }
+
+    #[test]
+    fn code_and_error_at_once_is_an_error() {
+        let query = format!("code=c&error=access_denied&state={STATE}");
+        let parsed = CallbackParameters::parse(&query).expect("an answer");
+        assert_eq!(
+            parsed.answer.err().map(|e| e.code().to_owned()),
+            Some("access_denied".into())
+        );
+    }
+}

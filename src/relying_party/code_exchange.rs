@@ -1,0 +1,235 @@
+//! The token request (RFC 6749 §4.1.3), and the many shapes of its answer.
+//!
+//! The `oauth2` crate builds the request and reads the answer; it accepts only what RFC 6749 §5 says, so
+//! what a provider does differently is put right in [`normalised`] first.
+
+use http::{StatusCode, header};
+use oauth2::basic::{BasicErrorResponse, BasicTokenType};
+use oauth2::{
+    AuthType, AuthorizationCode, ClientId, ClientSecret, PkceCodeVerifier, RedirectUrl,
+    RequestTokenError, StandardTokenResponse, TokenResponse as _, TokenUrl,
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::{RelyingParty, UpstreamTrouble};
+use crate::domain::login_attempt::MatchedAttempt;
+use crate::domain::upstream_provider::{ClientAuthentication, UpstreamProvider};
+use crate::outbound::OutboundError;
+
+/// What the provider gave for the code.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    /// For userinfo and profile requests.
+    pub(super) access_token: SecretString,
+    /// Not believed yet.
+    pub(super) id_token: Option<SecretString>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct WithIdToken {
+    #[serde(default)]
+    id_token: Option<String>,
+}
+
+impl oauth2::ExtraTokenFields for WithIdToken {}
+
+type TokenResponse = StandardTokenResponse<WithIdToken, BasicTokenType>;
+
+type Client = oauth2::Client<
+    BasicErrorResponse,
+    TokenResponse,
+    oauth2::basic::BasicTokenIntrospectionResponse,
+    oauth2::StandardRevocableToken,
+    oauth2::basic::BasicRevocationErrorResponse,
+>;
+
+impl RelyingParty {
+    /// Exchanges the code of a matched attempt.
+    pub(super) async fn exchange_code(
+        &self,
+        provider: &UpstreamProvider,
+        token_endpoint: &Url,
+        authentication: ClientAuthentication,
+        redirect_uri: String,
+        matched: &MatchedAttempt,
+    ) -> Result<Tokens, UpstreamTrouble> {
+        let mut client = Client::new(ClientId::new(provider.client_id.to_string())).set_auth_type(
+            match authentication {
+                ClientAuthentication::Post => AuthType::RequestBody,
+                ClientAuthentication::Basic | ClientAuthentication::Discovered => {
+                    AuthType::BasicAuth
+                }
+            },
+        );
+        if let Some(secret) = &provider.client_secret {
+            client = client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()));
+        }
+        let client = client
+            .set_token_uri(TokenUrl::from_url(token_endpoint.clone()))
+            .set_redirect_uri(RedirectUrl::new(redirect_uri)?);
+        let code = AuthorizationCode::new(matched.code().expose_secret().to_owned());
+        let mut request = client.exchange_code(code);
+        if provider.pkce {
+            let verifier = matched.attempt().code_verifier.expose_secret().to_owned();
+            request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier));
+        }
+        let http = self.http.for_reach(&provider.reach)?;
+        let errors_with_success_status = provider.errors_with_success_status;
+        let send = move |request| {
+            let http = http.clone();
+            async move {
+                let answer = http.send(request).await?;
+                Ok::<_, OutboundError>(normalised(answer, errors_with_success_status))
+            }
+        };
+        let response = request.request_async(&send).await.map_err(trouble)?;
+        Ok(Tokens {
+            access_token: response.access_token().secret().clone().into(),
+            id_token: response.extra_fields().id_token.clone().map(Into::into),
+        })
+    }
+}
+
+fn trouble<E>(error: RequestTokenError<OutboundError, E>) -> UpstreamTrouble
+where
+    E: oauth2::ErrorResponse + TokenError + 'static,
+{
+    match error {
+        RequestTokenError::Request(error) => UpstreamTrouble::Unreachable(error),
+        RequestTokenError::ServerResponse(refusal) => UpstreamTrouble::TokenRefused(refusal.code()),
+        // What came is not kept: it may hold tokens.
+        RequestTokenError::Parse(error, _) => {
+            UpstreamTrouble::TokenAnswer(format!("at `{}`", error.path()))
+        }
+        RequestTokenError::Other(reason) => UpstreamTrouble::TokenAnswer(reason),
+    }
+}
+
+/// The code of an error answer (RFC 6749 §5.2).
+trait TokenError {
+    fn code(&self) -> String;
+}
+
+impl TokenError for BasicErrorResponse {
+    fn code(&self) -> String {
+        crate::domain::login_attempt::ProviderError::new(self.error().as_ref())
+            .code()
+            .to_owned()
+    }
+}
+
+/// The answer as RFC 6749 §5 has it: JSON, `token_type` in lower case and present, `expires_in` a number
+/// or absent, `scope` a string with spaces, an error under a status of its own.
+fn normalised(
+    answer: http::Response<Vec<u8>>,
+    errors_with_success_status: bool,
+) -> http::Response<Vec<u8>> {
+    let (mut parts, body) = answer.into_parts();
+    let form = parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| {
+        kind.as_bytes()
+            .starts_with(b"application/x-www-form-urlencoded")
+    });
+    let members = if form {
+        Some(
+            url::form_urlencoded::parse(&body)
+                .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
+                .collect::<Map<_, _>>(),
+        )
+    } else {
+        serde_json::from_slice::<Map<String, Value>>(&body).ok()
+    };
+    let Some(mut members) = members else {
+        return http::Response::from_parts(parts, body);
+    };
+    // An answer that holds an error is one, whatever its status says.
+    if members.contains_key("error") && parts.status.is_success() {
+        parts.status = if errors_with_success_status {
+            StatusCode::BAD_REQUEST
+        } else {
+            StatusCode::BAD_GATEWAY
+        };
+    }
+    if parts.status.is_success() {
+        let token_type = match members.get("token_type") {
+            Some(Value::String(kind)) => kind.to_ascii_lowercase(),
+            _ => "bearer".to_owned(),
+        };
+        members.insert("token_type".to_owned(), token_type.into());
+        let seconds = members.get("expires_in").and_then(|value| match value {
+            Value::String(text) => text.parse::<u64>().ok(),
+            Value::Number(number) => number.as_u64(),
+            _ => None,
+        });
+        members.remove("expires_in");
+        if let Some(seconds) = seconds {
+            members.insert("expires_in".to_owned(), seconds.into());
+        }
+        let scopes = match members.remove("scope") {
+            Some(Value::String(text)) => Some(text.replace(',', " ")),
+            Some(Value::Array(list)) => Some(
+                list.iter()
+                    .filter_map(Value::as_str)
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            ),
+            _ => None,
+        };
+        if let Some(scopes) = scopes {
+            members.insert("scope".to_owned(), scopes.into());
+        }
+    } else if !members.get("error").is_some_and(Value::is_string) {
+        members.insert("error".to_owned(), "malformed_error".into());
+    }
+    parts.headers.insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json"),
+    );
+    http::Response::from_parts(parts, Value::Object(members).to_string().into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn answer(status: u16, kind: &str, body: &str) -> http::Response<Vec<u8>> {
+        http::Response::builder()
+            .status(status)
+            .header(header::CONTENT_TYPE, kind)
+            .body(body.as_bytes().to_vec())
+            .expect("an answer")
+    }
+
+    #[rstest]
+    #[case::form(
+        "application/x-www-form-urlencoded; charset=utf-8",
+        "access_token=a%2Bb&scope=read%3Auser%2Cread%3Aorg&token_type=bearer",
+        r#"{"access_token":"a+b","scope":"read:user read:org","token_type":"bearer"}"#
+    )]
+    #[case::odd_types(
+        "application/json",
+        r#"{"access_token":"a","token_type":"Bearer","expires_in":"3600","scope":["x","y"]}"#,
+        r#"{"access_token":"a","expires_in":3600,"scope":"x y","token_type":"bearer"}"#
+    )]
+    #[case::no_type(
+        "application/json",
+        r#"{"access_token":"a","expires_in":null}"#,
+        r#"{"access_token":"a","token_type":"bearer"}"#
+    )]
+    fn a_token_answer_is_put_right(#[case] kind: &str, #[case] body: &str, #[case] expected: &str) {
+        let mended = normalised(answer(200, kind, body), false);
+        let found: Value = serde_json::from_slice(mended.body()).expect("JSON");
+        let expected: Value = serde_json::from_str(expected).expect("JSON");
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn an_error_under_success_is_an_error() {
+        let body = r#"{"error":"bad_verification_code","access_token":"a"}"#;
+        let mended = normalised(answer(200, "application/json", body), true);
+        assert_eq!(mended.status(), StatusCode::BAD_REQUEST);
+    }
+}

@@ -1,0 +1,281 @@
+//! The second half of a login: from a callback to a verified identity.
+//!
+//! `CallbackParameters → MatchedAttempt → VerifiedIdToken → VerifiedIdentity`: each is made from the one
+//! before and in no other way, so that no step can be left out.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::callback_parameters::CallbackParameters;
+use super::code_exchange::Tokens;
+use super::id_token::{Expected, IdTokenRefused, VerifiedIdToken};
+use super::{RelyingParty, UpstreamTrouble};
+use crate::domain::handle::{AttemptKind, Handle};
+use crate::domain::identity::VerifiedIdentity;
+use crate::domain::login_attempt::{Callback, CallbackRefused, Continuation, MatchedAttempt};
+use crate::domain::tenant::Tenant;
+use crate::domain::upstream_provider::{OpenIdConnect, Protocol, UpstreamProvider};
+use crate::jose::{JoseHeader, KeySet, SignatureAlgorithm};
+use crate::outbound::{Budget, Spending};
+use crate::storage::StorageError;
+
+/// A login that is done.
+#[derive(Debug)]
+pub struct Completed {
+    /// Who it is.
+    pub identity: VerifiedIdentity,
+    /// For `id_token_hint` at sign-out.
+    pub id_token: Option<SecretString>,
+    /// Where the person goes now.
+    pub continuation: Continuation,
+}
+
+/// Why a callback did not sign anybody in.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginFailed {
+    /// There is no such attempt: it was used up, is too old, or was never ours.
+    #[error(
+        "no login waits for this callback: it was completed before, is too old, or was never begun"
+    )]
+    Unknown,
+    /// The attempt is another browser's, provider's, or too old, or the provider refused.
+    #[error(transparent)]
+    Refused(#[from] CallbackRefused),
+    /// The provider did not keep its side, after the attempt was used up.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamTrouble),
+    /// The store failed. The attempt may still wait.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// A login that failed, and where the person wanted to go, as far as is known.
+#[derive(Debug)]
+pub struct Failure {
+    /// Why.
+    pub reason: LoginFailed,
+    /// Where "start again" leads.
+    pub continuation: Option<Continuation>,
+}
+
+/// Whose ID token is checked.
+#[derive(Clone, Copy, Debug)]
+struct Provider<'a> {
+    tenant: &'a Tenant,
+    upstream: &'a UpstreamProvider,
+    openid: &'a OpenIdConnect,
+    jwks_uri: &'a url::Url,
+}
+
+/// How long a provider's keys are not asked for again because a token names one that is not there.
+const COOL_DOWN: Duration = Duration::from_secs(30);
+
+impl RelyingParty {
+    /// Completes the login that `parameters` answer, for the browser that holds `cookie`.
+    ///
+    /// # Errors
+    /// [`Failure`]. Nobody is signed in then, and the attempt is used up unless the callback was not this
+    /// browser's.
+    pub async fn complete_login(
+        &self,
+        tenant: &Tenant,
+        provider: &UpstreamProvider,
+        parameters: CallbackParameters,
+        cookie: Option<&Handle<AttemptKind>>,
+    ) -> Result<Completed, Failure> {
+        let matched = self.matched(tenant, provider, parameters, cookie).await?;
+        let continuation = matched.attempt().continuation.clone();
+        self.identify(tenant, provider, &matched)
+            .await
+            .map(|(identity, id_token)| Completed {
+                identity,
+                id_token,
+                continuation: continuation.clone(),
+            })
+            .map_err(|trouble| Failure {
+                reason: trouble.into(),
+                continuation: Some(continuation),
+            })
+    }
+
+    /// Takes the attempt out by state and cookie in one statement, then lets it judge the callback.
+    async fn matched(
+        &self,
+        tenant: &Tenant,
+        provider: &UpstreamProvider,
+        parameters: CallbackParameters,
+        cookie: Option<&Handle<AttemptKind>>,
+    ) -> Result<MatchedAttempt, Failure> {
+        let failed = |reason| Failure {
+            reason,
+            continuation: None,
+        };
+        let cookie = cookie
+            .map(Handle::digest)
+            .ok_or_else(|| failed(CallbackRefused::ForeignBrowser.into()))?;
+        let state = parameters.state.digest();
+        let attempt = self
+            .store
+            .take_attempt(state, cookie)
+            .await
+            .map_err(|error| failed(error.into()))?
+            .ok_or_else(|| failed(LoginFailed::Unknown))?;
+        let own = attempt.tenant == tenant.id;
+        let continuation = Some(attempt.continuation.clone()).filter(|_| own);
+        let callback = Callback {
+            arrived_at: (tenant.id.clone(), provider.id.clone()),
+            cookie: Some(cookie),
+            state,
+            issuer: parameters.issuer,
+            answer: parameters.answer,
+        };
+        attempt
+            .accept(callback, self.clock.now())
+            .map_err(|refused| Failure {
+                reason: refused.into(),
+                continuation,
+            })
+    }
+
+    /// Exchanges the code and reads who it is.
+    async fn identify(
+        &self,
+        tenant: &Tenant,
+        provider: &UpstreamProvider,
+        matched: &MatchedAttempt,
+    ) -> Result<(VerifiedIdentity, Option<SecretString>), UpstreamTrouble> {
+        let redirect_uri = tenant.base.redirect_uri(&provider.id);
+        let (documents, id_token) = match &provider.protocol {
+            Protocol::OpenIdConnect(openid) => {
+                let metadata = self.metadata(provider, openid).await?;
+                let authentication = metadata.client_authentication(provider.client_authentication);
+                let tokens = self
+                    .exchange_code(
+                        provider,
+                        &metadata.token_endpoint,
+                        authentication,
+                        redirect_uri,
+                        matched,
+                    )
+                    .await?;
+                let algorithm =
+                    metadata.id_token_algorithm(openid.id_token_algorithm.as_deref())?;
+                let verified = self
+                    .verified(
+                        Provider {
+                            tenant,
+                            upstream: provider,
+                            openid,
+                            jwks_uri: &metadata.jwks_uri,
+                        },
+                        algorithm,
+                        matched,
+                        &tokens,
+                    )
+                    .await?;
+                let endpoint = metadata.userinfo_endpoint.as_ref();
+                let documents = self
+                    .claims_documents(provider, openid, endpoint, &verified, &tokens.access_token)
+                    .await?;
+                (documents, tokens.id_token)
+            }
+            Protocol::OAuth2 { token_endpoint, .. } => {
+                let tokens = self
+                    .exchange_code(
+                        provider,
+                        token_endpoint,
+                        provider.client_authentication,
+                        redirect_uri,
+                        matched,
+                    )
+                    .await?;
+                let documents = self
+                    .profile_documents(provider, &tokens.access_token)
+                    .await?;
+                (documents, None)
+            }
+        };
+        let profile = documents.profile(provider)?;
+        Ok((VerifiedIdentity::new(matched, profile), id_token))
+    }
+
+    /// The ID token, checked with the one key of the provider that fits it. A provider can put a new key in
+    /// the place of an old one without changing its name: a signature that does not fit is tried once more,
+    /// with the key that stands there now.
+    async fn verified(
+        &self,
+        provider: Provider<'_>,
+        algorithm: SignatureAlgorithm,
+        matched: &MatchedAttempt,
+        tokens: &Tokens,
+    ) -> Result<VerifiedIdToken, UpstreamTrouble> {
+        let raw = tokens.id_token.as_ref().ok_or(IdTokenRefused::Missing)?;
+        let header = JoseHeader::peek(raw.expose_secret())
+            .map_err(|refused| IdTokenRefused::Header(refused.to_string()))?;
+        let client = self.http.for_reach(&provider.upstream.reach)?;
+        let spending = Spending {
+            tenant: provider.tenant.id.clone(),
+            budget: Budget::TokenEndpoint,
+            cool_down: COOL_DOWN,
+        };
+        let verify = |keys: &KeySet| {
+            let [key] = keys.keys() else {
+                return Err(IdTokenRefused::Key(format!(
+                    "{} keys fit",
+                    keys.keys().len()
+                )));
+            };
+            let expected = Expected {
+                issuer: &provider.openid.issuer,
+                client_id: &provider.upstream.client_id,
+                algorithm,
+                key,
+                nonce: &matched.attempt().nonce,
+                access_token: &tokens.access_token,
+                now: self.clock.now(),
+            };
+            VerifiedIdToken::verify(raw, &expected)
+        };
+        let keys = self
+            .key_sets
+            .keys_for(provider.jwks_uri, &client, &header, algorithm, &spending)
+            .await?;
+        match verify(&keys) {
+            Err(IdTokenRefused::Signature(reason)) => {
+                let instead = self
+                    .key_sets
+                    .keys_instead_of(
+                        &keys,
+                        provider.jwks_uri,
+                        &client,
+                        &header,
+                        algorithm,
+                        &spending,
+                    )
+                    .await
+                    .ok_or(IdTokenRefused::Signature(reason))?;
+                Ok(verify(&instead)?)
+            }
+            verified => Ok(verified?),
+        }
+    }
+
+    /// Whose metadata this is was checked when it was fetched.
+    pub(super) async fn metadata(
+        &self,
+        provider: &UpstreamProvider,
+        openid: &OpenIdConnect,
+    ) -> Result<std::sync::Arc<crate::providers::ProviderMetadata>, UpstreamTrouble> {
+        let client = self.http.for_reach(&provider.reach)?;
+        let metadata = self.documents.get(&openid.discovery, &client).await?;
+        if metadata.issuer != openid.issuer.as_str() {
+            return Err(crate::providers::MetadataFault::Issuer {
+                expected: openid.issuer.to_string(),
+                found: metadata.issuer.clone(),
+            }
+            .into());
+        }
+        Ok(metadata)
+    }
+}

@@ -1,0 +1,348 @@
+//! Who the person is: claims of the ID token, userinfo for what is missing there, and the profile requests
+//! of providers that have no ID token.
+//!
+//! Invariant: nothing is read from a document whose subject is not the ID token's, and an answer that is
+//! known not to be whole is never taken for "none".
+
+use http::{Request, header};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use url::Url;
+
+use super::id_token::{VerifiedIdToken, authenticated_at};
+use super::{RelyingParty, UpstreamTrouble};
+use crate::domain::claims::ClaimPath;
+use crate::domain::identity::Profile;
+use crate::domain::ids::Issuer;
+use crate::domain::upstream_provider::{
+    GroupMapping, OpenIdConnect, Place, ProfileRequest, Protocol, Source, UpstreamProvider,
+    Userinfo,
+};
+use crate::outbound::HttpClient;
+
+/// Most pages of a list that are followed.
+const MOST_PAGES: usize = 20;
+
+/// Most groups of a person that are kept.
+const MOST_GROUPS: usize = 1000;
+
+/// What has been learned of a person so far.
+#[derive(Debug, Default)]
+pub(super) struct Documents {
+    /// ID token, then userinfo: the first that has a claim counts.
+    claims: Vec<Value>,
+    profile: Vec<(Box<str>, Value)>,
+}
+
+impl RelyingParty {
+    /// Asks userinfo where the preset says so, or where a claim asked for is missing.
+    pub(super) async fn claims_documents(
+        &self,
+        provider: &UpstreamProvider,
+        openid: &OpenIdConnect,
+        userinfo_endpoint: Option<&Url>,
+        id_token: &VerifiedIdToken,
+        access_token: &SecretString,
+    ) -> Result<Documents, UpstreamTrouble> {
+        let mut documents = Documents {
+            claims: vec![id_token.claims().clone()],
+            profile: Vec::new(),
+        };
+        let ask = match openid.userinfo {
+            Userinfo::Always => true,
+            Userinfo::WhenMissing => documents.lacks_something(provider),
+            Userinfo::Never => false,
+        };
+        if let Some(endpoint) = userinfo_endpoint.filter(|_| ask) {
+            let client = self.http.for_reach(&provider.reach)?;
+            let request = Request::get(endpoint.as_str())
+                .header(header::ACCEPT, "application/json")
+                .header(header::AUTHORIZATION, bearer("Bearer", access_token));
+            let userinfo = fetch(&client, request, "userinfo").await?.0;
+            // OIDC Core 1.0 §5.3.2: a userinfo of somebody else must not be used.
+            if userinfo.get("sub").and_then(Value::as_str) != Some(id_token.subject()) {
+                return Err(UpstreamTrouble::Subject);
+            }
+            documents.claims.push(userinfo);
+        }
+        Ok(documents)
+    }
+
+    /// Makes the profile requests, in order.
+    pub(super) async fn profile_documents(
+        &self,
+        provider: &UpstreamProvider,
+        access_token: &SecretString,
+    ) -> Result<Documents, UpstreamTrouble> {
+        let client = self.http.for_reach(&provider.reach)?;
+        let mut documents = Documents::default();
+        for request in &provider.profile_requests {
+            let document = profile_request(&client, request, access_token).await?;
+            documents.profile.push((request.name.clone(), document));
+        }
+        Ok(documents)
+    }
+}
+
+impl Documents {
+    /// Maps what was learned.
+    pub(super) fn profile(&self, provider: &UpstreamProvider) -> Result<Profile, UpstreamTrouble> {
+        let mapping = &provider.claims;
+        let subject = self
+            .text(&mapping.subject)
+            .ok_or(UpstreamTrouble::Unmapped("subject"))?;
+        let first = self.claims.first();
+        let raw = |name: &str| first.and_then(|claims| ClaimPath::new(name).text(claims));
+        let issuer = match &provider.protocol {
+            Protocol::OpenIdConnect(openid) => openid.issuer.clone(),
+            Protocol::OAuth2 { .. } => Issuer::new(&provider.issuer_key),
+        };
+        Ok(Profile {
+            issuer_key: provider.issuer_key.clone(),
+            subject_key: subject.clone(),
+            issuer,
+            subject: raw("sub").unwrap_or(subject),
+            name: mapping.name.as_ref().and_then(|place| self.text(place)),
+            preferred_username: mapping
+                .preferred_username
+                .as_ref()
+                .and_then(|place| self.text(place)),
+            email: self
+                .of(&mapping.email.0)
+                .find_map(|document| mapping.email.1.verified(document)),
+            groups: self.groups(&mapping.groups)?,
+            authenticated_at: first.and_then(authenticated_at),
+            upstream_session: raw("sid"),
+        })
+    }
+
+    fn of<'a>(&'a self, source: &'a Source) -> impl Iterator<Item = &'a Value> {
+        let claims = self
+            .claims
+            .iter()
+            .filter(move |_| *source == Source::Claims);
+        let profile = self
+            .profile
+            .iter()
+            .filter_map(move |(name, document)| match source {
+                Source::Profile(wanted) if wanted == name => Some(document),
+                _ => None,
+            });
+        claims.chain(profile)
+    }
+
+    fn text(&self, place: &Place) -> Option<Box<str>> {
+        self.of(&place.source)
+            .find_map(|document| place.path.text(document))
+    }
+
+    fn lacks_something(&self, provider: &UpstreamProvider) -> bool {
+        let mapping = &provider.claims;
+        let lacks = |place: &Place| {
+            place.source == Source::Claims
+                && self
+                    .of(&place.source)
+                    .all(|document| place.path.find(document).is_none())
+        };
+        let email = mapping.email.0 == Source::Claims
+            && self
+                .of(&mapping.email.0)
+                .all(|document| !mapping.email.1.has_address(document));
+        email
+            || lacks(&mapping.subject)
+            || mapping.name.as_ref().is_some_and(lacks)
+            || mapping.groups.iter().any(|groups| lacks(&groups.place))
+    }
+
+    fn groups(&self, mappings: &[GroupMapping]) -> Result<Vec<Box<str>>, UpstreamTrouble> {
+        let mut groups: Vec<Box<str>> = Vec::new();
+        for mapping in mappings {
+            let found = self
+                .of(&mapping.place.source)
+                .find_map(|document| mapping.place.path.find(document));
+            let Some(list) = found else { continue };
+            for group in members(list, mapping).ok_or(UpstreamTrouble::Unmapped("groups"))? {
+                if !groups.contains(&group) {
+                    groups.push(group);
+                }
+            }
+        }
+        if groups.len() > MOST_GROUPS {
+            return Err(UpstreamTrouble::Unmapped("groups"));
+        }
+        Ok(groups)
+    }
+}
+
+/// The names in one list. `None`: it has another shape than the preset says.
+fn members(list: &Value, mapping: &GroupMapping) -> Option<Vec<Box<str>>> {
+    if mapping.members.is_empty() {
+        return match list {
+            Value::String(text) => Some(vec![text.as_str().into()]),
+            Value::Array(values) => values
+                .iter()
+                .map(|value| value.as_str().map(Into::into))
+                .collect(),
+            _ => None,
+        };
+    }
+    let counts = |entry: &&Value| {
+        mapping
+            .only
+            .as_ref()
+            .is_none_or(|(path, wanted)| path.text(entry).as_ref() == Some(wanted))
+    };
+    list.as_array()?
+        .iter()
+        .filter(counts)
+        .map(|entry| {
+            let parts: Option<Vec<_>> = mapping
+                .members
+                .iter()
+                .map(|path| path.text(entry))
+                .collect();
+            parts.map(|parts| parts.join("/").into())
+        })
+        .collect()
+}
+
+fn bearer(scheme: &str, token: &SecretString) -> String {
+    format!("{scheme} {}", token.expose_secret())
+}
+
+async fn profile_request(
+    client: &HttpClient,
+    request: &ProfileRequest,
+    access_token: &SecretString,
+) -> Result<Value, UpstreamTrouble> {
+    let mut address = request.url.clone();
+    let mut whole = Vec::new();
+    for _ in 0..MOST_PAGES {
+        let mut builder = Request::get(address.as_str()).header(
+            header::AUTHORIZATION,
+            bearer(&request.authorization_scheme, access_token),
+        );
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        let (document, headers) = fetch(client, builder, &request.name).await?;
+        if let Some(name) = &request.incomplete_header
+            && headers.contains_key(name)
+        {
+            return Err(UpstreamTrouble::Incomplete(request.name.clone()));
+        }
+        if !request.paginated {
+            return Ok(document);
+        }
+        let Value::Array(mut page) = document else {
+            return Err(UpstreamTrouble::ProfileAnswer(
+                request.name.clone(),
+                "it is not a list".into(),
+            ));
+        };
+        whole.append(&mut page);
+        match next_page(&headers, &request.url) {
+            Some(next) => address = next,
+            None => return Ok(Value::Array(whole)),
+        }
+    }
+    Err(UpstreamTrouble::Incomplete(request.name.clone()))
+}
+
+/// The address of `Link: <…>; rel="next"` (RFC 8288 §3), if it is at the host that was asked.
+fn next_page(headers: &http::HeaderMap, asked: &Url) -> Option<Url> {
+    let links = headers.get(header::LINK)?.to_str().ok()?;
+    let next = links.split(',').find_map(|link| {
+        let (address, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+        parameters
+            .split(';')
+            .map(str::trim)
+            .any(|parameter| matches!(parameter, "rel=\"next\"" | "rel=next"))
+            .then_some(address)
+    })?;
+    let next = asked.join(next).ok()?;
+    (next.origin() == asked.origin()).then_some(next)
+}
+
+async fn fetch(
+    client: &HttpClient,
+    request: http::request::Builder,
+    name: &str,
+) -> Result<(Value, http::HeaderMap), UpstreamTrouble> {
+    let answered = |reason: String| UpstreamTrouble::ProfileAnswer(name.into(), reason);
+    let request = request
+        .body(Vec::new())
+        .map_err(|error| answered(error.to_string()))?;
+    let (parts, body) = client.send(request).await?.into_parts();
+    if !parts.status.is_success() {
+        return Err(answered(format!("status {}", parts.status.as_u16())));
+    }
+    let document = serde_json::from_slice(&body)
+        .map_err(|error| answered(format!("it is not JSON ({:?})", error.classify())))?;
+    Ok((document, parts.headers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    fn mapping(names: &[&str], only: Option<(&str, &str)>) -> GroupMapping {
+        GroupMapping {
+            place: Place {
+                source: Source::Claims,
+                path: ClaimPath::new("groups"),
+            },
+            members: names.iter().map(|name| ClaimPath::new(name)).collect(),
+            only: only.map(|(path, value)| (ClaimPath::new(path), value.into())),
+        }
+    }
+
+    #[rstest]
+    #[case::names(json!(["a", "b"]), mapping(&[], None), Some(vec!["a", "b"]))]
+    #[case::one_name(json!("a"), mapping(&[], None), Some(vec!["a"]))]
+    #[case::mixed(json!(["a", 1]), mapping(&[], None), None)]
+    #[case::object(json!({"a": 1}), mapping(&[], None), None)]
+    #[case::teams(
+        json!([{"slug": "t", "organization": {"login": "o"}}]),
+        mapping(&["/organization/login", "slug"], None),
+        Some(vec!["o/t"])
+    )]
+    #[case::pending(
+        json!([{"login": "a", "state": "pending"}, {"login": "b", "state": "active"}]),
+        mapping(&["login"], Some(("state", "active"))),
+        Some(vec!["b"])
+    )]
+    fn groups_are_read_whole_or_not_at_all(
+        #[case] list: Value,
+        #[case] mapping: GroupMapping,
+        #[case] expected: Option<Vec<&str>>,
+    ) {
+        let found = members(&list, &mapping);
+        let expected =
+            expected.map(|names| names.into_iter().map(Into::into).collect::<Vec<Box<str>>>());
+        assert_eq!(found, expected);
+    }
+
+    #[rstest]
+    #[case::next(
+        "<https://api.example/user/teams?page=2>; rel=\"next\", <https://api.example/x>; rel=\"last\"",
+        Some("https://api.example/user/teams?page=2")
+    )]
+    #[case::last("<https://api.example/x>; rel=\"last\"", None)]
+    #[case::elsewhere("<https://evil.example/x>; rel=\"next\"", None)]
+    #[case::plain("<http://api.example/x>; rel=\"next\"", None)]
+    fn pages_are_followed_at_the_same_origin(
+        #[case] link: &'static str,
+        #[case] expected: Option<&str>,
+    ) {
+        let mut headers = http::HeaderMap::new();
+        headers.insert(header::LINK, header::HeaderValue::from_static(link));
+        let asked = Url::parse("https://api.example/user/teams").expect("an address");
+        assert_eq!(
+            next_page(&headers, &asked).map(String::from).as_deref(),
+            expected
+        );
+    }
+}

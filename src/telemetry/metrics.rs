@@ -1,0 +1,105 @@
+//! Metrics, in Prometheus' text format.
+//!
+//! Invariant: labels come from the configuration (tenant, app, provider) or from a fixed list, never from a
+//! request, so that their number is bounded.
+
+use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckOutcome {
+    /// The request passed.
+    Allowed,
+    /// A person was offered a login.
+    SignInOffered,
+    /// 401 without an offer.
+    SignInRequired,
+    /// 403.
+    Refused,
+    /// 400.
+    Ambiguous,
+    /// A host that is no app.
+    UnknownHost,
+    /// 503.
+    Unavailable,
+}
+
+impl CheckOutcome {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::SignInOffered => "sign_in_offered",
+            Self::SignInRequired => "sign_in_required",
+            Self::Refused => "refused",
+            Self::Ambiguous => "ambiguous",
+            Self::UnknownHost => "unknown_host",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// Counts checks of one app with one outcome. Keep it where it is used often.
+#[must_use]
+pub fn check_counter(tenant: &str, app: &str, outcome: CheckOutcome) -> Counter {
+    counter!("doorward_checks_total", "tenant" => tenant.to_owned(), "app" => app.to_owned(), "outcome" => outcome.label())
+}
+
+/// Counts logins of one provider. `outcome` is of a fixed list: `completed`, `refused`, `upstream`, …
+pub fn count_login(tenant: &str, provider: &str, outcome: &'static str) {
+    counter!("doorward_logins_total", "tenant" => tenant.to_owned(), "provider" => provider.to_owned(), "outcome" => outcome)
+        .increment(1);
+}
+
+/// Counts sessions of one tenant that were begun or ended.
+pub fn count_session(tenant: &str, what: &'static str) {
+    counter!("doorward_sessions_total", "tenant" => tenant.to_owned(), "event" => what)
+        .increment(1);
+}
+
+/// How long pages take, in seconds, by kind of route and class of status.
+#[must_use]
+pub fn page_seconds(route: &'static str, status: &'static str) -> Histogram {
+    histogram!("doorward_page_seconds", "route" => route, "status" => status)
+}
+
+/// Counts a fetch of a discovery document or key set, and how long it took.
+pub fn count_fetch(succeeded: bool, took: std::time::Duration) {
+    let outcome = if succeeded { "succeeded" } else { "failed" };
+    counter!("doorward_fetches_total", "outcome" => outcome).increment(1);
+    histogram!("doorward_fetch_seconds", "outcome" => outcome).record(took.as_secs_f64());
+}
+
+/// Starts collecting. `None` where somebody else collects already.
+#[must_use]
+pub fn start() -> Option<PrometheusHandle> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(
+            Matcher::Suffix("_seconds".to_owned()),
+            &[0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 5.0, 10.0],
+        )
+        .ok()?
+        .install_recorder()
+        .ok()?;
+    describe_counter!(
+        "doorward_checks_total",
+        "Forward-auth checks by tenant, app and outcome."
+    );
+    describe_counter!(
+        "doorward_logins_total",
+        "Logins by tenant, provider and outcome."
+    );
+    describe_counter!(
+        "doorward_sessions_total",
+        "Sessions begun and ended, by tenant."
+    );
+    describe_counter!(
+        "doorward_fetches_total",
+        "Discovery and key documents fetched, by outcome."
+    );
+    describe_histogram!(
+        "doorward_page_seconds",
+        "Time to answer a page, by route and class of status."
+    );
+    Some(handle)
+}

@@ -1,0 +1,320 @@
+//! Our paths on an app's own host: where a sign-in is asked for, where its ticket comes back, where it ends.
+
+use axum::extract::RawQuery;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use serde_json::json;
+use time::Duration;
+use url::Url;
+
+use super::cookies::{self, AnswerCookies, Attempt, tag};
+use super::reply::{bare, see_other};
+use super::visit::AppVisit;
+use crate::domain::handle::{BindingKind, TicketKind};
+use crate::domain::host::Host;
+use crate::domain::return_target::{InvalidReturnTarget, ReturnTarget};
+use crate::relying_party::begin_login::WAITING;
+use crate::views::ErrorPage;
+
+/// `GET {prefix}/sign_in` and `/start`: remembers where the person wants to go, and sends them to the
+/// tenant's login with one opaque id.
+pub(crate) async fn sign_in(at: AppVisit, RawQuery(query): RawQuery) -> Response {
+    let wanted = wanted(&at, query.as_deref());
+    let target = match at.return_target(wanted.as_deref().unwrap_or("/")) {
+        Ok(target) => target,
+        Err(error) => return at.refuse_target(wanted.as_deref(), error),
+    };
+    let visit = &at.visit;
+    let parts = &visit.door.parts;
+    let asked = parts
+        .sessions
+        .ask_sign_in(
+            &visit.tenant.id,
+            at.app(),
+            &at.host,
+            target.as_str().to_owned(),
+            visit.network(),
+            WAITING,
+        )
+        .await;
+    let asked = match asked {
+        Ok(Ok(asked)) => asked,
+        Ok(Err(_)) => return visit.too_many(at.home().as_str()),
+        Err(error) => return visit.store_failed(&error),
+    };
+    // "Use another account" passes through here to keep its target.
+    let another = query.is_some_and(|query| query.starts_with("another=1&"));
+    let another = if another { "&another=1" } else { "" };
+    let address = format!("/login?continue={}{another}", asked.id.reveal());
+    let mut response = see_other(&visit.tenant.base.address(&address));
+    if !at.is_tenants_own() {
+        let mut set = AnswerCookies::default();
+        set.set_attempt(
+            Attempt::Binding,
+            &tag(&asked.id.digest()),
+            &asked.binding,
+            parts.clock.now(),
+            &visit.cookies,
+        );
+        set.write(response.headers_mut());
+    }
+    response
+}
+
+/// `GET {prefix}/callback?ticket=…`: redeems a ticket, nothing else.
+pub(crate) async fn callback(at: AppVisit, RawQuery(query): RawQuery) -> Response {
+    let Some((tag, ticket)) = query.as_deref().and_then(only_ticket) else {
+        return at.refuse_ticket("there is no ticket, or more than one", false);
+    };
+    let binding = at
+        .visit
+        .cookies
+        .attempt::<BindingKind>(Attempt::Binding, &tag);
+    let Some(binding) = binding else {
+        return at.refuse_ticket("its binding cookie is missing", at.visit.cookies.is_empty());
+    };
+    let entered = at
+        .visit
+        .door
+        .parts
+        .sessions
+        .redeem(&at.visit.tenant.id, at.app(), &at.host, &ticket, &binding)
+        .await;
+    let entered = match entered {
+        Ok(Some(entered)) => entered,
+        Ok(None) => {
+            let reason = "it is unknown here, used up or too old, or its session is over";
+            return at.refuse_ticket(reason, false);
+        }
+        Err(error) => return at.visit.store_failed(&error),
+    };
+    tracing::info!(
+        target: "audit", event = "app_entered", tenant = %at.visit.tenant.id, app = %at.app(),
+        user = %entered.person.user, session = %entered.session, request_id = %at.visit.stamp().id,
+    );
+    let mut response = see_other(&entered.sign_in.target);
+    let mut set = AnswerCookies::default();
+    set.set(
+        cookies::APP_SESSION,
+        &entered.handle,
+        lifetime(&at.visit.tenant),
+    );
+    set.forget_attempt(Attempt::Binding, &tag);
+    set.write(response.headers_mut());
+    response
+}
+
+/// `GET {prefix}/sign_out?rd=…`: ends the session everywhere, then goes on to the provider by way of the
+/// tenant's host, which has a cookie of its own to remove.
+pub(crate) async fn sign_out(at: AppVisit, RawQuery(query): RawQuery) -> Response {
+    let visit = &at.visit;
+    // An image or a script of another site must not sign anybody out.
+    let site = visit
+        .headers
+        .get("sec-fetch-site")
+        .map(http::HeaderValue::as_bytes);
+    let mode = visit
+        .headers
+        .get("sec-fetch-mode")
+        .map(http::HeaderValue::as_bytes);
+    if site == Some(b"cross-site") && mode != Some(b"navigate") {
+        return bare(StatusCode::FORBIDDEN, "sign out by opening this address\n");
+    }
+    let wanted = wanted_return(query.as_deref());
+    let return_to = match wanted
+        .as_deref()
+        .map(|wanted| at.return_target(wanted))
+        .transpose()
+    {
+        Ok(target) => target,
+        Err(error) => return at.refuse_target(wanted.as_deref(), error),
+    };
+    let ended = match visit.cookies.handle(cookies::APP_SESSION) {
+        Some(handle) => {
+            let sessions = &visit.door.parts.sessions;
+            sessions
+                .sign_out_of_app(&visit.tenant.id, &at.host, &handle)
+                .await
+        }
+        None => Ok(None),
+    };
+    let ended = match ended {
+        Ok(ended) => ended,
+        Err(error) => return visit.store_failed(&error),
+    };
+    let mut response = match ended {
+        Some(ended) => match visit.leave(ended, return_to, at.app_name()).await {
+            Ok(response) => response,
+            Err(response) => return response,
+        },
+        // Nothing to end here; the tenant's page knows whether there is something there.
+        None => {
+            let rd = return_to.map(|target| {
+                let query = url::form_urlencoded::Serializer::new(String::new())
+                    .append_pair("rd", target.as_str())
+                    .finish();
+                format!("/logout?{query}")
+            });
+            visit.see_other(
+                &visit
+                    .tenant
+                    .base
+                    .address(rd.as_deref().unwrap_or("/logout")),
+            )
+        }
+    };
+    let mut set = AnswerCookies::default();
+    set.forget(cookies::APP_SESSION);
+    set.write(response.headers_mut());
+    response
+}
+
+/// `GET {prefix}/userinfo`: who is signed in, as oauth2-proxy tells it.
+pub(crate) async fn userinfo(at: AppVisit) -> Response {
+    let Some(handle) = cookies::app_session(&at.visit.headers) else {
+        return bare(StatusCode::UNAUTHORIZED, "not signed in\n");
+    };
+    let found = at
+        .visit
+        .door
+        .gate
+        .sessions
+        .check(&at.visit.tenant.id, &at.host, &handle.digest())
+        .await;
+    match found {
+        Ok(Some(session)) if session.app() == at.app() => {
+            let person = session.person();
+            axum::Json(json!({
+                "user": person.user.to_string(),
+                "email": person.email,
+                "groups": person.groups,
+                "preferredUsername": person.preferred_username,
+                "name": person.name,
+            }))
+            .into_response()
+        }
+        Ok(_) => bare(StatusCode::UNAUTHORIZED, "not signed in\n"),
+        Err(error) => at.visit.store_failed(&error),
+    }
+}
+
+impl AppVisit {
+    /// This host, as an origin. Apps share their tenant's scheme.
+    fn origin(&self) -> Option<Url> {
+        let scheme = self.visit.tenant.base.origin.scheme();
+        Url::parse(&format!("{scheme}://{}/", self.host)).ok()
+    }
+
+    /// Where "start again" leads: the app itself.
+    fn home(&self) -> String {
+        self.origin().map_or_else(|| "/".to_owned(), String::from)
+    }
+
+    fn return_target(&self, wanted: &str) -> Result<ReturnTarget, InvalidReturnTarget> {
+        let here = self.origin().ok_or(InvalidReturnTarget::Malformed)?;
+        ReturnTarget::parse(wanted, &here, |host: &Host| {
+            *host == self.host || self.visit.tenant.may_return_to(host)
+        })
+    }
+
+    fn refuse_target(&self, wanted: Option<&str>, error: InvalidReturnTarget) -> Response {
+        tracing::warn!(
+            target: "audit", event = "return_target_refused", tenant = %self.visit.tenant.id,
+            app = %self.app(), wanted = ?wanted.map(|wanted| wanted.get(..200).unwrap_or(wanted)),
+            reason = %error,
+        );
+        let page = ErrorPage::target_refused(self.visit.stamp(), &self.home());
+        self.visit.page(StatusCode::BAD_REQUEST, &page)
+    }
+
+    fn refuse_ticket(&self, reason: &str, without_cookies: bool) -> Response {
+        let stamp = self.visit.stamp();
+        tracing::warn!(
+            target: "audit", event = "ticket_refused", tenant = %self.visit.tenant.id, app = %self.app(),
+            request_id = %stamp.id, reason,
+        );
+        let page = if without_cookies {
+            ErrorPage::cookies_refused(stamp, &self.host.to_string(), &self.home())
+        } else {
+            ErrorPage::ticket_invalid(stamp, &self.home())
+        };
+        self.visit.page(StatusCode::BAD_REQUEST, &page)
+    }
+
+    /// Whether the tenant's pages are on this host: then its login sets the app's cookie itself.
+    fn is_tenants_own(&self) -> bool {
+        let base = &self.visit.tenant.base;
+        base.on_app_host && base.host == self.host
+    }
+}
+
+/// Where the person wants to go: `rd`, else the header that proxies send.
+fn wanted(at: &AppVisit, query: Option<&str>) -> Option<String> {
+    wanted_return(query).or_else(|| {
+        let header = at.visit.headers.get("x-auth-request-redirect")?;
+        header
+            .to_str()
+            .ok()
+            .filter(|text| !text.is_empty())
+            .map(ToOwned::to_owned)
+    })
+}
+
+/// `rd`. nginx cannot encode: where `rd` comes first and begins like an address, it has the whole rest of
+/// the query, `&` and all.
+pub(crate) fn wanted_return(query: Option<&str>) -> Option<String> {
+    let query = query?;
+    if let Some(rest) = query.strip_prefix("rd=")
+        && ["http://", "https://", "/"]
+            .iter()
+            .any(|start| rest.starts_with(start))
+    {
+        return Some(rest.to_owned());
+    }
+    url::form_urlencoded::parse(query.as_bytes())
+        .find(|(name, value)| name == "rd" && !value.is_empty())
+        .map(|(_, value)| value.into_owned())
+}
+
+/// `ticket`, once: the tag of its sign-in, and the ticket itself.
+fn only_ticket(query: &str) -> Option<(String, crate::domain::handle::Handle<TicketKind>)> {
+    let mut found =
+        url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "ticket");
+    let (Some((_, value)), None) = (found.next(), found.next()) else {
+        return None;
+    };
+    let (tag, ticket) = value.split_once('.')?;
+    Some((tag.to_owned(), ticket.parse().ok()?))
+}
+
+/// How long a cookie is kept: as long as its session can live.
+pub(crate) fn lifetime(tenant: &crate::domain::tenant::Tenant) -> Duration {
+    Duration::try_from(tenant.lifetimes.absolute).unwrap_or(Duration::DAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::encoded(
+        "rd=https%3A%2F%2Fa.example%2Fx%3Fa%3D1%26b%3D2",
+        "https://a.example/x?a=1&b=2"
+    )]
+    #[case::as_nginx_writes_it("rd=https://a.example/x?a=1&b=2", "https://a.example/x?a=1&b=2")]
+    #[case::path("rd=/x?a=1&b=2", "/x?a=1&b=2")]
+    #[case::among_others("x=1&rd=%2Fx", "/x")]
+    fn the_whole_target_is_read(#[case] query: &str, #[case] expected: &str) {
+        assert_eq!(wanted_return(Some(query)).as_deref(), Some(expected));
+    }
+
+    #[rstest]
+    #[case::none("")]
+    #[case::no_tag("ticket=AAAAAAAAAAAAAAAAAAAAAA")]
+    #[case::twice("ticket=a.AAAAAAAAAAAAAAAAAAAAAA&ticket=a.AAAAAAAAAAAAAAAAAAAAAA")]
+    #[case::malformed("ticket=a.b")]
+    fn t24_a_malformed_ticket_is_none(#[case] query: &str) {
+        assert!(only_ticket(query).is_none());
+    }
+}

@@ -1,0 +1,80 @@
+//! `{prefix}/auth`: the check in oauth2-proxy's dialect.
+//!
+//! This is the one route that every request to every app goes through: no layer stands before it, and
+//! nothing is copied that need not be.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::response::Response;
+use http::{HeaderValue, StatusCode, header};
+
+use super::cookies;
+use super::door::Door;
+use crate::access::{Allowed, CheckRequest, Verdict};
+
+/// Answers 202 (or 200) with identity headers, 401, 403, 400 or 503. The body is empty.
+pub(crate) async fn oauth2_auth(
+    State(door): State<Arc<Door>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    let headers = request.headers();
+    let verdict = door
+        .gate
+        .check(&CheckRequest {
+            headers,
+            query: request.uri().query(),
+            peer: peer.ip(),
+            app_session: cookies::app_session(headers),
+        })
+        .await;
+    let mut response = Response::new(Body::empty());
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let status = match verdict {
+        Verdict::Allowed(allowed) => {
+            let status = allowed.status;
+            tell(&mut response, &allowed, headers);
+            status
+        }
+        Verdict::SignInOffered => StatusCode::UNAUTHORIZED,
+        Verdict::SignInRequired { tenant } => {
+            challenge(&mut response, tenant.as_str(), &door.parts.server.prefix);
+            StatusCode::UNAUTHORIZED
+        }
+        Verdict::Refused(_) | Verdict::UnknownHost => StatusCode::FORBIDDEN,
+        Verdict::Ambiguous(_) => StatusCode::BAD_REQUEST,
+        Verdict::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    *response.status_mut() = status;
+    response
+}
+
+fn tell(response: &mut Response, allowed: &Allowed, request: &http::HeaderMap) {
+    let headers = response.headers_mut();
+    headers.reserve(allowed.headers().len() + 2);
+    for (name, value) in allowed.headers() {
+        headers.insert(name.clone(), value.clone());
+    }
+    if allowed.hide_cookies {
+        headers.insert(header::COOKIE, cookies::without_ours(request));
+    }
+}
+
+/// 401 has to say what it would take (RFC 9110 §15.5.2): a session's cookie. No browser asks for a password
+/// at an unknown scheme.
+fn challenge(response: &mut Response, tenant: &str, prefix: &str) {
+    let text = format!(
+        "Cookie realm=\"{tenant}\", form-action=\"{prefix}/sign_in\", cookie-name=\"{}\"",
+        cookies::APP_SESSION
+    );
+    if let Ok(value) = HeaderValue::from_str(&text) {
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, value);
+    }
+}

@@ -1,0 +1,53 @@
+//! Whose request this is, as far as can be told.
+//!
+//! Invariant: a trusted proxy's own address never stands for a person, and an untrusted peer's word about
+//! addresses counts nothing.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use http::{HeaderMap, HeaderName};
+
+use crate::config::Server;
+use crate::storage::Network;
+
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// The address of the person's machine; `None` where only trusted proxies are seen.
+pub(crate) fn client_address(headers: &HeaderMap, peer: IpAddr, server: &Server) -> Option<IpAddr> {
+    let is_trusted = |address: IpAddr| server.trusted_proxy(address).is_some();
+    if !is_trusted(peer) {
+        return Some(peer);
+    }
+    let forwarded: Vec<&str> = headers
+        .get_all(&X_FORWARDED_FOR)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .collect();
+    // Each proxy appends: read from the right, until somebody who is not one of ours.
+    for entry in forwarded.iter().rev() {
+        match entry.trim().parse::<IpAddr>() {
+            Ok(address) if is_trusted(address) => {}
+            Ok(address) => return Some(address),
+            Err(_) => return None,
+        }
+    }
+    headers
+        .get(&X_REAL_IP)
+        .filter(|_| forwarded.is_empty())
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .filter(|address| !is_trusted(*address))
+}
+
+/// The network that waiting requests are counted by: an IPv4 address, an IPv6 /64, or empty.
+pub(crate) fn network(address: Option<IpAddr>) -> Network {
+    match address {
+        None => "".into(),
+        Some(IpAddr::V4(address)) => address.to_string().into(),
+        Some(IpAddr::V6(address)) => {
+            let bits = address.to_bits() & !u128::from(u64::MAX);
+            format!("{}/64", Ipv6Addr::from_bits(bits)).into()
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Everything that handlers use, put together once.
+
+use std::sync::Arc;
+
+use crate::access::Gate;
+use crate::config::Server;
+use crate::ports::{Clock, SecureRandom};
+use crate::relying_party::RelyingParty;
+use crate::sessions::{AppSessions, Sessions};
+use crate::storage::Store;
+use crate::tenants::LiveDirectory;
+use crate::views::Views;
+
+/// What [`Door`] is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Tenants, apps, addresses.
+    pub directory: Arc<LiveDirectory>,
+    /// Logins.
+    pub relying_party: RelyingParty,
+    /// Sessions.
+    pub sessions: Arc<Sessions>,
+    /// Sign-ins and sign-outs under way.
+    pub store: Arc<dyn Store>,
+    /// Pages.
+    pub views: Views,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn SecureRandom>,
+    /// Where and how we listen.
+    pub server: Arc<Server>,
+    /// What `/metrics` shows.
+    pub metrics: Option<metrics_exporter_prometheus::PrometheusHandle>,
+}
+
+/// App sessions that are answered from memory: some 2 KB each.
+const APP_SESSIONS_IN_MEMORY: u64 = 250_000;
+
+/// The whole broker, as handlers see it.
+#[derive(Debug)]
+pub struct Door {
+    pub(crate) parts: Parts,
+    pub(crate) gate: Gate,
+}
+
+impl Door {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let gate = Gate {
+            directory: Arc::clone(&parts.directory),
+            sessions: AppSessions::new(&parts.sessions, APP_SESSIONS_IN_MEMORY),
+            server: Arc::clone(&parts.server),
+        };
+        Arc::new(Self { parts, gate })
+    }
+
+    /// What has to be done now and then: look for sessions ended elsewhere, write down uses, refresh
+    /// documents, sweep. Called each second by the server, and by tests when they let time pass.
+    pub async fn upkeep(&self) {
+        if let Err(error) = self.parts.sessions.poll_ended().await {
+            tracing::error!(%error, "no news of ended sessions: after 5 s nobody is let in from memory");
+        }
+        self.parts.relying_party.documents.tick();
+        self.parts.relying_party.key_sets.tick();
+    }
+
+    /// What has to be done each minute: write down uses, forget what is over.
+    pub async fn housekeeping(&self) {
+        if let Err(error) = self.parts.sessions.sweep().await {
+            tracing::error!(%error, "what is over cannot be deleted; it will be tried again");
+        }
+        self.gate.sessions.let_go();
+    }
+
+    /// Writes down what is only in memory. The last thing before the process ends.
+    pub async fn drain(&self) {
+        if let Err(error) = self.parts.sessions.flush_uses().await {
+            tracing::error!(%error, "last uses could not be written: sessions may end earlier");
+        }
+        self.parts.store.close().await;
+    }
+}

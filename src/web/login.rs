@@ -1,0 +1,499 @@
+//! The tenant's login: choose a provider, go there, come back.
+
+use axum::extract::{Path, RawQuery};
+use axum::response::Response;
+use http::StatusCode;
+
+use super::app_host::lifetime;
+use super::cookies::{self, AnswerCookies, Attempt, tag};
+use super::visit::Visit;
+use crate::access::entry::{EntryRefused, may_enter};
+use crate::domain::handle::{Digest, Handle, SignInKind};
+use crate::domain::identity::Person;
+use crate::domain::ids::{ProviderId, SessionId};
+use crate::domain::login_attempt::{CallbackRefused, Continuation};
+use crate::domain::upstream_provider::{Protocol, UpstreamProvider};
+use crate::relying_party::{
+    BeginFailed, CallbackParameters, Completed, Failure, InvalidCallback, LoginFailed, LoginRequest,
+};
+use crate::storage::SignIn;
+use crate::telemetry::metrics::{count_login, count_session};
+use crate::views::{
+    Account, Contact, ErrorPage, Incident, OtherProvider, ProviderChoice, RefusedPage,
+    SignInNotice, SignInPage, mark_of,
+};
+
+/// What `{base}/login` and `{base}/login/{provider}` are asked with.
+#[derive(Clone, Debug, Default)]
+struct LoginQuery {
+    sign_in: Option<Handle<SignInKind>>,
+    another: bool,
+}
+
+impl LoginQuery {
+    /// `Err`: there is a `continue` that is none of ours.
+    fn parse(query: Option<&str>) -> Result<Self, ()> {
+        let mut parsed = Self::default();
+        for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            match &*name {
+                "continue" => parsed.sign_in = Some(value.parse().map_err(|_| ())?),
+                "another" => parsed.another = value == "1",
+                _ => {}
+            }
+        }
+        Ok(parsed)
+    }
+
+    /// The same, for a link.
+    fn to_query(&self, another: bool) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        if let Some(sign_in) = &self.sign_in {
+            query.append_pair("continue", &sign_in.reveal());
+        }
+        if another {
+            query.append_pair("another", "1");
+        }
+        let query = query.finish();
+        if query.is_empty() {
+            query
+        } else {
+            format!("?{query}")
+        }
+    }
+}
+
+/// `GET {base}/login`: straight on where somebody is signed in, or where there is one provider; else the
+/// page to choose.
+pub(crate) async fn choose(visit: Visit, RawQuery(query): RawQuery) -> Response {
+    let (query, waiting) = match visit.asked(query.as_deref()).await {
+        Ok(asked) => asked,
+        Err(response) => return response,
+    };
+    if !query.another {
+        match visit.session().await {
+            Ok(Some(session)) => return visit.enter(session.id, &session.person, waiting).await,
+            Ok(None) => {}
+            Err(response) => return response,
+        }
+    }
+    if let [only] = visit.tenant.providers.as_slice() {
+        return visit.begin(&only.id, &query).await;
+    }
+    let choices = visit
+        .tenant
+        .providers
+        .iter()
+        .map(|provider| ProviderChoice {
+            name: provider.name.to_string(),
+            mark: mark_of(&provider.name),
+            href: visit.login_address(&provider.id, &query),
+            host: host_of(provider),
+            last_used: false,
+        });
+    let page = SignInPage {
+        target_host: waiting.map(|waiting| waiting.sign_in.host.to_string()),
+        notice: query.another.then_some(SignInNotice::AnotherAccount),
+        providers: choices.collect(),
+        contact: visit.contact(),
+    };
+    visit.page(StatusCode::OK, &page)
+}
+
+/// `GET {base}/login/{provider}`: begins a login there.
+pub(crate) async fn begin(
+    visit: Visit,
+    Path(path): Path<ProviderPath>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let query = match visit.asked(query.as_deref()).await {
+        Ok((query, _)) => query,
+        Err(response) => return response,
+    };
+    match path.provider.parse() {
+        Ok(provider) => visit.begin(&provider, &query).await,
+        Err(_) => visit.not_found(),
+    }
+}
+
+/// `GET {base}/login/{provider}/callback`, the redirect URI of one provider.
+pub(crate) async fn callback(
+    visit: Visit,
+    Path(path): Path<ProviderPath>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let provider = path.provider.parse().ok();
+    let Some(provider) = provider.and_then(|id: ProviderId| visit.tenant.provider(&id)) else {
+        return visit.not_found();
+    };
+    let parameters = match CallbackParameters::parse(query.as_deref().unwrap_or_default()) {
+        Ok(parameters) => parameters,
+        Err(invalid) => return visit.callback_invalid(provider, invalid),
+    };
+    let attempt = tag(&parameters.state().digest());
+    let cookie = visit.cookies.attempt(Attempt::Login, &attempt);
+    let relying_party = &visit.door.parts.relying_party;
+    let completed = relying_party
+        .complete_login(&visit.tenant, provider, parameters, cookie.as_ref())
+        .await;
+    let mut response = match completed {
+        Ok(completed) => visit.sign_in(provider, completed).await,
+        Err(failure) => visit.login_failed(provider, failure).await,
+    };
+    if cookie.is_some() {
+        let mut set = AnswerCookies::default();
+        set.forget_attempt(Attempt::Login, &attempt);
+        set.write(response.headers_mut());
+    }
+    response
+}
+
+/// `{provider}` of a path, beside `{tenant}` on a shared host.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct ProviderPath {
+    provider: String,
+}
+
+/// A sign-in that an app host waits for.
+#[derive(Debug)]
+struct Waiting {
+    sign_in: SignIn,
+    id: Digest<SignInKind>,
+}
+
+impl Visit {
+    /// The query, and the sign-in that it continues.
+    async fn asked(&self, query: Option<&str>) -> Result<(LoginQuery, Option<Waiting>), Response> {
+        let Ok(query) = LoginQuery::parse(query) else {
+            return Err(self.expired());
+        };
+        let Some(id) = &query.sign_in else {
+            return Ok((query, None));
+        };
+        match self.find_sign_in(id.digest()).await? {
+            None => Err(self.expired()),
+            found => Ok((query, found)),
+        }
+    }
+
+    async fn begin(&self, provider: &ProviderId, query: &LoginQuery) -> Response {
+        let Some(provider) = self.tenant.provider(provider) else {
+            return self.not_found();
+        };
+        let continuation = query
+            .sign_in
+            .as_ref()
+            .map_or(Continuation::Sessions, |id| Continuation::App(id.digest()));
+        let request = LoginRequest {
+            continuation,
+            switch_account: query.another,
+            network: self.network(),
+        };
+        let parts = &self.door.parts;
+        let begun = match parts
+            .relying_party
+            .begin_login(&self.tenant, provider, request)
+            .await
+        {
+            Ok(begun) => begun,
+            Err(failed) => return self.begin_failed(provider, query, &failed),
+        };
+        let mut response = self.see_other(begun.authorization_request.as_str());
+        let mut set = AnswerCookies::default();
+        set.set_attempt(
+            Attempt::Login,
+            &tag(&begun.state.digest()),
+            &begun.cookie,
+            parts.clock.now(),
+            &self.cookies,
+        );
+        set.write(response.headers_mut());
+        response
+    }
+
+    /// Begins a session for somebody whose login is done, and sends them on.
+    async fn sign_in(&self, provider: &UpstreamProvider, completed: Completed) -> Response {
+        count_login(self.tenant.id.as_str(), provider.id.as_str(), "completed");
+        let sessions = &self.door.parts.sessions;
+        let established = sessions
+            .establish(
+                &self.tenant,
+                completed.identity,
+                completed.id_token,
+                self.browser(),
+                self.session_handle(),
+            )
+            .await;
+        let established = match established {
+            Ok(established) => established,
+            Err(error) => return self.store_failed(&error),
+        };
+        count_session(self.tenant.id.as_str(), "begun");
+        tracing::info!(
+            target: "audit", event = "signed_in", tenant = %self.tenant.id, provider = %provider.id,
+            user = %established.person.user, session = %established.session, origin = ?established.origin,
+            address = self.address().map(tracing::field::display), request_id = %self.stamp().id,
+        );
+        let waiting = match self.waiting(completed.continuation).await {
+            Ok(waiting) => waiting,
+            Err(response) => return response,
+        };
+        let person = &established.person;
+        let mut response = self.enter(established.session, person, waiting).await;
+        let name = cookies::session(&self.tenant.id);
+        let mut set = AnswerCookies::default();
+        set.set(&name, &established.handle, lifetime(&self.tenant));
+        set.write(response.headers_mut());
+        response
+    }
+
+    /// The sign-in that a login continues. One that is gone meanwhile is no reason to fail: the person is
+    /// signed in.
+    async fn waiting(&self, continuation: Continuation) -> Result<Option<Waiting>, Response> {
+        match continuation {
+            Continuation::App(id) => self.find_sign_in(id).await,
+            Continuation::Sessions => Ok(None),
+        }
+    }
+
+    async fn find_sign_in(&self, id: Digest<SignInKind>) -> Result<Option<Waiting>, Response> {
+        self.door
+            .parts
+            .store
+            .find_sign_in(&self.tenant.id, id)
+            .await
+            .map(|found| found.map(|sign_in| Waiting { sign_in, id }))
+            .map_err(|error| self.store_failed(&error))
+    }
+
+    /// Sends a signed-in person on: to the app that waits, if its rules let them, else to their sessions.
+    async fn enter(
+        &self,
+        session: SessionId,
+        person: &Person,
+        waiting: Option<Waiting>,
+    ) -> Response {
+        let Some(Waiting { sign_in, id }) = waiting else {
+            return self.see_other(&self.tenant.base.address("/sessions"));
+        };
+        let Ok(target) = url::Url::parse(&sign_in.target) else {
+            return self.expired();
+        };
+        if let Err(refused) = may_enter(&self.tenant, &target, person) {
+            return self.refused(person, &sign_in, refused);
+        }
+        let sessions = &self.door.parts.sessions;
+        let ticket = match sessions.issue_ticket(&self.tenant.id, id, session).await {
+            Ok(Some((ticket, _))) => ticket,
+            // Answered before: the app knows the person, or asks again.
+            Ok(None) => return self.see_other(&sign_in.target),
+            Err(error) => return self.store_failed(&error),
+        };
+        let base = &self.tenant.base;
+        if base.on_app_host && base.host == sign_in.host {
+            return self.begin_app_session(session, &sign_in).await;
+        }
+        let scheme = base.origin.scheme();
+        let (host, prefix) = (&sign_in.host, &self.door.parts.server.prefix);
+        let ticket = format!("{}.{}", tag(&id), ticket.reveal());
+        self.see_other(&format!(
+            "{scheme}://{host}{prefix}/callback?ticket={ticket}"
+        ))
+    }
+
+    /// Login and app share one host: the login sets the app's cookie itself.
+    async fn begin_app_session(&self, session: SessionId, sign_in: &SignIn) -> Response {
+        let sessions = &self.door.parts.sessions;
+        let (app, host) = (&sign_in.app, &sign_in.host);
+        match sessions
+            .begin_app_session(&self.tenant.id, app, host, session)
+            .await
+        {
+            Ok(Some(handle)) => {
+                let mut response = self.see_other(&sign_in.target);
+                let mut set = AnswerCookies::default();
+                set.set(cookies::APP_SESSION, &handle, lifetime(&self.tenant));
+                set.write(response.headers_mut());
+                response
+            }
+            Ok(None) => self.expired(),
+            Err(error) => self.store_failed(&error),
+        }
+    }
+
+    fn refused(&self, person: &Person, sign_in: &SignIn, refused: EntryRefused<'_>) -> Response {
+        let stamp = self.stamp();
+        tracing::info!(
+            target: "audit", event = "entry_refused", tenant = %self.tenant.id, app = %refused.app.id,
+            user = %person.user, request_id = %stamp.id, reason = %refused.refusal,
+        );
+        let page = RefusedPage {
+            account: Account::of(person),
+            provider: self.provider_name(&person.provider),
+            app: refused.app.name.to_string(),
+            host: sign_in.host.to_string(),
+            class: refused.refusal.into(),
+            switch_account_href: self.start_again(sign_in, true),
+            sign_out_href: Some(self.tenant.base.address("/logout")),
+            contact: self.contact(),
+            incident: Incident::new(stamp.id, stamp.at, "refused_by_policy"),
+        };
+        self.page(StatusCode::FORBIDDEN, &page)
+    }
+
+    /// The way back into the same app: its own sign-in, with the same target.
+    fn start_again(&self, sign_in: &SignIn, another: bool) -> String {
+        let scheme = self.tenant.base.origin.scheme();
+        let prefix = &self.door.parts.server.prefix;
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        if another {
+            query.append_pair("another", "1");
+        }
+        query.append_pair("rd", &sign_in.target);
+        format!(
+            "{scheme}://{}{prefix}/sign_in?{}",
+            sign_in.host,
+            query.finish()
+        )
+    }
+
+    /// What people call a provider; its id where it is no longer configured.
+    pub(crate) fn provider_name(&self, id: &ProviderId) -> String {
+        self.tenant
+            .provider(id)
+            .map_or_else(|| id.to_string(), |provider| provider.name.to_string())
+    }
+
+    /// Whom to ask.
+    pub(crate) fn contact(&self) -> Option<Contact> {
+        self.tenant.contact.as_deref().map(Contact::from)
+    }
+
+    fn login_address(&self, provider: &ProviderId, query: &LoginQuery) -> String {
+        let query = query.to_query(query.another);
+        self.tenant
+            .base
+            .address(&format!("/login/{provider}{query}"))
+    }
+
+    fn expired(&self) -> Response {
+        let page = ErrorPage::login_expired(self.stamp(), &self.tenant.base.address("/login"));
+        self.page(StatusCode::BAD_REQUEST, &page)
+    }
+
+    /// More sign-ins wait from this network than anybody needs.
+    pub(crate) fn too_many(&self, try_again: &str) -> Response {
+        tracing::warn!(target: "audit", event = "too_many_sign_ins", tenant = %self.tenant.id, network = %self.network());
+        let page = ErrorPage::too_many_sign_ins(self.stamp(), 1, try_again);
+        let mut response = self.page(StatusCode::TOO_MANY_REQUESTS, &page);
+        response.headers_mut().insert(
+            http::header::RETRY_AFTER,
+            http::HeaderValue::from_static("60"),
+        );
+        response
+    }
+
+    fn others(&self, than: &UpstreamProvider, query: &LoginQuery) -> Vec<OtherProvider> {
+        self.tenant
+            .providers
+            .iter()
+            .filter(|provider| provider.id != than.id)
+            .map(|provider| OtherProvider {
+                name: provider.name.to_string(),
+                mark: mark_of(&provider.name),
+                href: self.login_address(&provider.id, query),
+            })
+            .collect()
+    }
+
+    fn begin_failed(
+        &self,
+        provider: &UpstreamProvider,
+        query: &LoginQuery,
+        failed: &BeginFailed,
+    ) -> Response {
+        let again = self.login_address(&provider.id, query);
+        let outcome = match failed {
+            BeginFailed::Storage(error) => return self.store_failed(error),
+            BeginFailed::TooMany(_) => return self.too_many(&again),
+            BeginFailed::Upstream(_) => "upstream",
+        };
+        count_login(self.tenant.id.as_str(), provider.id.as_str(), outcome);
+        tracing::error!(
+            target: "audit", event = "login_not_begun", tenant = %self.tenant.id,
+            provider = %provider.id, request_id = %self.stamp().id, reason = %failed,
+        );
+        let page = ErrorPage::provider_unreachable(
+            self.stamp(),
+            &provider.name,
+            &again,
+            self.others(provider, query),
+        );
+        self.page(StatusCode::BAD_GATEWAY, &page)
+    }
+
+    fn callback_invalid(&self, provider: &UpstreamProvider, invalid: InvalidCallback) -> Response {
+        self.audit_refused(provider, &invalid);
+        self.expired()
+    }
+
+    /// Status, page and audit line of a login that failed: decided here, once.
+    async fn login_failed(&self, provider: &UpstreamProvider, failure: Failure) -> Response {
+        let waiting = match failure.continuation.clone() {
+            Some(continuation) => self.waiting(continuation).await.ok().flatten(),
+            None => None,
+        };
+        let again = waiting.map_or_else(
+            || self.tenant.base.address("/login"),
+            |waiting| self.start_again(&waiting.sign_in, false),
+        );
+        let stamp = self.stamp();
+        let (status, page) = match &failure.reason {
+            LoginFailed::Storage(error) => return self.store_failed(error),
+            LoginFailed::Refused(CallbackRefused::Provider(error)) => (
+                StatusCode::BAD_REQUEST,
+                ErrorPage::provider_refused(stamp, &provider.name, error.code(), &again),
+            ),
+            LoginFailed::Refused(CallbackRefused::ForeignBrowser) if self.cookies.is_empty() => (
+                StatusCode::BAD_REQUEST,
+                ErrorPage::cookies_refused(stamp, &self.tenant.base.host.to_string(), &again),
+            ),
+            LoginFailed::Unknown | LoginFailed::Refused(_) => (
+                StatusCode::BAD_REQUEST,
+                ErrorPage::login_expired(stamp, &again),
+            ),
+            LoginFailed::Upstream(trouble) if trouble.is_unreachable() => (
+                StatusCode::BAD_GATEWAY,
+                ErrorPage::provider_unreachable(stamp, &provider.name, &again, Vec::new()),
+            ),
+            LoginFailed::Upstream(_) => (
+                StatusCode::BAD_REQUEST,
+                ErrorPage::provider_answer_invalid(stamp, &provider.name, &again),
+            ),
+        };
+        self.audit_refused(provider, &failure.reason);
+        self.page(status, &page)
+    }
+
+    fn audit_refused(&self, provider: &UpstreamProvider, reason: &dyn std::error::Error) {
+        count_login(self.tenant.id.as_str(), provider.id.as_str(), "refused");
+        tracing::warn!(
+            target: "audit", event = "login_refused", tenant = %self.tenant.id, provider = %provider.id,
+            address = self.address().map(tracing::field::display), request_id = %self.stamp().id,
+            reason = %reason,
+        );
+    }
+}
+
+/// Where the person will sign in, as far as is known without asking.
+fn host_of(provider: &UpstreamProvider) -> String {
+    let address = match &provider.protocol {
+        Protocol::OpenIdConnect(openid) => url::Url::parse(openid.issuer.as_str()).ok(),
+        Protocol::OAuth2 {
+            authorization_endpoint,
+            ..
+        } => Some(authorization_endpoint.clone()),
+    };
+    address
+        .and_then(|address| address.host_str().map(ToOwned::to_owned))
+        .unwrap_or_default()
+}

@@ -1,0 +1,141 @@
+//! Every route.
+//!
+//! A tenant's pages are mounted three times: at the root (a host of its own), under `/t/{tenant}` (a shared
+//! host) and under the app prefix (a single host for login and app). Which tenant it is, [`Visit`] finds
+//! out from host and path.
+//!
+//! [`Visit`]: super::visit
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{any, get, post};
+
+use super::reply::{self, RequestId};
+use super::{Door, app_host, check, login, logout, operations, sessions, visit};
+
+/// Largest form we take, in bytes.
+const LARGEST_FORM: usize = 16 * 1024;
+
+/// The broker's routes; `with_operations`: `/healthz`, `/readyz` and `/metrics` too.
+#[must_use]
+pub fn router(door: &Arc<Door>, with_operations: bool) -> Router {
+    let prefix = door.parts.server.prefix.clone();
+    let tenant = || {
+        Router::new()
+            .route("/login", get(login::choose))
+            .route("/login/{provider}", get(login::begin))
+            .route("/login/{provider}/callback", get(login::callback))
+            .route("/sessions", get(sessions::show))
+            .route("/sessions/end", post(sessions::end))
+            .route("/sessions/end-others", post(sessions::end_others))
+            .route("/logout", get(logout::ask).post(logout::confirm))
+            .route("/signed-out", get(logout::done))
+    };
+    let app_host = Router::new()
+        .route("/start", get(app_host::sign_in))
+        .route("/sign_in", get(app_host::sign_in))
+        .route("/sign_out", get(app_host::sign_out))
+        .route("/callback", get(app_host::callback))
+        .route("/userinfo", get(app_host::userinfo));
+    let mut pages = Router::new()
+        .merge(tenant())
+        .nest("/t/{tenant}", tenant())
+        .nest(&prefix, tenant().merge(app_host))
+        .route("/robots.txt", get(operations::robots))
+        .fallback(visit::not_found);
+    if with_operations {
+        pages = pages.merge(operations_routes());
+    }
+    let pages = pages
+        .layer(DefaultBodyLimit::max(LARGEST_FORM))
+        .layer(from_fn(secure))
+        .layer(tower_http::catch_panic::CatchPanicLayer::custom(
+            after_panic,
+        ))
+        .layer(from_fn_with_state(Arc::clone(door), identify));
+    Router::new()
+        // The check goes past all layers.
+        .route(&format!("{prefix}/auth"), any(check::oauth2_auth))
+        .merge(pages)
+        .with_state(Arc::clone(door))
+}
+
+/// The operations routes alone, for a listener of their own.
+#[must_use]
+pub fn operations(door: &Arc<Door>) -> Router {
+    operations_routes()
+        .layer(from_fn(secure))
+        .with_state(Arc::clone(door))
+}
+
+fn operations_routes() -> Router<Arc<Door>> {
+    Router::new()
+        .route("/healthz", get(operations::healthz))
+        .route("/ping", get(operations::healthz))
+        .route("/readyz", get(operations::readyz))
+        .route("/ready", get(operations::readyz))
+        .route("/metrics", get(operations::metrics))
+}
+
+/// Names the request, logs its answer, measures it.
+async fn identify(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
+    let id = RequestId::new(&door.parts.random);
+    let began = door.parts.clock.monotonic();
+    let method = request.method().clone();
+    // The path only: queries hold codes, states and tickets.
+    let path = request.uri().path().to_owned();
+    request.extensions_mut().insert(id.clone());
+    let mut response = next.run(request).await;
+    let seconds = (door.parts.clock.monotonic() - began).as_secs_f64();
+    let status = response.status();
+    crate::telemetry::metrics::page_seconds(route(&path), class(status)).record(seconds);
+    tracing::info!(request_id = %id, %method, path = ?path, status = status.as_u16(), seconds, "answered");
+    if let Ok(value) = http::HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response
+}
+
+async fn secure(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    reply::secure(response.headers_mut());
+    response
+}
+
+fn after_panic(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    tracing::error!("a handler panicked");
+    let mut response = Response::new(axum::body::Body::from(crate::views::LAST_RESORT));
+    *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+    response.headers_mut().insert(
+        http::header::CONTENT_TYPE,
+        http::HeaderValue::from_static("text/html; charset=utf-8"),
+    );
+    reply::secure(response.headers_mut());
+    response
+}
+
+/// The kind of route, for a label: never the path itself.
+fn route(path: &str) -> &'static str {
+    match path.rsplit('/').next() {
+        Some("callback") => "callback",
+        Some("login") => "login",
+        Some("sign_in" | "start") => "sign_in",
+        Some("sign_out" | "logout" | "signed-out") => "sign_out",
+        Some("sessions" | "end" | "end-others") => "sessions",
+        Some("userinfo") => "userinfo",
+        _ => "other",
+    }
+}
+
+const fn class(status: http::StatusCode) -> &'static str {
+    match status.as_u16() {
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
+    }
+}

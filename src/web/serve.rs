@@ -1,0 +1,95 @@
+//! Listening, and stopping without losing anything.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::{Door, router};
+
+/// A broker that listens.
+#[derive(Debug)]
+pub struct Server {
+    /// Where pages and checks are answered.
+    pub listener: TcpListener,
+    /// Where health and metrics are answered, if not there.
+    pub operations: Option<TcpListener>,
+    /// How long requests under way may take when we stop.
+    pub shutdown_timeout: Duration,
+}
+
+impl Server {
+    /// Serves until `stop` turns true; then takes no new connections, lets requests under way finish (at
+    /// most `shutdown_timeout`), writes down what is only in memory, and returns.
+    ///
+    /// # Errors
+    /// A listener that fails.
+    pub async fn run(self, door: Arc<Door>, stop: watch::Receiver<bool>) -> std::io::Result<()> {
+        let upkeep = tokio::spawn(upkeep(Arc::clone(&door), stop.clone()));
+        let operations = self.operations.map(|listener| {
+            let router = router::operations(&door);
+            tokio::spawn(listen(listener, router, stop.clone()))
+        });
+        let pages = router::router(&door, operations.is_none());
+        let serving = tokio::spawn(listen(self.listener, pages, stop.clone()));
+        stopped(stop).await;
+        tracing::info!("stopping: requests under way may finish");
+        if tokio::time::timeout(self.shutdown_timeout, serving)
+            .await
+            .is_err()
+        {
+            tracing::warn!("some requests took longer than `shutdown_timeout` and were cut off");
+        }
+        if let Some(operations) = operations {
+            operations.abort();
+        }
+        let _ = upkeep.await;
+        door.drain().await;
+        Ok(())
+    }
+}
+
+async fn listen(
+    listener: TcpListener,
+    router: Router,
+    stop: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    axum::serve(
+        listener,
+        router.into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(stopped(stop))
+    .await
+}
+
+/// Seconds between two rounds of housekeeping.
+const HOUSEKEEPING: u64 = 60;
+
+/// Each second: what has to be done now and then.
+pub(crate) async fn upkeep(door: Arc<Door>, stop: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let stop = stopped(stop);
+    tokio::pin!(stop);
+    let mut ticked: u64 = 0;
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {
+                door.upkeep().await;
+                ticked += 1;
+                if ticked % HOUSEKEEPING == 0 {
+                    door.housekeeping().await;
+                }
+            }
+            () = &mut stop => return,
+        }
+    }
+}
+
+/// Waits until it is time to stop; also when nobody is left to say so.
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,171 @@
+//! My sessions: who I am, where I am signed in, and an end to it.
+
+use axum::extract::Form;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{StatusCode, header};
+use serde::Deserialize;
+use subtle::ConstantTimeEq as _;
+
+use super::visit::Visit;
+use crate::domain::email::EmailAddress;
+use crate::domain::handle::{FormKind, Handle, SessionKind};
+use crate::sessions::CurrentSession;
+use crate::views::{Account, ErrorPage, Moment, SessionEntry, SessionsPage};
+
+/// A form of one of our pages.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Submitted {
+    #[serde(default)]
+    csrf: String,
+    #[serde(default)]
+    session: String,
+    #[serde(default)]
+    rd: String,
+}
+
+impl Submitted {
+    /// Where to go after signing out.
+    pub(crate) fn return_to(&self) -> Option<&str> {
+        Some(self.rd.as_str()).filter(|rd| !rd.is_empty())
+    }
+
+    /// The token of a session's forms: a digest of its handle, which only its browser has.
+    pub(crate) fn token(handle: &Handle<SessionKind>) -> String {
+        let token = Handle::<FormKind>::from_bytes(handle.expose()).digest();
+        URL_SAFE_NO_PAD.encode(token.as_bytes())
+    }
+}
+
+/// `GET {base}/sessions`
+pub(crate) async fn show(visit: Visit) -> Response {
+    let (session, handle) = match visit.signed_in().await {
+        Ok(found) => found,
+        Err(response) => return response,
+    };
+    let parts = &visit.door.parts;
+    let list = match parts
+        .sessions
+        .list(&visit.tenant.id, session.person.user)
+        .await
+    {
+        Ok(list) => list,
+        Err(error) => return visit.store_failed(&error),
+    };
+    let person = &session.person;
+    let page = SessionsPage {
+        account: Account::of(person),
+        email: person.email.as_ref().map(EmailAddress::to_string),
+        provider: visit.provider_name(&person.provider),
+        groups: person.groups.iter().map(ToString::to_string).collect(),
+        sessions: list
+            .into_iter()
+            .map(|entry| SessionEntry {
+                id: entry.id.to_string(),
+                current: entry.id == session.id,
+                browser: entry.browser.user_agent.to_string(),
+                address: entry.browser.address.map(|address| address.to_string()),
+                provider: visit.provider_name(&entry.person.provider),
+                signed_in_at: Moment::of(entry.times.began_at),
+                last_used_at: Moment::of(entry.times.used_at),
+            })
+            .collect(),
+        notice: None,
+        end_action: visit.tenant.base.address("/sessions/end"),
+        end_others_action: visit.tenant.base.address("/sessions/end-others"),
+        sign_out_href: visit.tenant.base.address("/logout"),
+        csrf: Submitted::token(&handle),
+    };
+    visit.page(StatusCode::OK, &page)
+}
+
+/// `POST {base}/sessions/end`: ends one of my sessions.
+pub(crate) async fn end(visit: Visit, Form(form): Form<Submitted>) -> Response {
+    let session = match visit.own_form_of_session(&form).await {
+        Ok(session) => session,
+        Err(response) => return response,
+    };
+    let Ok(id) = form.session.parse() else {
+        return visit.not_found();
+    };
+    if id == session.id {
+        return visit.see_other(&visit.tenant.base.address("/logout"));
+    }
+    let sessions = &visit.door.parts.sessions;
+    match sessions
+        .end_one(&visit.tenant.id, session.person.user, id)
+        .await
+    {
+        Ok(_) => visit.see_other(&visit.tenant.base.address("/sessions")),
+        Err(error) => visit.store_failed(&error),
+    }
+}
+
+/// `POST {base}/sessions/end-others`: ends all my sessions but this one.
+pub(crate) async fn end_others(visit: Visit, Form(form): Form<Submitted>) -> Response {
+    let session = match visit.own_form_of_session(&form).await {
+        Ok(session) => session,
+        Err(response) => return response,
+    };
+    let sessions = &visit.door.parts.sessions;
+    match sessions
+        .end_others(&visit.tenant.id, session.person.user, session.id)
+        .await
+    {
+        Ok(_) => visit.see_other(&visit.tenant.base.address("/sessions")),
+        Err(error) => visit.store_failed(&error),
+    }
+}
+
+impl Visit {
+    /// Who is signed in, or the way to sign in.
+    async fn signed_in(&self) -> Result<(CurrentSession, Handle<SessionKind>), Response> {
+        match (self.session().await?, self.session_handle()) {
+            (Some(session), Some(handle)) => Ok((session, handle)),
+            _ => Err(self.see_other(&self.tenant.base.address("/login"))),
+        }
+    }
+
+    async fn own_form_of_session(&self, form: &Submitted) -> Result<CurrentSession, Response> {
+        self.own_form(form)?;
+        Ok(self.signed_in().await?.0)
+    }
+
+    /// The session handle of a form that one of our own pages sent, of this session: by `Origin` or Fetch
+    /// metadata, and by its token.
+    ///
+    /// # Errors
+    /// The page that says that the form cannot be used.
+    pub(crate) fn own_form(&self, form: &Submitted) -> Result<Handle<SessionKind>, Response> {
+        let own = self.tenant.base.origin.origin().ascii_serialization();
+        let text = |name: header::HeaderName| {
+            self.headers
+                .get(name)
+                .map(|value| value.as_bytes().to_vec())
+        };
+        let from_here = match (
+            text(header::ORIGIN),
+            text(header::HeaderName::from_static("sec-fetch-site")),
+        ) {
+            (Some(origin), _) => origin == own.as_bytes(),
+            (None, Some(site)) => site == b"same-origin",
+            (None, None) => false,
+        };
+        let handle = self.session_handle();
+        let token = handle.as_ref().map(Submitted::token).unwrap_or_default();
+        let fits = !token.is_empty() && bool::from(token.as_bytes().ct_eq(form.csrf.as_bytes()));
+        match handle {
+            Some(handle) if from_here && fits => Ok(handle),
+            _ => {
+                tracing::warn!(
+                    target: "audit", event = "form_refused", tenant = %self.tenant.id,
+                    request_id = %self.stamp().id, from_here, "a form did not come from our own page"
+                );
+                let page =
+                    ErrorPage::form_expired(self.stamp(), &self.tenant.base.address("/sessions"));
+                Err(self.page(StatusCode::FORBIDDEN, &page))
+            }
+        }
+    }
+}
