@@ -1,1 +1,28 @@
-//! Key sets, and how they are kept.
+//! Signed tokens: their headers before anything is believed, the keys of those who signed them, and our own
+//! signatures.
+//!
+//! Invariants: a key comes from the address that configuration or metadata names, never from a token; the
+//! algorithm is pinned by the caller and a token that names another is refused before a key is looked for
+//! (RFC 8725 §3.1); symmetric keys and `none` do not exist here. What is deliberately absent: claims. Who may
+//! do what with a verified token is decided by those who ask for the key.
+
+mod algorithm;
+mod header;
+mod key_set;
+mod key_sets;
+mod sign;
+
+pub use algorithm::{SignatureAlgorithm, UnsupportedAlgorithm};
+pub use header::{HeaderRefused, JoseHeader, MAX_TOKEN_BYTES};
+pub use key_set::{Jwk, KeyRefused, KeySet, KeySetFault, SkippedKey};
+pub use key_sets::KeySets;
+pub use sign::{Signer, SigningAlgorithm, SigningFailed};
+
+/// Text from outside, fit for a line of a log: short, and without control characters.
+fn shown(text: &str) -> Box<str> {
+    text.chars()
+        .take(64)
+        .flat_map(char::escape_debug)
+        .collect::<String>()
+        .into()
+}

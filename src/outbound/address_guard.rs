@@ -80,6 +80,10 @@ const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
 }
 
+#[expect(
+    clippy::many_single_char_names,
+    reason = "the eight of an address have no names"
+)]
 const fn v6(segments: [u16; 8], prefix: u8) -> Ipv6Net {
     let [a, b, c, d, e, f, g, h] = segments;
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix)
@@ -431,6 +435,10 @@ fn is_loopback(host: &Host<&str>) -> bool {
 }
 
 /// IPv4 addresses that a tunnel or translator would take out of an IPv6 address.
+#[expect(
+    clippy::many_single_char_names,
+    reason = "the eight of an address have no names"
+)]
 fn carried_ipv4(address: Ipv6Addr) -> Vec<Ipv4Addr> {
     let [a, b, c, d, e, f, g, h] = address.segments();
     let ipv4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));

@@ -33,14 +33,17 @@ const FIRST_BACK_OFF: Duration = Duration::from_secs(10);
 /// up to this.
 const LONGEST_BACK_OFF: Duration = Duration::from_mins(1);
 
+/// Reads a body; the error says what is wrong with it, to an operator.
+pub type Parse<T> = Box<dyn Fn(&[u8]) -> Result<T, String> + Send + Sync>;
+
 /// What is fetched, and how it is read.
 pub struct DocumentRules<T> {
     /// `Accept`.
     pub accept: HeaderValue,
     /// Bytes of the body at most.
     pub max_body: usize,
-    /// Reads a body; the error says what is wrong with it, to an operator.
-    pub parse: Box<dyn Fn(&[u8]) -> Result<T, String> + Send + Sync>,
+    /// How a body is read.
+    pub parse: Parse<T>,
 }
 
 /// Why a document could not be had. For logs.
@@ -272,6 +275,10 @@ impl<T: Send + Sync + 'static> DocumentCache<T> {
 
     /// Starts what is due: forced fetches whose cool-down is over, and refreshes of documents in use, before
     /// they go stale. How many were started; they run by themselves. Must be called within a Tokio runtime.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "the number is for tests and curiosity"
+    )]
     pub fn tick(&self) -> usize {
         let now = self.shared.clock.monotonic();
         let mut started = 0;
@@ -333,14 +340,15 @@ impl<T: Send + Sync + 'static> Shared<T> {
     fn start(self: &Arc<Self>, entry: &Arc<Entry<T>>, state: &mut State<T>) {
         state.fetching = true;
         let client = state.client.with_max_body(self.rules.max_body);
-        let mut landing = Landing {
+        let landing = Landing {
             shared: Arc::clone(self),
             entry: Arc::clone(entry),
             began_at: self.clock.monotonic(),
             outcome: Err(FetchFault::Interrupted),
         };
         tokio::spawn(async move {
-            landing.outcome = landing.shared.fetch(&landing.entry.address, &client).await;
+            let outcome = landing.shared.fetch(&landing.entry.address, &client).await;
+            landing.end(outcome);
         });
     }
 
@@ -370,6 +378,12 @@ struct Landing<T: Send + Sync + 'static> {
     entry: Arc<Entry<T>>,
     began_at: Duration,
     outcome: Result<(T, HeaderMap), FetchFault>,
+}
+
+impl<T: Send + Sync + 'static> Landing<T> {
+    fn end(mut self, outcome: Result<(T, HeaderMap), FetchFault>) {
+        self.outcome = outcome;
+    }
 }
 
 impl<T: Send + Sync + 'static> Drop for Landing<T> {

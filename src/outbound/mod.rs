@@ -19,7 +19,8 @@ mod tls;
 pub use address_guard::{AddressGuard, Refusal};
 pub use client::{HttpClient, HttpClients, OutboundSettings, ReachFault};
 pub use document_cache::{
-    Budget, DocumentCache, DocumentRules, FetchCounts, FetchFault, FetchObserver, Refetch, Spending,
+    Budget, DocumentCache, DocumentRules, FetchCounts, FetchFault, FetchObserver, Parse, Refetch,
+    Spending,
 };
 pub use error::{OutboundError, OutboundFault};
 pub use names::{NameResolver, Resolving, SystemNames};
