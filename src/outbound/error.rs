@@ -56,7 +56,7 @@ impl OutboundError {
         }
     }
 
-    /// Scheme, host and port of the address.
+    /// Scheme, host and port of the address; the host alone where it was refused unresolved.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
