@@ -157,17 +157,18 @@ impl Views {
 /// The Content-Security-Policy (CSP Level 3) that the pages need: the one inline style with its nonce,
 /// the tab's icon from a `data:` address, forms to this host, nothing else.
 ///
-/// `form_origins` are further origins that a form's answer may redirect to: browsers apply
-/// `form-action` to redirects too, so a sign-out that continues at a provider needs the provider's here.
+/// `form_sources` are further places that a form may lead to: origins, or `https:`. Chromium applies
+/// `form-action` to every redirect that follows a form, so the sign-out page needs them where sign-out
+/// continues at a provider (`https:` if that one may redirect onwards), and so does the demo provider.
 #[must_use]
-pub fn content_security_policy(style_nonce: &str, form_origins: &[&str]) -> String {
+pub fn content_security_policy(style_nonce: &str, form_sources: &[&str]) -> String {
     let mut policy = format!(
         "default-src 'none'; style-src 'nonce-{style_nonce}'; img-src data:; base-uri 'none'; \
          frame-ancestors 'none'; form-action 'self'"
     );
-    for origin in form_origins {
+    for source in form_sources {
         policy.push(' ');
-        policy.push_str(origin);
+        policy.push_str(source);
     }
     policy
 }
