@@ -289,7 +289,7 @@ mod tests {
     #[case::ampersand("a&b.example")]
     #[case::braces("${host}.example")]
     #[case::long_label(&format!("{}.example", "a".repeat(64)))]
-    #[case::long_name(&"a.".repeat(130))]
+    #[case::long_name(&format!("{}a", "a.".repeat(127)))]
     #[case::percent("a%2eexample")]
     #[case::full_width("ａ.example")]
     #[case::kelvin_sign("\u{212a}.example")]

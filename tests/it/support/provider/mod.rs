@@ -3,7 +3,20 @@
 //! [`TestProvider::set`] takes a [`Fault`], which holds until it is cleared; without faults the provider
 //! is a strict one: codes are for one use, bound to client, redirect URI and PKCE challenge, clients
 //! authenticate, and its time is the test's clock. Invariant: nothing here sleeps; what is slow waits
-//! until the test releases it or the client goes away. Deliberately absent: anything of the crate but
+//! until the test releases it or the client goes away:
+//!
+//! ```ignore
+//! let provider = TestProvider::start(Arc::clone(&clock));
+//! provider.set(IdTokenFault::ExpiredFor(61));
+//! provider.trouble(Endpoint::Jwks, Trouble::Held);
+//! // … a login begins …
+//! provider.until_waiting(Endpoint::Jwks, 1).await;
+//! provider.release(Endpoint::Jwks);
+//! assert_eq!(provider.count(Endpoint::Token), 1);
+//! provider.behave();
+//! ```
+//!
+//! Deliberately absent: anything of the crate but
 //! its ports, so that a mistake cannot hide by being made on both sides.
 
 mod body;
@@ -292,7 +305,8 @@ impl TestProvider {
         change(&mut self.shared.lock().settings);
     }
 
-    /// Everybody who does not say otherwise is this person from now on.
+    /// Everybody who does not say otherwise is this person from now on. `login_hint` (GitHub: `login`)
+    /// says otherwise, then a cookie `person` of the browser. Any name will do: see [`Person::named`].
     pub(crate) fn sign_in_as(&self, username: &str) {
         self.configure(|settings| username.clone_into(&mut settings.person));
     }
