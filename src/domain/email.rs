@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use super::host::is_plain_spelling;
+
 /// An address that its provider vouches for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
@@ -76,7 +78,7 @@ impl FromStr for EmailDomain {
         let ascii = idna::domain_to_ascii_strict(text).map_err(|_| InvalidEmail)?;
         let whole = ascii.contains('.')
             && ascii.split('.').all(|label| !label.is_empty())
-            && ascii.is_ascii();
+            && is_plain_spelling(text, &ascii);
         if whole {
             Ok(Self(ascii.into()))
         } else {
@@ -100,6 +102,7 @@ impl fmt::Display for EmailDomain {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use rstest::rstest;
 
     #[rstest]
@@ -118,6 +121,17 @@ mod tests {
     #[case::full_width_at("a＠corp.com")]
     #[case::full_width_in_domain("a@evil.com＠corp.com")]
     #[case::ideographic_dot("a@corp。com")]
+    #[case::full_width_letter("a@ｃorp.com")]
+    #[case::kelvin_sign("a@\u{212a}orp.com")]
+    #[case::soft_hyphen("a@co\u{ad}rp.com")]
+    #[case::zero_width("a@co\u{200b}rp.com")]
+    #[case::mathematical("a@𝐜orp.com")]
+    #[case::not_ascii_before_the_at("ä@corp.com")]
+    #[case::bracketed_address("a@[127.0.0.1]")]
+    #[case::underscore("a@evil_corp.com")]
+    #[case::percent("a@corp%2ecom")]
+    #[case::display_name("Ada <a@corp.com>")]
+    #[case::broken_a_label("a@xn--a.com")]
     #[case::quoted("\"a@corp.com\"@evil.com")]
     #[case::no_local("@corp.com")]
     #[case::no_domain("a@")]
@@ -141,5 +155,18 @@ mod tests {
         let address: EmailAddress = address.parse().expect("an address");
         let domain: EmailDomain = "Example.COM".parse().expect("a domain");
         assert_eq!(address.is_in(&domain), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn t10_an_address_is_read_back_as_itself(
+            text in "[!-~ａ-ｚà-ÿK。@.]{1,12}@[!-~ａ-ｚà-ÿK。.]{1,20}",
+        ) {
+            if let Ok(address) = text.parse::<EmailAddress>() {
+                prop_assert_eq!(address.as_str().matches('@').count(), 1);
+                prop_assert!(address.as_str().is_ascii());
+                prop_assert_eq!(address.as_str().parse::<EmailAddress>(), Ok(address));
+            }
+        }
     }
 }

@@ -91,7 +91,8 @@ fn split_port(text: &str) -> Result<(&str, Option<u16>), InvalidHost> {
     };
     let port = port
         .map(|digits| {
-            let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+            let plain =
+                digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
             digits.parse().ok().filter(|_| plain).ok_or(InvalidHost)
         })
         .transpose()?;
@@ -101,15 +102,30 @@ fn split_port(text: &str) -> Result<(&str, Option<u16>), InvalidHost> {
 fn canonical_name(name: &str) -> Result<Box<str>, InvalidHost> {
     match url::Host::parse(name).map_err(|_| InvalidHost)? {
         url::Host::Domain(domain) => {
-            let whole = !domain.is_empty() && domain.split('.').all(|label| !label.is_empty());
-            if whole {
+            // The URL Standard also takes `*`, quotes, `;`, `,`, `&` and names of any length. Names with
+            // `_` exist, although hosts should not have them (RFC 1123 §2.1).
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+            let whole = domain.len() <= 253
+                && domain
+                    .split('.')
+                    .all(|label| (1..=63).contains(&label.len()) && label.bytes().all(plain));
+            if whole && is_plain_spelling(name, &domain) {
                 Ok(domain.into())
             } else {
                 Err(InvalidHost)
             }
         }
+        url::Host::Ipv4(address) if address.to_string() != name => Err(InvalidHost),
         address => Ok(address.to_string().into()),
     }
+}
+
+/// Whether `written` is `domain` (in A-labels) in another case, or with its labels in Unicode. What else
+/// the URL Standard folds into a name (percent signs, full-width letters, ideographic dots, soft
+/// hyphens) is read by others as another name, or none.
+pub(super) fn is_plain_spelling(written: &str, domain: &str) -> bool {
+    written.eq_ignore_ascii_case(domain)
+        || !written.is_ascii() && idna::domain_to_unicode(domain).0 == written.to_ascii_lowercase()
 }
 
 /// `wiki.example.com`, `*.example.com` or `.example.com` (sub-domains at any depth, not the domain
@@ -209,8 +225,13 @@ impl FromStr for HostPattern {
         if (any_port && port.is_some()) || name.contains('*') {
             return Err(InvalidHost);
         }
+        let name = canonical_name(name)?;
+        let is_address = name.starts_with('[') || name.parse::<IpAddr>().is_ok();
+        if subdomains && is_address {
+            return Err(InvalidHost);
+        }
         Ok(Self {
-            name: canonical_name(name)?,
+            name,
             subdomains,
             port: if any_port {
                 PortPattern::Any
@@ -242,6 +263,7 @@ impl From<HostPattern> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use rstest::rstest;
 
     fn host(text: &str) -> Host {
@@ -253,6 +275,8 @@ mod tests {
     #[case::default_port("wiki.example.com:443", "wiki.example.com")]
     #[case::port("wiki.example.com:8443", "wiki.example.com:8443")]
     #[case::a_label("bücher.example", "xn--bcher-kva.example")]
+    #[case::underscore("my_app.internal", "my_app.internal")]
+    #[case::ipv4("127.0.0.1:4180", "127.0.0.1:4180")]
     #[case::ipv6("[::1]:4180", "[::1]:4180")]
     fn spellings_of_one_host_are_one(#[case] text: &str, #[case] canonical: &str) {
         assert_eq!(host(text).to_string(), canonical);
@@ -267,6 +291,31 @@ mod tests {
     #[case::trailing_dot("a.example.")]
     #[case::port("a.example:70000")]
     #[case::signed_port("a.example:+80")]
+    #[case::no_port("a.example:")]
+    #[case::padded_port("a.example:0443")]
+    #[case::port_zero("a.example:0")]
+    #[case::star("*.example")]
+    #[case::quote("a'b.example")]
+    #[case::semicolon("a;b.example")]
+    #[case::comma("a.example,b.example")]
+    #[case::ampersand("a&b.example")]
+    #[case::braces("${host}.example")]
+    #[case::long_label(&format!("{}.example", "a".repeat(64)))]
+    #[case::long_name(&format!("{}a", "a.".repeat(127)))]
+    #[case::percent("a%2eexample")]
+    #[case::full_width("ａ.example")]
+    #[case::kelvin_sign("\u{212a}.example")]
+    #[case::ideographic_dot("a。example")]
+    #[case::soft_hyphen("a\u{ad}.example")]
+    #[case::zero_width("a\u{200b}.example")]
+    #[case::short_ipv4("127.1")]
+    #[case::hexadecimal_ipv4("0x7f.0.0.1")]
+    #[case::octal_ipv4("0177.0.0.1")]
+    #[case::number_ipv4("2130706433")]
+    #[case::ipv6_without_brackets("::1")]
+    #[case::ipv6_with_zone("[fe80::1%eth0]")]
+    #[case::backslash("a\\b.example")]
+    #[case::two_ports("a.example:80:80")]
     fn what_is_no_host_is_refused(#[case] text: &str) {
         assert_eq!(Host::parse(text, 443), Err(InvalidHost));
     }
@@ -289,6 +338,43 @@ mod tests {
     ) {
         let pattern: HostPattern = pattern.parse().expect("a pattern");
         assert_eq!(pattern.matches(&host(text)), expected);
+    }
+
+    #[rstest]
+    #[case::star_alone("*")]
+    #[case::star_and_dot("*.")]
+    #[case::star_inside("a.*.example.com")]
+    #[case::star_in_label("a*.example.com")]
+    #[case::two_stars("*.*.example.com")]
+    #[case::two_dots("..example.com")]
+    #[case::below_an_address("*.127.0.0.1")]
+    #[case::below_an_ipv6_address("*.[::1]")]
+    #[case::both_ports("example.com:80:*")]
+    fn what_is_no_pattern_is_refused(#[case] text: &str) {
+        assert_eq!(text.parse::<HostPattern>(), Err(InvalidHost));
+    }
+
+    proptest! {
+        #[test]
+        fn a_host_is_read_back_as_itself(text in "\\PC{0,40}") {
+            if let Ok(host) = Host::parse(&text, 443) {
+                prop_assert_eq!(Host::parse(&host.to_string(), 443), Ok(host));
+            }
+        }
+
+        #[test]
+        fn t10_a_pattern_never_matches_beside_its_name(
+            left in "[a-z0-9-]{1,12}",
+            right in "[a-z0-9.-]{1,12}",
+        ) {
+            let pattern: HostPattern = "*.example.org".parse().expect("a pattern");
+            for text in [format!("{left}example.org"), format!("a.example.org{right}"), format!("{left}.{right}")] {
+                if let Ok(host) = Host::parse(&text, 443) {
+                    let below = host.name().ends_with(".example.org");
+                    prop_assert_eq!(pattern.matches(&host), below, "{}", host);
+                }
+            }
+        }
     }
 
     #[rstest]

@@ -94,6 +94,7 @@ impl fmt::Display for CanonicalPath {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use rstest::rstest;
 
     #[rstest]
@@ -155,5 +156,22 @@ mod tests {
         let path = CanonicalPath::parse(path).expect("clear");
         let prefix = CanonicalPath::parse(prefix).expect("clear");
         assert_eq!(path.is_under(&prefix), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn a02_a_canonical_path_has_nothing_left_to_read_differently(
+            target in "/[/a.%25efEF0;\\\\?#é -]{0,24}",
+        ) {
+            if let Ok(path) = CanonicalPath::parse(&target) {
+                let text = path.as_str();
+                prop_assert!(text.starts_with('/'));
+                prop_assert!(!text.contains("//") && !text.contains(['%', ';', '\\', '?', '#']));
+                prop_assert!(text.split('/').all(|segment| segment != "." && segment != ".."));
+                prop_assert_eq!(CanonicalPath::parse(text), Ok(path.clone()));
+                prop_assert!(path.is_under(&path));
+                prop_assert!(path.is_under(&CanonicalPath::parse("/").expect("clear")));
+            }
+        }
     }
 }

@@ -222,15 +222,12 @@ pub(crate) fn unescape(text: &str) -> String {
             };
             character.map(|character| (character, end + 1))
         });
-        match reference {
-            Some((character, length)) => {
-                plain.push(character);
-                rest = &after[length..];
-            }
-            None => {
-                plain.push('&');
-                rest = after;
-            }
+        if let Some((character, length)) = reference {
+            plain.push(character);
+            rest = &after[length..];
+        } else {
+            plain.push('&');
+            rest = after;
         }
     }
     plain + rest

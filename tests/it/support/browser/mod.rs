@@ -414,7 +414,7 @@ impl Outgoing {
     fn origin(&self) -> Option<String> {
         let unsafe_method = !self.method.is_safe();
         let same_origin = self.relation() == "same-origin";
-        if !unsafe_method && !(self.fetch && !same_origin) {
+        if !unsafe_method && (!self.fetch || same_origin) {
             return None;
         }
         let Some(page) = &self.initiator else {
