@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { click, control, cookieHeader, eventually, script, signIn, suite } from './support.mjs';
+import {
+  click, control, cookieHeader, cookiesNamed, eventually, navigation, script, signIn, suite,
+} from './support.mjs';
 
 const { stack, browser } = suite('sign-out');
 
@@ -27,42 +29,73 @@ test('a person signs out everywhere: the app, the other app, the tenant, the pro
 
   await page.goto(`${stack().urls.wiki}/`);
   await click(page, 'Sign out');
-  await page.getByRole('heading', { name: /^Sign out of Acme/u }).waitFor();
-  await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByRole('button', { name: 'Yes, sign me out' }).click();
   await page.getByRole('heading', { name: 'You are signed out' }).waitFor();
   assert.ok(page.url().startsWith(stack().urls.acme), page.url());
+  const words = await page.locator('main').innerText();
+  assert.match(words, /every app of Acme/u);
+  assert.match(words, /Acme staff/u);
 
   await eventually('the old cookies are dead', async () => !await opens('wiki', old.wiki) && !await opens('board', old.board), 6_000);
-  const sessions = await stack().request('acme', { path: '/sessions', headers: { cookie: old.acme } });
+  const sessions = await stack().request('acme', { path: '/sessions', headers: { ...navigation, cookie: old.acme } });
   assert.notEqual(sessions.status, 200);
+  assert.deepEqual((await cookiesNamed(context, '__Host-dws-')).map(({ name }) => name), []);
 
+  // Signed out of the provider as well: it asks again.
   await page.goto(`${stack().urls.wiki}/`);
   await control(page, /^Continue with Acme staff/u).click();
   await page.getByRole('heading', { name: 'Sign in at the provider' }).waitFor();
 });
 
-test('a link elsewhere cannot sign a person out', async () => {
+test('a person signs out at the tenant\'s own page, which asks first', async () => {
   const context = await browser();
   const page = await context.newPage();
   await signIn(page, `${stack().urls.wiki}/`, 'alice');
-  await page.goto(`${stack().urls.wiki}/oauth2/sign_out`);
-  assert.ok(await opens('wiki', await cookieHeader(context, stack().urls.wiki)));
+  const old = await cookieHeader(context, stack().urls.wiki);
+  await page.goto(`${stack().urls.acme}/logout`);
+  assert.ok(await opens('wiki', old), 'to open the page is not yet to sign out');
   await click(page, 'Stay signed in');
-  assert.ok(await opens('wiki', await cookieHeader(context, stack().urls.wiki)));
+  assert.ok(await opens('wiki', old));
+  await page.goto(`${stack().urls.acme}/logout`);
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByRole('button', { name: 'Yes, sign me out' }).click();
+  await page.getByRole('heading', { name: 'You are signed out' }).waitFor();
+  await eventually('the old cookie is dead', async () => !await opens('wiki', old), 6_000);
 });
 
-test('after signing out, a person returns to where the app says, and to nobody else\'s', async () => {
-  for (const [target, kept] of [[`${stack().urls.wiki}/public/bye`, true], ['https://evil.example/', false]]) {
-    const context = await browser();
-    const page = await context.newPage();
-    await signIn(page, `${stack().urls.wiki}/`, 'alice');
-    await page.goto(`${stack().urls.wiki}/oauth2/sign_out?rd=${encodeURIComponent(target)}`);
-    await page.getByRole('button', { name: 'Sign out' }).click();
+test('a picture or a script of another site cannot sign a person out', async () => {
+  const context = await browser();
+  const page = await context.newPage();
+  await signIn(page, `${stack().urls.wiki}/`, 'alice');
+  const cookie = await cookieHeader(context, stack().urls.wiki);
+  for (const [mode, destination] of [['no-cors', 'image'], ['cors', 'empty'], ['no-cors', 'script']]) {
+    const answer = await stack().request('wiki', {
+      path: '/oauth2/sign_out', headers: { cookie, 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': mode, 'sec-fetch-dest': destination },
+    });
+    assert.equal(answer.status, 403, mode);
+  }
+  assert.ok(await opens('wiki', cookie));
+});
+
+test('after signing out, a person returns to where the app says', async () => {
+  const page = await (await browser()).newPage();
+  await signIn(page, `${stack().urls.wiki}/`, 'alice');
+  const target = `${stack().urls.wiki}/public/bye?a=1&b=2`;
+  await page.goto(`${stack().urls.wiki}/oauth2/sign_out?rd=${encodeURIComponent(target)}`);
+  await page.getByRole('button', { name: 'Yes, sign me out' }).click();
+  await page.waitForURL(target);
+});
+
+test('after signing out, nobody is sent to a host that is not ours', async () => {
+  const page = await (await browser()).newPage();
+  await signIn(page, `${stack().urls.wiki}/`, 'alice');
+  await page.goto(`${stack().urls.wiki}/oauth2/sign_out?rd=${encodeURIComponent('https://evil.example/')}`);
+  if (page.url().startsWith(stack().provider.issuer)) {
     await page.getByRole('button', { name: 'Yes, sign me out' }).click();
     await page.waitForURL((url) => !url.href.startsWith(stack().provider.issuer));
-    assert.equal(page.url().startsWith(target), kept, page.url());
   }
+  assert.match(new URL(page.url()).host, /acme\.localhost/u);
+  assert.doesNotMatch(await page.content(), /href="[^"]*evil\.example/u);
 });
 
 test('a person signs out in the single-name set-up', async () => {
@@ -71,7 +104,6 @@ test('a person signs out in the single-name set-up', async () => {
   await signIn(page, `${stack().urls.solo}/`, 'bob', 'Solo staff');
   const old = await cookieHeader(context, stack().urls.solo);
   await click(page, 'Sign out');
-  await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByRole('button', { name: 'Yes, sign me out' }).click();
   await page.getByRole('heading', { name: 'You are signed out' }).waitFor();
   assert.ok(page.url().startsWith(`${stack().urls.solo}/oauth2/`), page.url());
@@ -102,8 +134,9 @@ test('a person sees their sessions and ends one of them, and then all others', a
 });
 
 test('the page of sessions is for people who are signed in', async () => {
-  const answer = await stack().request('acme', { path: '/sessions', headers: script });
-  assert.equal(answer.status, 401);
+  const answer = await stack().request('acme', { path: '/sessions', headers: navigation });
+  assert.equal(answer.status, 303);
+  assert.equal(answer.location, `${stack().urls.acme}/login`);
 });
 
 test('a form of the session page cannot be sent from elsewhere', async () => {
