@@ -6,3 +6,4 @@ export * from './support/programs.mjs';
 export { accounts, password, startProvider } from './support/provider.mjs';
 export { startStack } from './support/stack.mjs';
 export { suite } from './support/suite.mjs';
+export { look } from './support/looks.mjs';

@@ -60,8 +60,7 @@ export async function startStack(name, { providerDown = false, sessions } = {}) 
     const client = (id, base) => ({
       id, secret: providerSecret,
       redirect: `${base}/login/${id.split('-')[1]}/callback`,
-      // Where the provider sends people back to after it signed them out.
-      afterLogout: [`${base}/logout`, `${base}/logout/callback`, `${base}/logout/done`, `${base}/signed-out`],
+      afterLogout: [`${base}/signed-out`],
     });
     stack.provider = await startProvider(providerPort, [
       client('acme-staff', urls.acme), client('acme-partners', urls.acme), client('solo-staff', `${urls.solo}/oauth2`),
