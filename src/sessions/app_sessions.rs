@@ -1,0 +1,247 @@
+//! The hot path: may this handle pass at this host? Answered from memory, without I/O, allocation or waiting.
+//!
+//! Only what is not in memory, has gone idle, or has been named in the news goes to the store. Invariant: an
+//! answer is a yes only for the very tenant and host that the store gave the app session for.
+
+use std::fmt;
+use std::hash::{BuildHasher as _, BuildHasherDefault, RandomState};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+
+use super::lifecycle::Sessions;
+use super::live::{LiveSession, LiveSessions, RandomIdHasher};
+use crate::domain::handle::{AppSessionKind, Digest};
+use crate::domain::host::Host;
+use crate::domain::identity::Person;
+use crate::domain::ids::{AppId, SessionId, TenantId};
+use crate::domain::session::Standing;
+use crate::storage::StorageError;
+
+/// How long the store is not asked again for a handle that it did not have. It could be for ever: a handle is
+/// drawn when its session begins, so one that is not there never will be.
+const UNKNOWN: Duration = Duration::from_secs(10);
+
+/// How many unknown handles are remembered.
+const UNKNOWN_CAPACITY: u64 = 10_000;
+
+/// An app session in memory, with what its user prepared for it (`P`: header values, say).
+#[derive(Debug)]
+pub struct AppEntry<P> {
+    tenant: TenantId,
+    host: Host,
+    app: AppId,
+    session: Arc<LiveSession>,
+    prepared: OnceLock<P>,
+}
+
+impl<P> AppEntry<P> {
+    /// The app it was begun for. The directory may say otherwise by now.
+    #[must_use]
+    pub const fn app(&self) -> &AppId {
+        &self.app
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn person(&self) -> &Person {
+        self.session.person()
+    }
+
+    /// The session it came from.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.session.id()
+    }
+
+    /// What was prepared for it, made at the first call. See [`AppSessions::renewed`] for making it anew.
+    pub fn prepared(&self, make: impl FnOnce(&Self) -> P) -> &P {
+        self.prepared.get_or_init(|| make(self))
+    }
+}
+
+/// What memory says.
+#[derive(Debug)]
+pub enum Recalled<P> {
+    /// Alive, and used now.
+    Alive(Arc<AppEntry<P>>),
+    /// No: over, of another place, or asked for a moment ago and unknown.
+    No,
+    /// Memory cannot say.
+    Unknown,
+    /// Memory must not be believed: there has been no news of ended sessions. An error, not a "no".
+    Untrusted,
+}
+
+/// The app sessions in memory.
+pub struct AppSessions<P> {
+    live: Arc<LiveSessions>,
+    entries: Cache<Digest<AppSessionKind>, Arc<AppEntry<P>>, BuildHasherDefault<RandomIdHasher>>,
+    /// Handles that the store did not have, with the hash of the place they were shown at, until when.
+    unknown: Cache<(Digest<AppSessionKind>, u64), Duration>,
+    places: RandomState,
+}
+
+impl<P> fmt::Debug for AppSessions<P> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("AppSessions")
+    }
+}
+
+impl<P: Send + Sync + 'static> AppSessions<P> {
+    /// Remembers at most `capacity` app sessions; the least recently used go.
+    #[must_use]
+    pub fn new(sessions: &Sessions, capacity: u64) -> Self {
+        Self {
+            live: Arc::clone(sessions.live()),
+            entries: Cache::builder()
+                .max_capacity(capacity)
+                .eviction_policy(EvictionPolicy::lru())
+                .build_with_hasher(BuildHasherDefault::default()),
+            unknown: Cache::builder()
+                .max_capacity(UNKNOWN_CAPACITY)
+                .eviction_policy(EvictionPolicy::lru())
+                .build(),
+            places: RandomState::new(),
+        }
+    }
+
+    /// What memory says about a handle shown at `host`. Counts as a use if it is alive.
+    #[must_use]
+    pub fn recall(
+        &self,
+        tenant: &TenantId,
+        host: &Host,
+        handle: &Digest<AppSessionKind>,
+    ) -> Recalled<P> {
+        if !self.live.trusted() {
+            return Recalled::Untrusted;
+        }
+        let Some(entry) = self.entries.get(handle) else {
+            return self.recall_unknown(tenant, host, handle);
+        };
+        if entry.tenant != *tenant || entry.host != *host || entry.session.is_over() {
+            return Recalled::No;
+        }
+        let now = self.live.clock().now().unix_timestamp();
+        if entry.session.is_stale() || entry.session.standing(now) != Standing::Alive {
+            return Recalled::Unknown;
+        }
+        entry.session.touch(now);
+        Recalled::Alive(entry)
+    }
+
+    /// Whether a handle shown at `host` may pass: from memory, else from the store.
+    ///
+    /// # Errors
+    /// The store's, within 2 s; [`StorageError::Unavailable`] at once where memory must not be believed.
+    pub async fn check(
+        &self,
+        tenant: &TenantId,
+        host: &Host,
+        handle: &Digest<AppSessionKind>,
+    ) -> Result<Option<Arc<AppEntry<P>>>, StorageError> {
+        match self.recall(tenant, host, handle) {
+            Recalled::Alive(entry) => Ok(Some(entry)),
+            Recalled::No => Ok(None),
+            Recalled::Unknown => self.look_up(tenant, host, handle).await,
+            Recalled::Untrusted => Err(StorageError::Unavailable(
+                "no news of ended sessions for 5 s".into(),
+            )),
+        }
+    }
+
+    /// The same app session with nothing prepared, in place of `entry`: for when what was prepared depends on
+    /// a configuration that has changed.
+    #[must_use]
+    pub fn renewed(
+        &self,
+        handle: &Digest<AppSessionKind>,
+        entry: &AppEntry<P>,
+    ) -> Arc<AppEntry<P>> {
+        let renewed = Arc::new(AppEntry {
+            tenant: entry.tenant.clone(),
+            host: entry.host.clone(),
+            app: entry.app.clone(),
+            session: Arc::clone(&entry.session),
+            prepared: OnceLock::new(),
+        });
+        self.entries.insert(*handle, Arc::clone(&renewed));
+        renewed
+    }
+
+    /// Frees the memory of app sessions that are over. Every minute is often enough: they are refused anyway.
+    pub fn let_go(&self) {
+        let now = self.live.clock().now().unix_timestamp();
+        for (handle, entry) in &self.entries {
+            let session = &entry.session;
+            let over = session.is_over() || session.is_stale();
+            if over || session.standing(now) != Standing::Alive {
+                self.entries.invalidate(&*handle);
+            }
+        }
+        self.entries.run_pending_tasks();
+    }
+
+    /// How many app sessions are in memory, about.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.entries.entry_count()
+    }
+
+    fn recall_unknown(
+        &self,
+        tenant: &TenantId,
+        host: &Host,
+        handle: &Digest<AppSessionKind>,
+    ) -> Recalled<P> {
+        let key = (*handle, self.places.hash_one((tenant, host)));
+        match self.unknown.get(&key) {
+            Some(until) if self.live.clock().monotonic() < until => Recalled::No,
+            _ => Recalled::Unknown,
+        }
+    }
+
+    async fn look_up(
+        &self,
+        tenant: &TenantId,
+        host: &Host,
+        handle: &Digest<AppSessionKind>,
+    ) -> Result<Option<Arc<AppEntry<P>>>, StorageError> {
+        if let Some(entry) = self.entries.get(handle)
+            && !entry.session.is_stale()
+        {
+            let alive = self.live.settle(&entry.session).await?;
+            return Ok(alive.then_some(entry));
+        }
+        let generation = self.live.generation();
+        let found = self
+            .live
+            .store()
+            .find_app_session(tenant, host, *handle)
+            .await?;
+        let Some((stored, app)) = found else {
+            self.entries.invalidate(handle);
+            let key = (*handle, self.places.hash_one((tenant, host)));
+            let until = self.live.clock().monotonic() + UNKNOWN;
+            self.unknown.insert(key, until);
+            return Ok(None);
+        };
+        let Some(admitted) = self.live.admit(&stored, generation).await? else {
+            return Ok(None);
+        };
+        let entry = Arc::new(AppEntry {
+            tenant: tenant.clone(),
+            host: host.clone(),
+            app,
+            session: admitted.session,
+            prepared: OnceLock::new(),
+        });
+        if admitted.kept {
+            self.entries.insert(*handle, Arc::clone(&entry));
+        }
+        Ok(Some(entry))
+    }
+}
