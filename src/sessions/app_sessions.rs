@@ -3,9 +3,10 @@
 //! Only what is not in memory, has gone idle, or has been named in the news goes to the store. Invariant: an
 //! answer is a yes only for the very tenant and host that the store gave the app session for.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher as _, BuildHasherDefault, RandomState};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use moka::policy::EvictionPolicy;
@@ -27,12 +28,18 @@ const UNKNOWN: Duration = Duration::from_secs(10);
 /// How many unknown handles are remembered.
 const UNKNOWN_CAPACITY: u64 = 10_000;
 
-/// An app session in memory, with what its user prepared for it (`P`: header values, say).
-#[derive(Debug)]
-pub struct AppEntry<P> {
+/// Where an app session is good. One in memory for all app sessions there.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Place {
     tenant: TenantId,
     host: Host,
     app: AppId,
+}
+
+/// An app session in memory, with what its user prepared for it (`P`: header values, say).
+#[derive(Debug)]
+pub struct AppEntry<P> {
+    place: Arc<Place>,
     session: Arc<LiveSession>,
     prepared: OnceLock<P>,
 }
@@ -40,8 +47,8 @@ pub struct AppEntry<P> {
 impl<P> AppEntry<P> {
     /// The app it was begun for. The directory may say otherwise by now.
     #[must_use]
-    pub const fn app(&self) -> &AppId {
-        &self.app
+    pub fn app(&self) -> &AppId {
+        &self.place.app
     }
 
     /// Whose it is.
@@ -79,9 +86,10 @@ pub enum Recalled<P> {
 pub struct AppSessions<P> {
     live: Arc<LiveSessions>,
     entries: Cache<Digest<AppSessionKind>, Arc<AppEntry<P>>, BuildHasherDefault<RandomIdHasher>>,
+    places: Mutex<HashSet<Arc<Place>>>,
     /// Handles that the store did not have, with the hash of the place they were shown at, until when.
     unknown: Cache<(Digest<AppSessionKind>, u64), Duration>,
-    places: RandomState,
+    hasher: RandomState,
 }
 
 impl<P> fmt::Debug for AppSessions<P> {
@@ -100,11 +108,12 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
                 .max_capacity(capacity)
                 .eviction_policy(EvictionPolicy::lru())
                 .build_with_hasher(BuildHasherDefault::default()),
+            places: Mutex::default(),
             unknown: Cache::builder()
                 .max_capacity(UNKNOWN_CAPACITY)
                 .eviction_policy(EvictionPolicy::lru())
                 .build(),
-            places: RandomState::new(),
+            hasher: RandomState::new(),
         }
     }
 
@@ -122,7 +131,8 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
         let Some(entry) = self.entries.get(handle) else {
             return self.recall_unknown(tenant, host, handle);
         };
-        if entry.tenant != *tenant || entry.host != *host || entry.session.is_over() {
+        let place = &entry.place;
+        if place.tenant != *tenant || place.host != *host || entry.session.is_over() {
             return Recalled::No;
         }
         let now = self.live.clock().now().unix_timestamp();
@@ -162,9 +172,7 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
         entry: &AppEntry<P>,
     ) -> Arc<AppEntry<P>> {
         let renewed = Arc::new(AppEntry {
-            tenant: entry.tenant.clone(),
-            host: entry.host.clone(),
-            app: entry.app.clone(),
+            place: Arc::clone(&entry.place),
             session: Arc::clone(&entry.session),
             prepared: OnceLock::new(),
         });
@@ -183,6 +191,7 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
             }
         }
         self.entries.run_pending_tasks();
+        self.places().retain(|place| Arc::strong_count(place) > 1);
     }
 
     /// How many app sessions are in memory, about.
@@ -191,13 +200,28 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
         self.entries.entry_count()
     }
 
+    fn place(&self, place: Place) -> Arc<Place> {
+        let mut places = self.places();
+        if let Some(known) = places.get(&place) {
+            return Arc::clone(known);
+        }
+        let place = Arc::new(place);
+        places.insert(Arc::clone(&place));
+        place
+    }
+
+    /// A panic elsewhere leaves nothing half done here: each change is one insertion or removal.
+    fn places(&self) -> MutexGuard<'_, HashSet<Arc<Place>>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn recall_unknown(
         &self,
         tenant: &TenantId,
         host: &Host,
         handle: &Digest<AppSessionKind>,
     ) -> Recalled<P> {
-        let key = (*handle, self.places.hash_one((tenant, host)));
+        let key = (*handle, self.hasher.hash_one((tenant, host)));
         match self.unknown.get(&key) {
             Some(until) if self.live.clock().monotonic() < until => Recalled::No,
             _ => Recalled::Unknown,
@@ -224,7 +248,7 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
             .await?;
         let Some((stored, app)) = found else {
             self.entries.invalidate(handle);
-            let key = (*handle, self.places.hash_one((tenant, host)));
+            let key = (*handle, self.hasher.hash_one((tenant, host)));
             let until = self.live.clock().monotonic() + UNKNOWN;
             self.unknown.insert(key, until);
             return Ok(None);
@@ -233,9 +257,11 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
             return Ok(None);
         };
         let entry = Arc::new(AppEntry {
-            tenant: tenant.clone(),
-            host: host.clone(),
-            app,
+            place: self.place(Place {
+                tenant: tenant.clone(),
+                host: host.clone(),
+                app,
+            }),
             session: admitted.session,
             prepared: OnceLock::new(),
         });
