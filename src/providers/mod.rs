@@ -1,1 +1,13 @@
 //! Upstream providers: presets, and the metadata they publish.
+//!
+//! A preset is a file, not code: what is true of every account at a provider, in the words that are read
+//! in `preset`. [`Presets::resolve`] makes an `UpstreamProvider` of a preset and what the operator wrote.
+//! Invariant: a word that nobody knows is a fault, in a preset as in the configuration, so that a misspelt
+//! switch is never silently ignored. Deliberately absent: anything about one provider's name.
+
+mod parameters;
+mod preset;
+mod registry;
+mod template;
+
+pub use registry::Presets;
