@@ -200,7 +200,13 @@ impl Faults {
     /// The list, if there is anything in it.
     #[must_use]
     pub fn new(mut list: Vec<Fault>) -> Option<Self> {
-        list.sort_by_key(|fault| fault.position.as_ref().map(|at| at.span.start));
+        let file = |fault: &Fault| fault.position.as_ref().map(|at| Arc::clone(&at.file));
+        list.sort_by_cached_key(|fault| {
+            let start = fault.position.as_ref().map(|at| at.span.start);
+            (file(fault), start)
+        });
+        // What stands in two readings of one line is told once.
+        list.dedup();
         (!list.is_empty()).then_some(Self(list))
     }
 

@@ -9,5 +9,7 @@ mod parameters;
 mod preset;
 mod registry;
 mod template;
+#[cfg(test)]
+mod tests;
 
 pub use registry::Presets;

@@ -303,6 +303,19 @@ impl Names<'_> {
     }
 }
 
+/// Parameters of the authorization request that protect it, or have a setting of their own.
+const RESERVED: [&str; 9] = [
+    "client_id",
+    "code_challenge",
+    "code_challenge_method",
+    "nonce",
+    "prompt",
+    "redirect_uri",
+    "response_type",
+    "scope",
+    "state",
+];
+
 fn definition(layers: &Layers<'_, '_>, parameters: &[Parameter]) -> Option<Definition> {
     let variables = layers.entries("variables");
     let mut names = Names(
@@ -373,7 +386,15 @@ fn definition(layers: &Layers<'_, '_>, parameters: &[Parameter]) -> Option<Defin
     let authorization_parameters: Option<Vec<_>> = layers
         .entries("authorization_parameters")
         .iter()
-        .map(|item| Some((item.name.into(), names.template(item)?)))
+        .map(|item| {
+            if RESERVED.contains(&item.name) {
+                item.fault_at_key(
+                    format!("{} is sent by Doorward itself", item.quoted_name()),
+                    "leave it out",
+                );
+            }
+            Some((item.name.into(), names.template(item)?))
+        })
         .collect();
     let switch_account_prompt = names.optional(layers.get("switch_account_prompt"));
     let errors_with_success_status = layers.flag("errors_with_success_status", false);

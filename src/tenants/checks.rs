@@ -1,0 +1,246 @@
+//! What only all tenants together can show to be wrong: two owners of one host, one address for two
+//! tenants, an identity that two issuers could give.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::hosts::and_parents;
+use crate::config::{AppSettings, Fault, Position, TenantSettings};
+use crate::domain::host::HostPattern;
+use crate::domain::policy::Allow;
+use crate::domain::tenant::{IdentityHeader, IdentitySource, ProtectedApp, Tenant};
+
+/// A host pattern and its owner.
+#[derive(Clone, Copy)]
+struct Claim<'a> {
+    pattern: &'a HostPattern,
+    at: &'a Position,
+    tenant: &'a TenantSettings,
+    app: &'a AppSettings,
+}
+
+impl Claim<'_> {
+    fn owner(&self) -> String {
+        format!("app `{}` of tenant `{}`", self.app.app.id, self.tenant.id)
+    }
+}
+
+/// Hosts and addresses that have two owners.
+pub(super) fn across(tenants: &[TenantSettings]) -> Vec<Fault> {
+    let mut claims: HashMap<&str, Vec<Claim<'_>>> = HashMap::new();
+    let mut faults = Vec::new();
+    for claim in tenants.iter().flat_map(claims_of) {
+        claims.entry(claim.pattern.name()).or_default().push(claim);
+    }
+    for claim in tenants.iter().flat_map(claims_of) {
+        faults.extend(clash(&claim, &claims));
+    }
+    faults.extend(addresses(tenants));
+    for tenant in tenants {
+        faults.extend(own_host(tenant, &claims));
+    }
+    faults
+}
+
+fn claims_of(tenant: &TenantSettings) -> impl Iterator<Item = Claim<'_>> {
+    tenant.apps.iter().flat_map(move |app| {
+        let hosts = app.app.hosts.iter().zip(&app.hosts_at);
+        hosts.map(move |(pattern, at)| Claim {
+            pattern,
+            at,
+            tenant,
+            app,
+        })
+    })
+}
+
+/// Told once for each pair, at the later of the two lines. A pattern overlaps only with one of the same
+/// name or of a name above it.
+fn clash(claim: &Claim<'_>, claims: &HashMap<&str, Vec<Claim<'_>>>) -> Option<Fault> {
+    let related = and_parents(claim.pattern.name())
+        .filter_map(|name| claims.get(name))
+        .flatten();
+    let other = related
+        .filter(|other| !std::ptr::eq(other.pattern, claim.pattern))
+        // Two of the same name see each other: the earlier one keeps silent.
+        .filter(|other| {
+            other.pattern.name() != claim.pattern.name()
+                || other.at.span().start < claim.at.span().start
+        })
+        .find(|other| other.pattern.overlaps(claim.pattern) && !is_exception(claim, other))?;
+    let (earlier, later) = if other.at.span().start < claim.at.span().start {
+        (other, claim)
+    } else {
+        (claim, other)
+    };
+    let fault = Fault::at(
+        later.at.clone(),
+        format!(
+            "{} of {} overlaps with {} of {}",
+            later.pattern,
+            later.owner(),
+            earlier.pattern,
+            earlier.owner()
+        ),
+    );
+    Some(fault.with_help(format!(
+        "the other one is at line {}: a host belongs to one app of one tenant",
+        earlier.at.line()
+    )))
+}
+
+/// Within one tenant an exact host is an exception from a pattern; within one app patterns may overlap.
+fn is_exception(one: &Claim<'_>, other: &Claim<'_>) -> bool {
+    let exact = |claim: &Claim<'_>| claim.pattern.exact().is_some();
+    let same_tenant = std::ptr::eq(one.tenant, other.tenant);
+    let same_app = std::ptr::eq(one.app, other.app);
+    let twice = one.pattern == other.pattern;
+    !twice && ((same_tenant && exact(one) != exact(other)) || same_app)
+}
+
+fn addresses(tenants: &[TenantSettings]) -> Vec<Fault> {
+    let mut seen: HashMap<String, &TenantSettings> = HashMap::new();
+    let mut faults = Vec::new();
+    for tenant in tenants {
+        // Hosts are told apart by name and port; http and https of one host are one.
+        let address = format!("{}{}", tenant.base.host, tenant.base.path);
+        if let Some(other) = seen.get(&address) {
+            let message = format!("tenant `{}` is at {address} already", other.id);
+            faults.push(
+                Fault::at(tenant.base_at.clone(), message).with_help(format!(
+                    "see line {}: give each tenant an address of its own",
+                    other.base_at.line()
+                )),
+            );
+        } else {
+            seen.insert(address, tenant);
+        }
+    }
+    // A host of one tenant's own, and tenants below /t/ on the same host.
+    let own: HashMap<_, _> = tenants
+        .iter()
+        .filter(|tenant| tenant.base.path.is_empty())
+        .map(|tenant| (&tenant.base.host, tenant))
+        .collect();
+    let below = tenants.iter().filter(|tenant| !tenant.base.path.is_empty());
+    for tenant in below {
+        if let Some(owner) = own.get(&tenant.base.host) {
+            let message = format!(
+                "{} is the own host of tenant `{}`",
+                tenant.base.host, owner.id
+            );
+            faults.push(
+                Fault::at(tenant.base_at.clone(), message)
+                    .with_help("give that tenant, or this one, another host"),
+            );
+        }
+    }
+    faults
+}
+
+/// The host of a tenant's pages is no app's, except where login and app share one name.
+fn own_host(tenant: &TenantSettings, claims: &HashMap<&str, Vec<Claim<'_>>>) -> Option<Fault> {
+    let host = &tenant.base.host;
+    let claim = and_parents(host.name())
+        .filter_map(|name| claims.get(name))
+        .flatten()
+        .filter(|claim| claim.pattern.matches(host))
+        .find(|claim| !(tenant.base.on_app_host && std::ptr::eq(claim.tenant, tenant)))?;
+    let fault = Fault::at(
+        tenant.base_at.clone(),
+        format!(
+            "{host} is the host of tenant `{}` and also {} of {}",
+            tenant.id,
+            claim.pattern,
+            claim.owner()
+        ),
+    );
+    Some(fault.with_help(format!(
+        "see line {}: sign-in pages need a host that is no app's (or base_url with the prefix as its path, where both share one name)",
+        claim.at.line()
+    )))
+}
+
+/// Headers whose value is the name of a person, where two issuers could give the same one.
+pub(super) fn identity_headers(settings: &TenantSettings, tenant: &Tenant) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for app in &settings.apps {
+        for (header, at) in app.app.identity_headers.iter().zip(&app.headers_at) {
+            if !names_a_person(header) {
+                continue;
+            }
+            let providers = admitted(&app.app, tenant);
+            let issuers: BTreeSet<&str> = providers.iter().map(|it| it.1).collect();
+            let source = word(header.source);
+            if issuers.len() > 1 {
+                let list: Vec<_> = providers.iter().map(|it| format!("`{}`", it.0)).collect();
+                let message = format!(
+                    "{} gives `{source}` as the name of a person, but app `{}` admits more than one issuer: {}",
+                    header.name,
+                    app.app.id,
+                    list.join(", ")
+                );
+                faults.push(Fault::at(at.clone(), message).with_help(
+                    "two issuers can give one name to two persons: use \"user\", or name one provider in every rule of the app",
+                ));
+            }
+            if header.source == IdentitySource::PreferredUsername
+                && let Some((name, ..)) = providers.iter().find(|it| !it.2)
+            {
+                let message = format!(
+                    "{} gives `{source}` as the name of a person, but provider `{name}` may give it to somebody else one day",
+                    header.name
+                );
+                faults.push(Fault::at(at.clone(), message).with_help(
+                    "use \"user\" or \"subject\"; as a mere label it belongs into a header that ends in Preferred-Username",
+                ));
+            }
+        }
+    }
+    faults
+}
+
+/// An e-mail address in a header for e-mail addresses is a fact about a person, not their name.
+fn names_a_person(header: &IdentityHeader) -> bool {
+    let name = header.name.as_str();
+    match header.source {
+        IdentitySource::Subject => true,
+        IdentitySource::Email => !name.ends_with("email"),
+        IdentitySource::PreferredUsername => !name.ends_with("preferred-username"),
+        IdentitySource::User
+        | IdentitySource::Name
+        | IdentitySource::Groups
+        | IdentitySource::Provider => false,
+    }
+}
+
+/// The providers through which somebody can get to `app`: name, issuer, whether names are stable there.
+fn admitted<'a>(app: &ProtectedApp, tenant: &'a Tenant) -> Vec<(&'a str, &'a str, bool)> {
+    tenant
+        .providers
+        .iter()
+        .filter(|provider| {
+            app.policy.rules().iter().any(|rule| match &rule.allow {
+                Allow::SignedIn(requirements) => {
+                    requirements.providers.is_empty()
+                        || requirements.providers.contains(&provider.id)
+                }
+                // A public rule passes without identity.
+                Allow::Public | Allow::Nobody => false,
+            })
+        })
+        .map(|provider| {
+            (
+                provider.id.as_str(),
+                &*provider.issuer_key,
+                provider.preferred_username_is_stable,
+            )
+        })
+        .collect()
+}
+
+fn word(source: IdentitySource) -> &'static str {
+    IdentitySource::ALL
+        .iter()
+        .find(|(_, other)| *other == source)
+        .map_or("", |(word, _)| word)
+}

@@ -1,0 +1,198 @@
+//! One snapshot of all tenants.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::checks;
+use super::hosts::{AppHosts, Slot};
+use crate::config::{Config, Fault, Faults, TenantSettings};
+use crate::domain::host::Host;
+use crate::domain::ids::TenantId;
+use crate::domain::tenant::{ProtectedApp, Tenant};
+use crate::domain::upstream_provider::UpstreamProvider;
+use crate::providers::Presets;
+
+/// All tenants and where they are.
+#[derive(Debug)]
+pub struct Directory {
+    version: u64,
+    tenants: Vec<Arc<Tenant>>,
+    by_id: HashMap<TenantId, usize>,
+    /// Hosts with one tenant each: their own, or an app's.
+    by_host: HashMap<Host, usize>,
+    /// Hosts with tenants at `/t/{id}`.
+    shared: HashMap<Host, HashMap<Box<str>, usize>>,
+    apps: AppHosts,
+}
+
+/// A page address taken apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Location<'a> {
+    /// Whose page it is.
+    pub tenant: &'a Arc<Tenant>,
+    /// What comes behind the tenant's own path: `/login`, `/`; empty for `/t/{id}` alone.
+    pub rest: &'a str,
+}
+
+/// An app and its tenant.
+#[derive(Clone, Copy, Debug)]
+pub struct AppAt<'a> {
+    /// Who owns it.
+    pub tenant: &'a Arc<Tenant>,
+    /// The app.
+    pub app: &'a ProtectedApp,
+    /// Its place in the tenant's list.
+    pub index: usize,
+}
+
+impl Directory {
+    /// Makes all providers and checks tenants against each other. `version` tells this snapshot from others.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at the operator's lines.
+    pub fn build(config: &Config, presets: &Presets, version: u64) -> Result<Self, Faults> {
+        let mut faults = Vec::new();
+        let tenants: Vec<Arc<Tenant>> = config
+            .tenants
+            .iter()
+            .map(|settings| {
+                let providers = providers(settings, config, presets, &mut faults);
+                Arc::new(tenant(settings, providers))
+            })
+            .collect();
+        faults.extend(checks::across(&config.tenants));
+        for (settings, tenant) in config.tenants.iter().zip(&tenants) {
+            // Whom a policy admits is not known while a provider is missing.
+            if settings.providers.len() == tenant.providers.len() {
+                faults.extend(checks::identity_headers(settings, tenant));
+            }
+        }
+        Faults::new(faults).map_or_else(|| Ok(Self::of(tenants, version)), Err)
+    }
+
+    fn of(tenants: Vec<Arc<Tenant>>, version: u64) -> Self {
+        let mut directory = Self {
+            version,
+            by_id: HashMap::with_capacity(tenants.len()),
+            by_host: HashMap::new(),
+            shared: HashMap::new(),
+            apps: AppHosts::default(),
+            tenants: Vec::new(),
+        };
+        for (index, tenant) in tenants.iter().enumerate() {
+            directory.by_id.insert(tenant.id.clone(), index);
+            let host = tenant.base.host.clone();
+            if tenant.base.path.is_empty() || tenant.base.on_app_host {
+                directory.by_host.insert(host, index);
+            } else {
+                let shared = directory.shared.entry(host).or_default();
+                shared.insert(tenant.id.as_str().into(), index);
+            }
+            for (app_index, app) in tenant.apps.iter().enumerate() {
+                let slot = Slot {
+                    tenant: u32::try_from(index).unwrap_or(u32::MAX),
+                    app: u32::try_from(app_index).unwrap_or(u32::MAX),
+                };
+                for pattern in &app.hosts {
+                    directory.apps.insert(pattern, slot);
+                }
+            }
+        }
+        directory.tenants = tenants;
+        directory
+    }
+
+    /// What tells this snapshot from others.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// All of them, in the order of the file.
+    #[must_use]
+    pub fn tenants(&self) -> &[Arc<Tenant>] {
+        &self.tenants
+    }
+
+    /// A tenant by its name.
+    #[must_use]
+    pub fn tenant(&self, id: &TenantId) -> Option<&Arc<Tenant>> {
+        self.tenants.get(*self.by_id.get(id)?)
+    }
+
+    /// Whose page `path` on `host` is. `path` is that of the request target, without its query; a prefix
+    /// counts as a whole segment only.
+    #[must_use]
+    pub fn locate<'a>(&'a self, host: &Host, path: &'a str) -> Option<Location<'a>> {
+        if let Some(index) = self.by_host.get(host) {
+            let tenant = self.tenants.get(*index)?;
+            let rest = below(path, &tenant.base.path)?;
+            return Some(Location { tenant, rest });
+        }
+        let shared = self.shared.get(host)?;
+        let behind = path.strip_prefix("/t/")?;
+        let id = behind.split('/').next()?;
+        let tenant = self.tenants.get(*shared.get(id)?)?;
+        let rest = below(path, &tenant.base.path)?;
+        Some(Location { tenant, rest })
+    }
+
+    /// The app of `host`; an exact name wins over a pattern.
+    #[must_use]
+    pub fn app_at(&self, host: &Host) -> Option<AppAt<'_>> {
+        self.slot(self.apps.find(host)?)
+    }
+
+    /// The app whose exact host is `host`, byte for byte: a `Host` header in lower case, without the
+    /// scheme's own port. None does not mean that there is no app: parse the header and ask
+    /// [`app_at`](Self::app_at).
+    #[must_use]
+    pub fn app_at_name(&self, host: &str) -> Option<AppAt<'_>> {
+        self.slot(self.apps.find_text(host)?)
+    }
+
+    fn slot(&self, slot: Slot) -> Option<AppAt<'_>> {
+        let tenant = self.tenants.get(slot.tenant as usize)?;
+        let index = slot.app as usize;
+        let app = tenant.apps.get(index)?;
+        Some(AppAt { tenant, app, index })
+    }
+}
+
+/// What of `path` is behind `prefix`, in whole segments.
+fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    path.strip_prefix(prefix)
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn providers(
+    settings: &TenantSettings,
+    config: &Config,
+    presets: &Presets,
+    faults: &mut Vec<Fault>,
+) -> Vec<UpstreamProvider> {
+    settings
+        .providers
+        .iter()
+        .filter_map(|provider| {
+            presets
+                .resolve(provider, config.server.development)
+                .map_err(|found| faults.extend(found))
+                .ok()
+        })
+        .collect()
+}
+
+fn tenant(settings: &TenantSettings, providers: Vec<UpstreamProvider>) -> Tenant {
+    Tenant {
+        id: settings.id.clone(),
+        name: settings.name.clone(),
+        base: settings.base.clone(),
+        contact: settings.contact.clone(),
+        accent: settings.accent.clone(),
+        lifetimes: settings.lifetimes,
+        providers,
+        apps: settings.apps.iter().map(|app| app.app.clone()).collect(),
+        return_hosts: settings.return_hosts.clone(),
+    }
+}
