@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,7 +37,8 @@ fn tenant(id: &str, base: &str, apps: &[(&str, &str)]) -> String {
     };
     let mut text = format!("[[tenants]]\nid = \"{id}\"\n{base}{}", provider("one"));
     for (app, hosts) in apps {
-        text += &format!(
+        let _ = write!(
+            text,
             "[[tenants.apps]]\nid = \"{app}\"\nhosts = [{hosts}]\nallow = {{ signed_in = true }}\n"
         );
     }
