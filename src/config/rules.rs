@@ -100,8 +100,8 @@ fn who(section: &Section<'_>, providers: &[&str]) -> Option<Allow> {
         }
         Some(item)
     };
-    let email_domains = values(list("email_domains"), |item| email_domain(item));
-    let emails = values(list("emails"), |item| email(item));
+    let email_domains = values(list("email_domains"), email_domain);
+    let emails = values(list("emails"), email);
     let groups = values(list("groups"), |item| item.line(1000));
     let named = values(list("providers"), |item| provider(item, providers));
     match given.as_slice() {

@@ -38,9 +38,8 @@ fn faults(text: &str) -> String {
 
 /// One line for each fault: `line:column message = help`.
 fn summary(text: &str) -> Vec<String> {
-    let faults = match read_text(text) {
-        Ok(_) => return Vec::new(),
-        Err(faults) => faults,
+    let Err(faults) = read_text(text) else {
+        return Vec::new();
     };
     faults
         .iter()

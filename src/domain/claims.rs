@@ -25,10 +25,11 @@ impl ClaimPath {
         }
     }
 
-    /// The value at this path, unless it is absent or null.
+    /// The value at this path, unless it is absent or null. An empty path is the document itself.
     #[must_use]
     pub fn find<'a>(&self, document: &'a Value) -> Option<&'a Value> {
-        document.pointer(&self.0).filter(|value| !value.is_null())
+        let pointer = if self.0.len() <= 1 { "" } else { &*self.0 };
+        document.pointer(pointer).filter(|value| !value.is_null())
     }
 
     /// A string, or a number written as its digits (numeric ids stay exact); never empty.

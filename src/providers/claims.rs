@@ -1,0 +1,225 @@
+//! `[claims]`: where the facts about a person are.
+
+use super::layers::Names;
+use super::template::Template;
+use crate::config::reader::{Item, Section};
+use crate::config::{quoted, suggestion};
+use crate::domain::upstream_provider::Source;
+
+/// A fact's place.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) source: Source,
+    pub(super) path: Template,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Claims {
+    pub(super) subject: Place,
+    pub(super) name: Option<Place>,
+    pub(super) preferred_username: Option<Place>,
+    pub(super) email: Option<(Source, Email)>,
+    pub(super) groups: Vec<Groups>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Email {
+    Never,
+    Flag {
+        address: Template,
+        flag: Template,
+    },
+    Entry {
+        list: Template,
+        address: Template,
+        flags: Vec<Template>,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Groups {
+    pub(super) list: Place,
+    pub(super) members: Vec<Template>,
+    pub(super) only: Option<(Template, Box<str>)>,
+}
+
+/// Reads `[claims]`.
+pub(super) struct ClaimsReader<'n> {
+    pub(super) names: &'n Names<'n>,
+    /// Names of the profile requests.
+    pub(super) documents: Vec<&'n str>,
+    /// Whether there is an ID token.
+    pub(super) has_claims: bool,
+}
+
+impl ClaimsReader<'_> {
+    pub(super) fn claims(&self, section: &Section<'_>) -> Option<Claims> {
+        let subject = section
+            .require(
+                "subject",
+                "add what the provider keeps stable about a person",
+            )
+            .and_then(|item| self.place(&item));
+        let name = section.get("name").and_then(|item| self.place(&item));
+        let preferred_username = section
+            .get("preferred_username")
+            .and_then(|item| self.place(&item));
+        let email = section.get("email").and_then(|item| {
+            let section = item.section("[claims.email]")?;
+            let email = self.email(&section);
+            section.finish();
+            email
+        });
+        let groups = section
+            .get("groups")
+            .map(|item| item.sections("claims.groups"))
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|section| {
+                let groups = self.groups(section);
+                section.finish();
+                groups
+            })
+            .collect();
+        Some(Claims {
+            subject: subject?,
+            name,
+            preferred_username,
+            email,
+            groups,
+        })
+    }
+
+    /// `"sub"`, or `{ from = "user", path = "id" }`.
+    fn place(&self, item: &Item<'_>) -> Option<Place> {
+        if !item.is_table() {
+            let source =
+                self.claims_themselves(|message, help| item.fault_with_help(message, help));
+            let path = self.names.template(item);
+            return Some(Place {
+                source: source?,
+                path: path?,
+            });
+        }
+        let section = item.section(format!("`{}`", item.name))?;
+        let source = self.source(&section);
+        let path = section
+            .require("path", "add path = \"…\"")
+            .and_then(|item| self.names.template(&item));
+        section.finish();
+        Some(Place {
+            source: source?,
+            path: path?,
+        })
+    }
+
+    /// The document that `from` names; left out, the verified claims, where there are such.
+    fn source(&self, section: &Section<'_>) -> Option<Source> {
+        let Some(item) = section.get("from") else {
+            return self.claims_themselves(|message, help| section.fault_with_help(message, help));
+        };
+        let name = item.text()?;
+        if self.documents.contains(&name) {
+            return Some(Source::Profile(name.into()));
+        }
+        item.fault_with_help(
+            format!("there is no profile request {}", quoted(name)),
+            suggestion(name, self.documents.iter().copied()),
+        );
+        None
+    }
+
+    fn claims_themselves(&self, fault: impl FnOnce(&str, &str)) -> Option<Source> {
+        if self.has_claims {
+            return Some(Source::Claims);
+        }
+        fault(
+            "there are no claims in plain OAuth 2",
+            "name the profile request: from = \"user\"",
+        );
+        None
+    }
+
+    fn email(&self, section: &Section<'_>) -> Option<(Source, Email)> {
+        #[derive(Clone, Copy)]
+        enum Rule {
+            Never,
+            Flag,
+            Entry,
+        }
+        let rule = section
+            .require(
+                "rule",
+                "say when an address counts: \"never\", \"flag\" or \"entry\"",
+            )?
+            .choice(&[
+                ("never", Rule::Never),
+                ("flag", Rule::Flag),
+                ("entry", Rule::Entry),
+            ])?;
+        let required = |key| {
+            section
+                .require(key, &format!("add `{key}`"))
+                .and_then(|item| self.names.template(&item))
+        };
+        let email = match rule {
+            Rule::Never => return Some((Source::Claims, Email::Never)),
+            Rule::Flag => {
+                let (address, flag) = (required("address"), required("flag"));
+                Email::Flag {
+                    address: address?,
+                    flag: flag?,
+                }
+            }
+            Rule::Entry => {
+                let list = self.list(section);
+                let address = required("address");
+                let flags = section
+                    .require("flags", "add flags = [\"primary\", \"verified\"]")
+                    .and_then(|item| item.list(|item| self.names.template(item)));
+                Email::Entry {
+                    list: list?,
+                    address: address?,
+                    flags: flags?,
+                }
+            }
+        };
+        Some((self.source(section)?, email))
+    }
+
+    /// `list`; left out, the document itself is the list.
+    fn list(&self, section: &Section<'_>) -> Option<Template> {
+        section.get("list").map_or_else(
+            || Template::parse("").ok(),
+            |item| self.names.template(&item),
+        )
+    }
+
+    fn groups(&self, section: &Section<'_>) -> Option<Groups> {
+        let source = self.source(section);
+        let path = self.list(section);
+        let members = section
+            .get("members")
+            .and_then(|item| item.list(|item| self.names.template(item)))
+            .unwrap_or_default();
+        let only = section.get("only").and_then(|item| {
+            let section = item.section("`only`")?;
+            let member = section
+                .require("member", "add member = \"state\"")
+                .and_then(|item| self.names.template(&item));
+            let value = section
+                .require("is", "add is = \"active\"")
+                .and_then(|item| item.line(200));
+            section.finish();
+            Some((member?, value?))
+        });
+        Some(Groups {
+            list: Place {
+                source: source?,
+                path: path?,
+            },
+            members,
+            only,
+        })
+    }
+}

@@ -1,0 +1,403 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rstest::rstest;
+
+use super::preset::Preset;
+use super::*;
+use crate::config::{self, Faults, ProviderSettings};
+use crate::domain::claims::EmailRule;
+use crate::domain::upstream_provider::{
+    ClientAuthentication, Protocol, Source, UpstreamProvider, Userinfo,
+};
+
+/// The settings of one provider, read as an operator's file is.
+fn settings(provider: &str, development: bool) -> ProviderSettings {
+    let text = format!(
+        r#"[server]
+development = {development}
+[storage]
+sqlite = "doorward.db"
+sealing_keys = [{{ env = "SEAL" }}]
+[[tenants]]
+id = "acme"
+base_url = "https://login.acme.example"
+[[tenants.providers]]
+id = "it"
+client_id = "doorward"
+{provider}
+"#
+    );
+    let environment: BTreeMap<String, String> = [
+        ("SEAL", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+        ("SECRET", "hunter2-canary"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    let config = config::parse(&text, Path::new("doorward.toml"), &environment);
+    config.expect("right").tenants[0].providers[0].clone()
+}
+
+/// Where the given settings begin.
+const PRESET_LINE: u32 = 12;
+
+fn resolve(provider: &str) -> Result<UpstreamProvider, Faults> {
+    let presets = Presets::load(None).expect("embedded presets are right");
+    presets.resolve(&settings(provider, false), false)
+}
+
+#[test]
+fn the_embedded_presets_are_right() {
+    let presets = Presets::load(None).map_err(|faults| faults.to_string());
+    let presets = presets.expect("right");
+    assert_eq!(
+        presets.names().collect::<Vec<_>>(),
+        ["github", "oauth2", "oidc"]
+    );
+}
+
+#[test]
+fn openid_connect_needs_an_issuer_and_finds_the_rest() {
+    let provider = resolve("preset = \"oidc\"\nissuer = \"https://sso.example/realms/main\"\ngroups_claim = \"/realm_access/roles\"")
+        .expect("right");
+    let Protocol::OpenIdConnect(oidc) = &provider.protocol else {
+        panic!("another protocol");
+    };
+    assert_eq!(oidc.issuer.as_str(), "https://sso.example/realms/main");
+    assert_eq!(
+        oidc.discovery.as_str(),
+        "https://sso.example/realms/main/.well-known/openid-configuration"
+    );
+    assert_eq!(oidc.userinfo, Userinfo::WhenMissing);
+    assert_eq!(&*provider.issuer_key, "https://sso.example/realms/main");
+    assert_eq!(&*provider.name, "OpenID Connect");
+    assert_eq!(
+        provider.scopes,
+        ["openid", "profile", "email"].map(Into::into)
+    );
+    assert_eq!(
+        provider.client_authentication,
+        ClientAuthentication::Discovered
+    );
+    assert!(provider.pkce && provider.client_secret.is_none());
+    assert_eq!(
+        provider.claims.groups[0].place.path.to_string(),
+        "/realm_access/roles"
+    );
+    assert!(matches!(
+        provider.claims.email,
+        (Source::Claims, EmailRule::Flag { .. })
+    ));
+}
+
+#[rstest]
+#[case::slash(
+    "https://x.eu.auth0.com/",
+    "https://x.eu.auth0.com/.well-known/openid-configuration"
+)]
+#[case::upper(
+    "https://SSO.example",
+    "https://sso.example/.well-known/openid-configuration"
+)]
+fn an_issuer_is_kept_byte_for_byte(#[case] issuer: &str, #[case] discovery: &str) {
+    let provider = resolve(&format!("preset = \"oidc\"\nissuer = \"{issuer}\"")).expect("right");
+    let Protocol::OpenIdConnect(oidc) = &provider.protocol else {
+        panic!("another protocol");
+    };
+    assert_eq!(oidc.issuer.as_str(), issuer);
+    assert_eq!(oidc.discovery.as_str(), discovery);
+}
+
+const GITHUB: &str = "preset = \"github\"\nclient_secret = { env = \"SECRET\" }";
+
+#[rstest]
+#[case::public("", "https://github.com", "https://api.github.com", true)]
+#[case::server(
+    "\nhost = \"GitHub.example.com\"",
+    "https://github.example.com",
+    "https://github.example.com/api/v3",
+    false
+)]
+#[case::data_residency(
+    "\nhost = \"octo.ghe.com\"",
+    "https://octo.ghe.com",
+    "https://api.octo.ghe.com",
+    true
+)]
+fn github_is_where_its_host_says(
+    #[case] host: &str,
+    #[case] web: &str,
+    #[case] api: &str,
+    #[case] pkce: bool,
+) {
+    let provider = resolve(&format!("{GITHUB}{host}")).expect("right");
+    let Protocol::OAuth2 {
+        authorization_endpoint,
+        token_endpoint,
+        response_issuer,
+    } = &provider.protocol
+    else {
+        panic!("another protocol");
+    };
+    assert_eq!(
+        authorization_endpoint.as_str(),
+        format!("{web}/login/oauth/authorize")
+    );
+    assert_eq!(
+        token_endpoint.as_str(),
+        format!("{web}/login/oauth/access_token")
+    );
+    let issuer = response_issuer.as_ref().expect("there");
+    assert_eq!(issuer.as_str(), format!("{web}/login/oauth"));
+    assert_eq!(&*provider.issuer_key, web);
+    assert_eq!(provider.pkce, pkce);
+    let urls: Vec<_> = provider
+        .profile_requests
+        .iter()
+        .map(|r| r.url.as_str())
+        .collect();
+    assert_eq!(
+        urls,
+        [
+            format!("{api}/user"),
+            format!("{api}/user/emails?per_page=100"),
+            format!("{api}/user/orgs?per_page=100"),
+            format!("{api}/user/teams?per_page=100"),
+        ]
+    );
+}
+
+#[test]
+fn github_says_who_somebody_is_by_number() {
+    let provider = resolve(GITHUB).expect("right");
+    let claims = &provider.claims;
+    assert_eq!(claims.subject.source, Source::Profile("user".into()));
+    assert_eq!(claims.subject.path.to_string(), "/id");
+    assert!(!provider.preferred_username_is_stable);
+    assert!(provider.errors_with_success_status);
+    assert_eq!(
+        provider.scopes,
+        ["read:user", "user:email", "read:org"].map(Into::into)
+    );
+    let document = serde_json::json!([
+        {"email": "other@x.example", "primary": false, "verified": true},
+        {"email": "ada@x.example", "primary": true, "verified": true},
+    ]);
+    let (source, rule) = &claims.email;
+    assert_eq!(*source, Source::Profile("emails".into()));
+    assert_eq!(
+        rule.verified(&document).map(|it| it.to_string()),
+        Some("ada@x.example".into())
+    );
+    let teams = &claims.groups[1];
+    let document = serde_json::json!([{"organization": {"login": "acme"}, "slug": "ops"}]);
+    let list = teams
+        .place
+        .path
+        .find(&document)
+        .and_then(|it| it.as_array())
+        .expect("the list itself");
+    let name: Vec<_> = teams
+        .members
+        .iter()
+        .filter_map(|it| it.text(&list[0]))
+        .collect();
+    assert_eq!(name.join("/"), "acme/ops");
+    for request in &provider.profile_requests[2..] {
+        assert!(request.paginated);
+        let header = request
+            .incomplete_header
+            .as_ref()
+            .expect("unknown is not none");
+        assert_eq!(header.as_str(), "x-github-sso");
+    }
+}
+
+const OAUTH2: &str = "preset = \"oauth2\"\nclient_secret = { env = \"SECRET\" }\nauthorization_endpoint = \"https://a.example/authorize\"\ntoken_endpoint = \"https://a.example/token\"\nuserinfo_endpoint = \"https://a.example/me\"\n";
+
+#[test]
+fn an_address_without_a_flag_never_counts() {
+    let email = |more: &str| {
+        resolve(&format!("{OAUTH2}{more}"))
+            .expect("right")
+            .claims
+            .email
+            .1
+    };
+    assert_eq!(email(""), EmailRule::Never);
+    assert!(matches!(
+        email("email_verified_claim = \"verified\""),
+        EmailRule::Flag { .. }
+    ));
+}
+
+#[test]
+fn two_oauth2_servers_are_never_one_issuer() {
+    let key = |more: &str| {
+        resolve(&format!("{OAUTH2}{more}"))
+            .expect("right")
+            .issuer_key
+    };
+    assert_eq!(&*key(""), "https://a.example/authorize");
+    assert_eq!(&*key("issuer_key = \"our-old-server\""), "our-old-server");
+}
+
+#[rstest]
+#[case::no_preset(
+    "preset = \"githb\"",
+    0,
+    "there is no preset `githb` = did you mean `github`?"
+)]
+#[case::missing(
+    "preset = \"oidc\"",
+    0,
+    "the preset `oidc` needs `issuer` = add issuer = \"…\": the provider's issuer, exactly as its tokens and metadata write it"
+)]
+#[case::unknown(
+    "preset = \"oidc\"\nissuer = \"https://a.example\"\ngroup_claim = \"x\"",
+    2,
+    "`group_claim` is not a setting of a provider with the preset `oidc` = did you mean `groups_claim`?"
+)]
+#[case::of_another_preset(
+    "preset = \"oidc\"\nissuer = \"https://a.example\"\nhost = \"x\"",
+    2,
+    "`host` is not a setting of a provider with the preset `oidc` = known here: `issuer`, `discovery`, `groups_claim`, `switch_account_prompt`, `id`, `preset`, `name`, `client_id`, `client_secret`, `scopes`, `client_authentication`, `id_token_algorithm`, `ca_file`, `allow_networks`, `proxy`"
+)]
+#[case::not_text("preset = \"oidc\"\nissuer = 5", 1, "`issuer` is text in quotes")]
+#[case::http(
+    "preset = \"oidc\"\nissuer = \"http://a.example\"",
+    1,
+    "`http://a.example` is plain http = use https: plain http is for development on loopback and *.localhost only"
+)]
+#[case::loopback(
+    "preset = \"oidc\"\nissuer = \"http://127.0.0.1:5556\"",
+    1,
+    "`http://127.0.0.1:5556` is plain http = use https, or set development = true in [server], which permits plain http on loopback and *.localhost"
+)]
+#[case::metadata(
+    "preset = \"oidc\"\nissuer = \"https://a.example/.well-known/openid-configuration\"",
+    1,
+    "`https://a.example/.well-known/openid-configuration` is not an issuer = leave out /.well-known/openid-configuration: that is where its metadata is"
+)]
+#[case::host(
+    "preset = \"github\"\nclient_secret = { env = \"SECRET\" }\nhost = \"https://x\"",
+    2,
+    "`https://x` is not a host = write it as \"github.example.com\""
+)]
+#[case::host_with_path(
+    "preset = \"github\"\nclient_secret = { env = \"SECRET\" }\nhost = \"x.example/evil\"",
+    2,
+    "`x.example/evil` is not a host = write it as \"github.example.com\""
+)]
+#[case::no_secret(
+    "preset = \"github\"",
+    0,
+    "the preset `github` needs `client_secret` = add client_secret = { env = \"NAME\" } or { file = \"path\" }"
+)]
+#[case::algorithm(
+    "preset = \"github\"\nclient_secret = { env = \"SECRET\" }\nid_token_algorithm = \"RS256\"",
+    2,
+    "a provider with the preset `github` has no ID tokens = leave out `id_token_algorithm`"
+)]
+#[case::scopes(
+    "preset = \"oidc\"\nissuer = \"https://a.example\"\nscopes = [\"email\"]",
+    0,
+    "without the scope `openid` there is no ID token (OIDC Core 1.0 §3.1.2.1) = add \"openid\" to `scopes`"
+)]
+fn what_the_preset_does_not_take_is_told_at_its_line(
+    #[case] provider: &str,
+    #[case] below: u32,
+    #[case] expected: &str,
+) {
+    let faults = resolve(provider).expect_err("wrong");
+    assert_eq!(faults.count(), 1, "{faults}");
+    let fault = faults.iter().next().expect("one");
+    let shown = format!("{} = {}", fault.message(), fault.help().unwrap_or_default());
+    assert_eq!(shown.trim_end_matches(" = "), expected);
+    let position = fault.position().expect("the operator's line");
+    assert_eq!(position.line(), PRESET_LINE + below);
+    assert!(!faults.to_string().contains("hunter2"));
+}
+
+#[test]
+fn development_permits_plain_http_on_loopback_only() {
+    let presets = Presets::load(None).expect("right");
+    let resolve = |provider: &str| presets.resolve(&settings(provider, true), true);
+    assert!(resolve("preset = \"oidc\"\nissuer = \"http://127.0.0.1:5556\"").is_ok());
+    assert!(resolve("preset = \"oidc\"\nissuer = \"http://sso.localhost:5556\"").is_ok());
+    assert!(resolve("preset = \"oidc\"\nissuer = \"http://sso.example\"").is_err());
+    let github = resolve(&format!("{GITHUB}\nhost = \"127.0.0.1:9000\"")).expect("right");
+    assert_eq!(
+        github.profile_requests[0].url.as_str(),
+        "http://127.0.0.1:9000/api/v3/user"
+    );
+}
+
+#[test]
+fn a_folder_adds_and_replaces_presets() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = include_str!("../../providers/oidc.toml").replace("\"OpenID Connect\"", "\"Ours\"");
+    std::fs::write(folder.path().join("oidc.toml"), &own).expect("written");
+    std::fs::write(folder.path().join("ours.toml"), &own).expect("written");
+    std::fs::write(folder.path().join("notes.txt"), "not a preset").expect("written");
+    let presets = Presets::load(Some(folder.path())).expect("right");
+    assert_eq!(
+        presets.names().collect::<Vec<_>>(),
+        ["github", "oauth2", "oidc", "ours"]
+    );
+    let settings = settings("preset = \"oidc\"\nissuer = \"https://a.example\"", false);
+    assert_eq!(
+        &*presets.resolve(&settings, false).expect("right").name,
+        "Ours"
+    );
+}
+
+#[rstest]
+#[case::misspelt_switch("pkce = true", "pkec = true", "`pkec` is not a setting of this file")]
+#[case::misspelt_inside(
+    "kind = \"issuer\"",
+    "kind = \"isuer\"",
+    "`isuer` is not a value of `kind`"
+)]
+#[case::unknown_name(
+    "issuer = \"{issuer}\"",
+    "issuer = \"{isuer}\"",
+    "there is no parameter or variable `isuer`"
+)]
+#[case::no_subject("subject = \"sub\"", "", "`subject` is missing in [claims]")]
+#[case::no_such_document(
+    "subject = \"sub\"",
+    "subject = { from = \"user\", path = \"id\" }",
+    "there is no profile request `user`"
+)]
+#[case::half_a_brace(
+    "issuer = \"{issuer}\"",
+    "issuer = \"{issuer\"",
+    "`{issuer` cannot be used for `issuer`"
+)]
+#[case::protected_parameter(
+    "[scopes]",
+    "[authorization_parameters]\nstate = \"x\"\n[scopes]",
+    "`state` is sent by Doorward itself"
+)]
+#[case::unknown_variant_parameter(
+    "[scopes]",
+    "[[variants]]\nwhen = { hots = \"x\" }\n[scopes]",
+    "there is no parameter `hots`"
+)]
+fn a_wrong_preset_is_told_with_its_line(
+    #[case] from: &str,
+    #[case] to: &str,
+    #[case] expected: &str,
+) {
+    let right = include_str!("../../providers/oidc.toml");
+    assert!(right.contains(from));
+    let wrong = right.replacen(from, to, 1);
+    let faults = Preset::parse(&wrong, Path::new("own.toml")).expect_err("wrong");
+    let messages: Vec<_> = faults.iter().map(config::Fault::message).collect();
+    assert!(
+        messages.iter().any(|message| message.starts_with(expected)),
+        "{faults}"
+    );
+    assert!(faults.iter().all(|fault| fault.position().is_some()));
+}

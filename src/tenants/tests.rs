@@ -1,0 +1,348 @@
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use rstest::rstest;
+
+use super::*;
+use crate::config::{self, Faults};
+use crate::domain::host::Host;
+use crate::providers::Presets;
+
+fn build(tenants: &str) -> Result<Directory, Faults> {
+    let text = format!(
+        "[server]\npublic_url = \"https://login.example.com\"\n[storage]\nsqlite = \"doorward.db\"\nsealing_keys = [{{ env = \"SEAL\" }}]\n{tenants}"
+    );
+    let environment: BTreeMap<String, String> = [(
+        "SEAL".to_owned(),
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned(),
+    )]
+    .into();
+    let config = config::parse(&text, Path::new("doorward.toml"), &environment)?;
+    Directory::build(&config, &Presets::load(None)?, 7)
+}
+
+fn provider(id: &str) -> String {
+    format!(
+        "[[tenants.providers]]\nid = \"{id}\"\npreset = \"oidc\"\nclient_id = \"x\"\nissuer = \"https://{id}.example\"\n"
+    )
+}
+
+fn tenant(id: &str, base: &str, apps: &[(&str, &str)]) -> String {
+    let base = if base.is_empty() {
+        String::new()
+    } else {
+        format!("base_url = \"{base}\"\n")
+    };
+    let mut text = format!("[[tenants]]\nid = \"{id}\"\n{base}{}", provider("one"));
+    for (app, hosts) in apps {
+        let _ = write!(
+            text,
+            "[[tenants.apps]]\nid = \"{app}\"\nhosts = [{hosts}]\nallow = {{ signed_in = true }}\n"
+        );
+    }
+    text
+}
+
+fn host(text: &str) -> Host {
+    Host::parse(text, 443).expect("a host")
+}
+
+fn three() -> Directory {
+    let text = [
+        tenant(
+            "acme",
+            "https://login.acme.example",
+            &[
+                ("wiki", "\"wiki.acme.example\", \"*.wiki.acme.example\""),
+                ("one", "\"one.wiki.acme.example\", \"dev.acme.example:*\""),
+            ],
+        ),
+        tenant("globex", "", &[("shop", "\"*.shop.example\"")]),
+        tenant(
+            "solo",
+            "https://app.solo.example/oauth2",
+            &[("app", "\"app.solo.example\"")],
+        ),
+    ]
+    .concat();
+    build(&text)
+        .map_err(|faults| faults.to_string())
+        .expect("right")
+}
+
+#[rstest]
+#[case::own("login.acme.example", "/login", Some(("acme", "/login")))]
+#[case::own_root("login.acme.example", "/", Some(("acme", "/")))]
+#[case::shared("login.example.com", "/t/globex/login/one/callback", Some(("globex", "/login/one/callback")))]
+#[case::shared_alone("login.example.com", "/t/globex", Some(("globex", "")))]
+#[case::app_host("app.solo.example", "/oauth2/login", Some(("solo", "/login")))]
+#[case::app_page("app.solo.example", "/", None)]
+#[case::half_a_prefix("app.solo.example", "/oauth2x/login", None)]
+#[case::longer_id("login.example.com", "/t/globexx/login", None)]
+#[case::own_tenant_on_shared_host("login.example.com", "/t/acme/login", None)]
+#[case::shared_root("login.example.com", "/", None)]
+#[case::unknown_tenant("login.example.com", "/t/initech/login", None)]
+#[case::unknown_host("login.evil.example", "/login", None)]
+#[case::other_port("login.acme.example:8443", "/login", None)]
+#[case::app_of_another_set_up("wiki.acme.example", "/oauth2/login", None)]
+fn a33_an_address_is_one_tenants_or_nobodys(
+    #[case] at: &str,
+    #[case] path: &str,
+    #[case] expected: Option<(&str, &str)>,
+) {
+    let directory = three();
+    let found = directory.locate(&host(at), path);
+    assert_eq!(found.map(|it| (it.tenant.id.as_str(), it.rest)), expected);
+}
+
+#[rstest]
+#[case::exact("wiki.acme.example", Some(("acme", "wiki")))]
+#[case::exact_before_pattern("one.wiki.acme.example", Some(("acme", "one")))]
+#[case::pattern("two.wiki.acme.example", Some(("acme", "wiki")))]
+#[case::deep("a.b.shop.example", Some(("globex", "shop")))]
+#[case::any_port("dev.acme.example:8080", Some(("acme", "one")))]
+#[case::pattern_itself("shop.example", None)]
+#[case::look_alike("evilshop.example", None)]
+#[case::other_port("wiki.acme.example:8443", None)]
+#[case::unknown("evil.example", None)]
+fn a_host_is_one_app_or_none(#[case] at: &str, #[case] expected: Option<(&str, &str)>) {
+    let directory = three();
+    let found = directory.app_at(&host(at));
+    let names = found.map(|it| (it.tenant.id.as_str(), it.app.id.as_str()));
+    assert_eq!(names, expected);
+    if let Some(found) = found {
+        assert_eq!(found.tenant.apps[found.index].id, found.app.id);
+    }
+}
+
+#[test]
+fn an_exact_host_is_found_as_it_stands() {
+    let directory = three();
+    let found = |text| directory.app_at_name(text).map(|it| it.app.id.to_string());
+    assert_eq!(found("wiki.acme.example"), Some("wiki".into()));
+    assert_eq!(found("WIKI.acme.example"), None);
+    assert_eq!(found("two.wiki.acme.example"), None);
+}
+
+#[test]
+fn a34_ids_name_one_tenant_each() {
+    let directory = three();
+    assert_eq!(directory.version(), 7);
+    assert_eq!(directory.tenants().len(), 3);
+    let id = "globex".parse().expect("a name");
+    let found = directory.tenant(&id).expect("there");
+    assert_eq!(
+        found.base.address("/login"),
+        "https://login.example.com/t/globex/login"
+    );
+    assert!(
+        directory
+            .tenant(&"initech".parse().expect("a name"))
+            .is_none()
+    );
+    let twice = [
+        tenant("acme", "", &[]),
+        tenant("acme", "https://a.example", &[]),
+    ]
+    .concat();
+    let faults = build(&twice).expect_err("wrong").to_string();
+    assert!(
+        faults.contains("there is a tenant `acme` already"),
+        "{faults}"
+    );
+}
+
+#[rstest]
+#[case::same("\"a.example\"", "\"a.example\"")]
+#[case::spelling("\"a.example\"", "\"A.example:443\"")]
+#[case::exact_in_pattern("\"*.acme.example\"", "\"wiki.acme.example\"")]
+#[case::pattern_over_exact("\"wiki.acme.example\"", "\"*.acme.example\"")]
+#[case::pattern_in_pattern("\"*.acme.example\"", "\"*.wiki.acme.example\"")]
+#[case::deep("\"*.acme.example\"", "\"a.b.c.acme.example\"")]
+#[case::any_port("\"a.example:*\"", "\"a.example:8080\"")]
+fn a_host_of_two_tenants_is_a_fault_that_names_both(#[case] first: &str, #[case] second: &str) {
+    let text = [
+        tenant("acme", "", &[("wiki", first)]),
+        tenant("globex", "", &[("shop", second)]),
+    ]
+    .concat();
+    let faults = build(&text).expect_err("a clash");
+    assert_eq!(faults.count(), 1, "{faults}");
+    let fault = faults.iter().next().expect("one");
+    assert_eq!(fault.position().expect("a line").line(), 26);
+    assert!(
+        fault
+            .message()
+            .contains("app `shop` of tenant `globex` overlaps with"),
+        "{fault}"
+    );
+    assert!(
+        fault.message().ends_with("of app `wiki` of tenant `acme`"),
+        "{fault}"
+    );
+    assert!(fault.help().expect("help").contains("line 15"), "{fault}");
+}
+
+#[rstest]
+#[case::exception("\"*.acme.example\"", "\"wiki.acme.example\"", true)]
+#[case::twice("\"wiki.acme.example\"", "\"wiki.acme.example\"", false)]
+#[case::patterns("\"*.acme.example\"", "\"*.wiki.acme.example\"", false)]
+#[case::apart("\"a.example\"", "\"b.example\", \"*.b.example\"", true)]
+fn within_a_tenant_an_exact_host_is_an_exception(
+    #[case] first: &str,
+    #[case] second: &str,
+    #[case] right: bool,
+) {
+    let built = build(&tenant("acme", "", &[("wiki", first), ("shop", second)]));
+    assert_eq!(built.is_ok(), right, "{built:?}");
+}
+
+#[rstest]
+#[case::two_tenants_one_host(
+    tenant("acme", "https://a.example", &[]) + &tenant("globex", "https://A.example/", &[]),
+    "tenant `acme` is at a.example already"
+)]
+#[case::login_on_an_app(
+    tenant("acme", "https://wiki.acme.example", &[("wiki", "\"wiki.acme.example\"")]),
+    "wiki.acme.example is the host of tenant `acme` and also wiki.acme.example of app `wiki`"
+)]
+#[case::login_under_a_pattern(
+    tenant("acme", "https://login.acme.example", &[("wiki", "\"*.acme.example\"")]),
+    "login.acme.example is the host of tenant `acme` and also *.acme.example of app `wiki`"
+)]
+#[case::login_on_anothers_app(
+    tenant("acme", "https://shop.example", &[]) + &tenant("globex", "", &[("shop", "\"shop.example\"")]),
+    "shop.example is the host of tenant `acme` and also shop.example of app `shop` of tenant `globex`"
+)]
+#[case::shared_host_is_an_app(
+    tenant("acme", "", &[("wiki", "\"login.example.com\"")]),
+    "login.example.com is the host of tenant `acme` and also"
+)]
+#[case::tenant_below_anothers_host(
+    tenant("acme", "https://a.example", &[]) + &tenant("globex", "https://a.example/t/globex", &[]),
+    "a.example is the own host of tenant `acme`"
+)]
+fn an_address_with_two_meanings_is_a_fault(#[case] text: String, #[case] expected: &str) {
+    let faults = build(&text).expect_err("a clash");
+    assert_eq!(faults.count(), 1, "{faults}");
+    let fault = faults.iter().next().expect("one");
+    assert!(fault.message().starts_with(expected), "{fault}");
+}
+
+fn with_headers(headers: &str, providers: &str, allow: &str) -> Vec<String> {
+    let text = format!(
+        "[[tenants]]\nid = \"acme\"\n{providers}[[tenants.apps]]\nid = \"wiki\"\nhosts = [\"wiki.example\"]\nidentity_headers = {{ {headers} }}\n{allow}\n"
+    );
+    build(&text).map_or_else(
+        |faults| {
+            faults
+                .iter()
+                .map(|fault| fault.message().to_owned())
+                .collect()
+        },
+        |_| Vec::new(),
+    )
+}
+
+const ANYBODY: &str = "allow = { signed_in = true }";
+
+#[rstest]
+#[case::ours("Remote-User = \"user\"", ANYBODY, None)]
+#[case::address_as_fact("X-Auth-Request-Email = \"email\"", ANYBODY, None)]
+#[case::label(
+    "X-Auth-Request-Preferred-Username = \"preferred_username\"",
+    ANYBODY,
+    None
+)]
+#[case::groups("Remote-Groups = \"groups\"", ANYBODY, None)]
+#[case::subject(
+    "Remote-User = \"subject\"",
+    ANYBODY,
+    Some(
+        "remote-user gives `subject` as the name of a person, but app `wiki` admits more than one issuer: `one`, `two`"
+    )
+)]
+#[case::address_as_name(
+    "X-WEBAUTH-USER = \"email\"",
+    ANYBODY,
+    Some(
+        "x-webauth-user gives `email` as the name of a person, but app `wiki` admits more than one issuer: `one`, `two`"
+    )
+)]
+#[case::one_provider(
+    "X-WEBAUTH-USER = \"email\"",
+    "allow = { providers = [\"two\"] }",
+    None
+)]
+#[case::public_beside(
+    "Remote-User = \"subject\"",
+    "[[tenants.apps.rules]]\npaths = [\"/health\"]\npublic = true\n[[tenants.apps.rules]]\nproviders = [\"one\"]",
+    None
+)]
+#[case::another_rule_opens(
+    "Remote-User = \"subject\"",
+    "[[tenants.apps.rules]]\npaths = [\"/admin\"]\nproviders = [\"one\"]\n[[tenants.apps.rules]]\ngroups = [\"staff\"]",
+    Some(
+        "remote-user gives `subject` as the name of a person, but app `wiki` admits more than one issuer: `one`, `two`"
+    )
+)]
+#[case::name_that_moves(
+    "Remote-User = \"preferred_username\"",
+    "allow = { providers = [\"one\"] }",
+    Some(
+        "remote-user gives `preferred_username` as the name of a person, but provider `one` may give it to somebody else one day"
+    )
+)]
+fn a_name_that_two_issuers_can_give_is_a_fault(
+    #[case] headers: &str,
+    #[case] allow: &str,
+    #[case] expected: Option<&str>,
+) {
+    let providers = provider("one") + &provider("two");
+    let found = with_headers(headers, &providers, allow);
+    assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn two_clients_of_one_issuer_are_one_issuer() {
+    let second = provider("one").replace("id = \"one\"", "id = \"other\"");
+    let providers = provider("one") + &second;
+    assert!(with_headers("Remote-User = \"subject\"", &providers, ANYBODY).is_empty());
+}
+
+#[test]
+fn presets_and_clashes_are_told_together() {
+    let text = (tenant("acme", "", &[("wiki", "\"a.example\"")])
+        + &tenant("globex", "", &[("shop", "\"a.example\"")]))
+        .replacen("issuer = \"https://one.example\"", "", 1);
+    let faults = build(&text).expect_err("two faults");
+    assert_eq!(faults.count(), 2, "{faults}");
+}
+
+#[test]
+fn a_swap_is_seen_and_what_is_held_stays() {
+    let live = LiveDirectory::new(three());
+    let held = live.snapshot();
+    let old = live.swap(build(&tenant("initech", "", &[])).expect("right"));
+    assert!(Arc::ptr_eq(&held, &old));
+    assert_eq!(live.current().tenants()[0].id.as_str(), "initech");
+    assert_eq!(held.tenants()[0].id.as_str(), "acme");
+}
+
+#[test]
+fn thousands_of_tenants_are_checked_in_a_moment() {
+    let text: String = (0..2000)
+        .map(|n| {
+            tenant(
+                &format!("t{n}"),
+                "",
+                &[("app", &format!("\"a{n}.example\", \"*.a{n}.example\""))],
+            )
+        })
+        .collect();
+    let directory = build(&text).expect("right");
+    let found = directory.app_at(&host("x.a1999.example")).expect("there");
+    assert_eq!(found.tenant.id.as_str(), "t1999");
+}
