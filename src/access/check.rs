@@ -118,7 +118,7 @@ impl Gate {
             Ok(target) => target,
             Err(ambiguous) => return unreadable(request, ambiguous),
         };
-        let directory = self.directory.current();
+        let directory = self.directory.snapshot();
         let default_port = if target.scheme == Some("http") {
             80
         } else {

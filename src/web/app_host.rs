@@ -2,7 +2,7 @@
 
 use axum::extract::RawQuery;
 use axum::response::{IntoResponse as _, Response};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::json;
 use time::Duration;
 use url::Url;
@@ -12,6 +12,7 @@ use super::reply::{bare, see_other};
 use super::visit::AppVisit;
 use crate::domain::handle::{BindingKind, TicketKind};
 use crate::domain::host::Host;
+use crate::domain::login_offer::is_navigation;
 use crate::domain::return_target::{InvalidReturnTarget, ReturnTarget};
 use crate::relying_party::begin_login::WAITING;
 use crate::views::ErrorPage;
@@ -19,6 +20,13 @@ use crate::views::ErrorPage;
 /// `GET {prefix}/sign_in` and `/start`: remembers where the person wants to go, and sends them to the
 /// tenant's login with one opaque id.
 pub(crate) async fn sign_in(at: AppVisit, RawQuery(query): RawQuery) -> Response {
+    // A background call must not begin a login that nobody completes.
+    if !is_navigation(Some(&at.asked_method()), &at.visit.headers) {
+        return super::check::sign_in_required(
+            at.visit.tenant.id.as_str(),
+            &at.visit.door.parts.server.prefix,
+        );
+    }
     let wanted = wanted(&at, query.as_deref());
     let target = match at.return_target(wanted.as_deref().unwrap_or("/")) {
         Ok(target) => target,
@@ -121,14 +129,12 @@ pub(crate) async fn sign_out(at: AppVisit, RawQuery(query): RawQuery) -> Respons
         return bare(StatusCode::FORBIDDEN, "sign out by opening this address\n");
     }
     let wanted = wanted_return(query.as_deref());
-    let return_to = match wanted
-        .as_deref()
-        .map(|wanted| at.return_target(wanted))
-        .transpose()
-    {
-        Ok(target) => target,
-        Err(error) => return at.refuse_target(wanted.as_deref(), error),
-    };
+    // An address that is not ours to return to is no reason to keep anybody signed in.
+    let return_to = wanted.as_deref().and_then(|wanted| {
+        at.return_target(wanted)
+            .inspect_err(|error| at.audit_target(Some(wanted), *error))
+            .ok()
+    });
     let ended = match visit.cookies.handle(cookies::APP_SESSION) {
         Some(handle) => {
             let sessions = &visit.door.parts.sessions;
@@ -217,12 +223,25 @@ impl AppVisit {
         })
     }
 
-    fn refuse_target(&self, wanted: Option<&str>, error: InvalidReturnTarget) -> Response {
+    /// The method that the person's request had, where a proxy passes that request on to us; else our own.
+    fn asked_method(&self) -> Method {
+        self.visit
+            .headers
+            .get("x-original-method")
+            .and_then(|value| Method::from_bytes(value.as_bytes()).ok())
+            .unwrap_or(Method::GET)
+    }
+
+    fn audit_target(&self, wanted: Option<&str>, error: InvalidReturnTarget) {
         tracing::warn!(
             target: "audit", event = "return_target_refused", tenant = %self.visit.tenant.id,
             app = %self.app(), wanted = ?wanted.map(|wanted| wanted.get(..200).unwrap_or(wanted)),
             reason = %error,
         );
+    }
+
+    fn refuse_target(&self, wanted: Option<&str>, error: InvalidReturnTarget) -> Response {
+        self.audit_target(wanted, error);
         let page = ErrorPage::target_refused(self.visit.stamp(), &self.home());
         self.visit.page(StatusCode::BAD_REQUEST, &page)
     }

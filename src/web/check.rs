@@ -15,7 +15,7 @@ use super::cookies;
 use super::door::Door;
 use crate::access::{Allowed, CheckRequest, Verdict};
 
-/// Answers 202 (or 200) with identity headers, 401, 403, 400 or 503. The body is empty.
+/// Answers 202 (or 200) with identity headers, 401, 403 or 503. The body is empty.
 pub(crate) async fn oauth2_auth(
     State(door): State<Arc<Door>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -46,8 +46,8 @@ pub(crate) async fn oauth2_auth(
             challenge(&mut response, tenant.as_str(), &door.parts.server.prefix);
             StatusCode::UNAUTHORIZED
         }
-        Verdict::Refused(_) | Verdict::UnknownHost => StatusCode::FORBIDDEN,
-        Verdict::Ambiguous(_) => StatusCode::BAD_REQUEST,
+        // nginx shows any other refusal than 403 as a fault of its own.
+        Verdict::Refused(_) | Verdict::Ambiguous(_) | Verdict::UnknownHost => StatusCode::FORBIDDEN,
         Verdict::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     *response.status_mut() = status;
@@ -77,4 +77,12 @@ fn challenge(response: &mut Response, tenant: &str, prefix: &str) {
             .headers_mut()
             .insert(header::WWW_AUTHENTICATE, value);
     }
+}
+
+/// 401 with that challenge, for a request that nobody is looking at.
+pub(super) fn sign_in_required(tenant: &str, prefix: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    challenge(&mut response, tenant, prefix);
+    response
 }

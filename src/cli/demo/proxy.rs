@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use tower::ServiceExt as _;
 
 use super::apps::DemoApps;
@@ -68,6 +68,15 @@ async fn pass(
     match checked.status() {
         StatusCode::ACCEPTED => {
             let headers = request.headers_mut();
+            // What the client sent under our names must not survive.
+            let forged: Vec<HeaderName> = headers
+                .keys()
+                .filter(|name| name.as_str().starts_with("x-auth-request-"))
+                .cloned()
+                .collect();
+            for name in forged {
+                headers.remove(name);
+            }
             for (name, value) in checked.headers() {
                 if name.as_str().starts_with("x-auth-request-") || name == header::COOKIE {
                     headers.insert(name.clone(), value.clone());
