@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use url::Url;
 
-use super::diagnostics::quoted;
+use super::diagnostics::{Fault, quoted};
 use super::reader::Item;
 use crate::domain::host::Host;
 
@@ -95,6 +95,19 @@ pub(super) fn plain_url(item: &Item<'_>, development: bool) -> Option<(Url, Box<
     }
     let path = url.path().trim_end_matches('/').into();
     Some((url, path))
+}
+
+/// Says that `development` is on where people sign in from elsewhere.
+pub(super) fn warn_of_development(item: &Item<'_>, url: &Url, development: bool) {
+    let elsewhere = Host::of(url).filter(|host| development && !host.is_loopback());
+    if let Some(host) = elsewhere {
+        let warning = format!("`development` is on, and {host} is not on this machine");
+        item.report(
+            Fault::at(item.position(), warning)
+                .with_help("development = true is for loopback and *.localhost")
+                .as_warning(),
+        );
+    }
 }
 
 /// Reads where to listen.

@@ -33,7 +33,7 @@ pub use apps::AppSettings;
 pub use diagnostics::{Fault, Faults, Position, Severity, Style, nearest, quoted, suggestion};
 pub use logging::{LogFormat, Logging};
 pub use operations::Operations;
-pub use providers::{Located, ProviderSettings};
+pub use providers::{Located, Parameter, ProviderSettings};
 pub use secrets::{Environment, SealingKey, SystemEnvironment};
 pub use server::{Server, TargetHeaders, TrustedProxy};
 pub use storage::Storage;

@@ -136,6 +136,7 @@ pub(super) fn read(root: &Section<'_>, context: &Context<'_>) -> Server {
 fn public(item: &Item<'_>, development: bool) -> Option<Url> {
     let (url, path) = addresses::plain_url(item, development)?;
     if path.is_empty() {
+        addresses::warn_of_development(item, &url, development);
         return Some(addresses::origin(&url));
     }
     item.fault_with_help(

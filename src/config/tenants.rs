@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::diagnostics::{Fault, Position, quoted};
+use super::diagnostics::{Position, quoted};
 use super::providers::ProviderSettings;
 use super::reader::{Item, Section};
 use super::server::Server;
@@ -222,14 +222,7 @@ fn base(
         );
         return None;
     }
-    if server.development && !host.is_loopback() {
-        let warning = format!("`development` is on, and {host} is not on this machine");
-        section.document.report(
-            Fault::at(item.position(), warning)
-                .with_help("development = true is for loopback and *.localhost")
-                .as_warning(),
-        );
-    }
+    addresses::warn_of_development(item, &url, server.development);
     Some(BaseUrl {
         origin: addresses::origin(&url),
         host,

@@ -279,3 +279,673 @@ fn what_was_read_does_not_print_its_secrets() {
     assert!(!shown.contains("hunter2"));
     assert!(!shown.contains("1, 2, 3, 4"), "the sealing key is printed");
 }
+
+fn server(line: &str) -> String {
+    with(&format!("[server]\n{line}"), BASE, "", APP)
+}
+
+#[rstest]
+#[case::name(
+    "listen = \"localhost:4180\"",
+    "`localhost:4180` is not an address to listen on"
+)]
+#[case::no_port("listen = \"127.0.0.1\"", "`127.0.0.1` is not an address to listen on")]
+#[case::number("listen = 4180", "`listen` is text in quotes, but this is an integer")]
+#[case::relative_prefix("prefix = \"oauth2\"", "`oauth2` cannot be the prefix")]
+#[case::slash("prefix = \"/\"", "`/` cannot be the prefix")]
+#[case::final_slash("prefix = \"/oauth2/\"", "`/oauth2/` cannot be the prefix")]
+#[case::dots("prefix = \"/..\"", "`/..` cannot be the prefix")]
+#[case::taken("prefix = \"/t\"", "`/t` is taken: `/t` means something else here")]
+#[case::taken_below(
+    "prefix = \"/api/authz\"",
+    "`/api/authz` is taken: `/api` means something else here"
+)]
+#[case::path(
+    "public_url = \"https://a.example/login\"",
+    "`public_url` has the path /login"
+)]
+#[case::query(
+    "public_url = \"https://a.example/?a\"",
+    "`https://a.example/?a` has a query"
+)]
+#[case::scheme(
+    "public_url = \"ftp://a.example\"",
+    "`ftp://a.example` is not an https address"
+)]
+#[case::bare_host("public_url = \"a.example\"", "`a.example` is not an absolute address")]
+#[case::mended(
+    "public_url = \"https:\\\\\\\\a.example\"",
+    "`https:\\\\\\\\a.example` has characters that do not belong in an address"
+)]
+#[case::user(
+    "public_url = \"https://me@a.example\"",
+    "an address with `@` in it is not accepted"
+)]
+#[case::empty_user(
+    "public_url = \"https://@a.example\"",
+    "an address with `@` in it is not accepted"
+)]
+#[case::http(
+    "public_url = \"http://a.example\"",
+    "`http://a.example` is plain http"
+)]
+#[case::http_in_development(
+    "development = true\npublic_url = \"http://a.example\"",
+    "`http://a.example` is plain http"
+)]
+#[case::loopback_without_development(
+    "public_url = \"http://acme.localhost:4180\"",
+    "`http://acme.localhost:4180` is plain http"
+)]
+#[case::look_alike(
+    "development = true\npublic_url = \"http://evil-localhost\"",
+    "`http://evil-localhost` is plain http"
+)]
+#[case::flag(
+    "development = \"yes\"",
+    "`development` is `true` or `false`, but this is a string"
+)]
+#[case::too_short(
+    "request_timeout = \"10ms\"",
+    "`request_timeout` is 10ms, which is too short"
+)]
+#[case::too_long(
+    "shutdown_timeout = \"2h\"",
+    "`shutdown_timeout` is 2h, which is too long"
+)]
+#[case::no_duration("request_timeout = \"soon\"", "`soon` is not a duration")]
+#[case::negative("request_timeout = \"-5s\"", "`-5s` is not a duration")]
+#[case::everybody(
+    "trusted_proxies = [{ networks = [\"0.0.0.0/0\"] }]",
+    "`0.0.0.0/0` is every address there is"
+)]
+#[case::everybody_in_ipv6(
+    "trusted_proxies = [{ networks = [\"::/0\"] }]",
+    "`::/0` is every address there is"
+)]
+#[case::one_address(
+    "trusted_proxies = [{ networks = [\"10.0.0.1\"] }]",
+    "`10.0.0.1` is one address, not a network"
+)]
+#[case::host_bits(
+    "trusted_proxies = [{ networks = [\"10.1.2.3/8\"] }]",
+    "`10.1.2.3/8` has bits set behind its prefix"
+)]
+#[case::no_network(
+    "trusted_proxies = [{ networks = [\"nginx\"] }]",
+    "`nginx` is not a network"
+)]
+#[case::nobody("trusted_proxies = [{ networks = [] }]", "`networks` is an empty list")]
+#[case::nothing(
+    "trusted_proxies = [{}]",
+    "`networks` is missing in [[server.trusted_proxies]]"
+)]
+#[case::family(
+    "trusted_proxies = [{ networks = [\"10.0.0.0/8\"], target_headers = \"x-forward\" }]",
+    "`x-forward` is not a value of `target_headers`"
+)]
+#[case::single_brackets(
+    "trusted_proxies = { networks = [\"10.0.0.0/8\"] }",
+    "`trusted_proxies` is a list of tables"
+)]
+#[case::folder(
+    "providers_folder = \"no-such-folder\"",
+    "`no-such-folder` is not a folder that can be read"
+)]
+fn a_wrong_server_is_told(#[case] line: &str, #[case] expected: &str) {
+    let found = one_fault(&server(line));
+    assert!(
+        found
+            .split_once(' ')
+            .expect("a place")
+            .1
+            .starts_with(expected),
+        "{found}"
+    );
+}
+
+#[rstest]
+#[case::operations(
+    "[operations]\nlisten = \"127.0.0.1:4180\"",
+    "the main listener has 127.0.0.1:4180 already"
+)]
+#[case::format(
+    "[logging]\nformat = \"jsn\"",
+    "`jsn` is not a value of `format` = use one of \"pretty\", \"json\" (did you mean \"json\"?)"
+)]
+#[case::level("[logging]\nlevel = \"verbose\"", "`verbose` is not a log level")]
+#[case::level_of_module(
+    "[logging]\nlevel = \"doorward=loud\"",
+    "`doorward=loud` is not a log level"
+)]
+#[case::table(
+    "[loging]",
+    "`loging` is not a setting of this file = did you mean `logging`?"
+)]
+#[case::no_table("logging = \"info\"", "`logging` is a table, but this is a string")]
+#[case::idle("[sessions]\nidle = \"8d\"", "sessions end after 7days in any case")]
+#[case::never(
+    "[sessions]\nabsolute = \"10years\"",
+    "`absolute` is 10years, which is too long"
+)]
+#[case::at_once("[sessions]\nidle = \"0s\"", "`idle` is 0s, which is too short")]
+fn a_wrong_section_is_told(#[case] section: &str, #[case] expected: &str) {
+    // Before the first header, so that a bare key is one of the whole file.
+    let text = format!("{section}\n{}", with("", BASE, "", APP));
+    let found = one_fault(&text);
+    assert!(
+        found
+            .split_once(' ')
+            .expect("a place")
+            .1
+            .starts_with(expected),
+        "{found}"
+    );
+}
+
+#[rstest]
+#[case::bare(
+    "[\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]",
+    "`sealing_keys` is a secret and does not belong in this file"
+)]
+#[case::none("[]", "`sealing_keys` is an empty list")]
+#[case::short(
+    "[{ env = \"SHORT\" }]",
+    "a sealing key is 32 bytes in base64, and this is not"
+)]
+#[case::no_base64(
+    "[{ env = \"SECRET\" }]",
+    "a sealing key is 32 bytes in base64, and this is not"
+)]
+#[case::guessable("[{ env = \"ZEROES\" }]", "this sealing key is one byte repeated")]
+#[case::twice(
+    "[{ env = \"SEAL\" }, { env = \"SEAL\" }]",
+    "this sealing key is in the list already"
+)]
+#[case::unset("[{ env = \"GONE\" }]", "the environment variable `GONE` is not set")]
+#[case::empty("[{ env = \"EMPTY\" }]", "what `sealing_keys` refers to is empty")]
+#[case::both(
+    "[{ env = \"SEAL\", file = \"seal\" }]",
+    "`sealing_keys` needs exactly one of `env` and `file`"
+)]
+#[case::neither("[{}]", "`sealing_keys` needs exactly one of `env` and `file`")]
+#[case::no_file(
+    "[{ file = \"no-such-file\" }]",
+    "the file of `sealing_keys` cannot be read: No such file"
+)]
+fn a_wrong_sealing_key_is_told(#[case] keys: &str, #[case] expected: &str) {
+    let text = with("", BASE, "", APP).replace("[{ env = \"SEAL\" }]", keys);
+    let found = one_fault(&text);
+    assert!(
+        found
+            .split_once(' ')
+            .expect("a place")
+            .1
+            .starts_with(expected),
+        "{found}"
+    );
+    assert!(!faults(&text).contains("AAECAwQ"), "a key is echoed");
+}
+
+#[test]
+fn both_alphabets_of_base64_are_read() {
+    let keys = "[{ env = \"SEAL\" }, { env = \"SEAL_URL_SAFE\" }]";
+    let text = with("", BASE, "", APP).replace("[{ env = \"SEAL\" }]", keys);
+    let config = read_text(&text).expect("right");
+    assert_eq!(config.storage.sealing_keys.len(), 2);
+    assert_eq!(config.storage.sealing_keys[0].expose()[31], 31);
+    assert_eq!(config.storage.sealing_keys[1].expose()[0], 0xff);
+}
+
+#[test]
+fn files_are_beside_the_configuration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let seal = &environment()["SEAL"];
+    std::fs::write(folder.path().join("seal"), format!("{seal}\n")).expect("written");
+    std::fs::write(folder.path().join("secret"), format!("{CANARY}\r\n")).expect("written");
+    std::fs::write(folder.path().join("empty"), "\n").expect("written");
+    let provider = "client_secret = { file = \"secret\" }";
+    let text = with("", BASE, provider, APP).replace("env = \"SEAL\"", "file = \"seal\"");
+    let path = folder.path().join("doorward.toml");
+    std::fs::write(&path, &text).expect("written");
+    let nothing = BTreeMap::new();
+    let config = load(&path, &nothing).expect("right");
+    assert_eq!(config.storage.sqlite, folder.path().join("doorward.db"));
+    let secret = config.tenants[0].providers[0]
+        .client_secret
+        .as_ref()
+        .expect("there");
+    assert_eq!(secrecy::ExposeSecret::expose_secret(secret), CANARY);
+
+    std::fs::write(&path, text.replace("\"secret\"", "\"empty\"")).expect("written");
+    let faults = load(&path, &nothing).expect_err("empty").to_string();
+    assert!(
+        faults.contains("what `client_secret` refers to is empty"),
+        "{faults}"
+    );
+    std::fs::write(&path, text.replace("\"secret\"", "\"no/such\"")).expect("written");
+    let faults = load(&path, &nothing).expect_err("absent").to_string();
+    assert!(
+        faults.contains("the file of `client_secret` cannot be read"),
+        "{faults}"
+    );
+    let absent = load(&folder.path().join("gone.toml"), &nothing).expect_err("absent");
+    assert!(absent.to_string().contains("--config"), "{absent}");
+    let is_folder = load(folder.path(), &nothing).expect_err("a folder");
+    assert!(
+        is_folder.to_string().contains("it is a folder"),
+        "{is_folder}"
+    );
+    std::fs::write(&path, b"[server]\n\xff").expect("written");
+    let latin = load(&path, &nothing).expect_err("not UTF-8");
+    assert!(latin.to_string().contains("line 2 is not UTF-8"), "{latin}");
+}
+
+#[rstest]
+#[case::path(
+    "base_url = \"https://a.example/login\"",
+    "`https://a.example/login` cannot be the address of a tenant"
+)]
+#[case::another_id(
+    "base_url = \"https://a.example/t/globex\"",
+    "`https://a.example/t/globex` cannot be the address of a tenant"
+)]
+#[case::no_app(
+    "base_url = \"https://a.example/oauth2\"",
+    "a.example is not the host of one of this tenant's apps"
+)]
+#[case::contrast(
+    "base_url = \"https://a.example\"\naccent = { light = \"#8eabff\", dark = \"#8eabff\" }",
+    "#8eabff has a contrast of 2.22:1 to the text on it (#ffffff)"
+)]
+#[case::dark_contrast(
+    "base_url = \"https://a.example\"\naccent = { light = \"#2a56e0\", dark = \"#2A56E0\" }",
+    "#2A56E0 has a contrast of 3.16:1 to the text on it (#0b1020)"
+)]
+#[case::half_an_accent(
+    "base_url = \"https://a.example\"\naccent = { light = \"#2a56e0\" }",
+    "`dark` is missing in `accent`"
+)]
+#[case::control(
+    "base_url = \"https://a.example\"\nname = \"a\\nb\"",
+    "`name` is one line"
+)]
+#[case::return_host(
+    "base_url = \"https://a.example\"\nreturn_hosts = [\"https://a.example\"]",
+    "`https://a.example` is an address, not a host"
+)]
+#[case::everywhere(
+    "base_url = \"https://a.example\"\nreturn_hosts = [\"*\"]",
+    "`*` is not a host"
+)]
+#[case::sessions(
+    "base_url = \"https://a.example\"\nsessions = { idle = \"8d\" }",
+    "sessions end after 7days"
+)]
+#[case::no_address("", "this tenant has no address")]
+fn a_wrong_tenant_is_told(#[case] tenant: &str, #[case] expected: &str) {
+    let found = one_fault(&with("", tenant, "", APP));
+    assert!(
+        found
+            .split_once(' ')
+            .expect("a place")
+            .1
+            .starts_with(expected),
+        "{found}"
+    );
+}
+
+#[rstest]
+#[case::own(
+    "https://login.acme.example/",
+    "https://login.acme.example/login",
+    false
+)]
+#[case::shared(
+    "https://login.example.com/t/acme",
+    "https://login.example.com/t/acme/login",
+    false
+)]
+#[case::app_host(
+    "https://wiki.acme.example/oauth2",
+    "https://wiki.acme.example/oauth2/login",
+    true
+)]
+#[case::port(
+    "https://LOGIN.acme.example:8443",
+    "https://login.acme.example:8443/login",
+    false
+)]
+fn a_tenant_has_one_of_three_shapes(
+    #[case] base: &str,
+    #[case] login: &str,
+    #[case] on_app_host: bool,
+) {
+    let text = with("", &format!("base_url = \"{base}\""), "", APP);
+    let config = read_text(&text).expect("right");
+    assert_eq!(config.tenants[0].base.address("/login"), login);
+    assert_eq!(config.tenants[0].base.on_app_host, on_app_host);
+}
+
+#[test]
+fn the_shared_host_serves_those_without_their_own() {
+    let server = "[server]\npublic_url = \"https://login.example.com/\"";
+    let config = read_text(&with(server, "", "", APP)).expect("right");
+    assert_eq!(
+        config.tenants[0].base.address("/login"),
+        "https://login.example.com/t/acme/login"
+    );
+    let own = "base_url = \"https://login.example.com\"";
+    let found = one_fault(&with(server, own, "", APP));
+    assert!(
+        found.contains("is the shared host of `public_url`"),
+        "{found}"
+    );
+}
+
+#[rstest]
+#[case::tag("id = \"Keycloak\"", "`Keycloak` cannot be used for `id`")]
+#[case::dns_look_alike("id = \"../evil\"", "`../evil` cannot be used for `id`")]
+#[case::secret_without_reference(
+    "client_secret = true",
+    "`client_secret` is a secret and does not belong in this file"
+)]
+#[case::scopes_in_one(
+    "scopes = [\"openid profile\"]",
+    "`openid profile` is more than one scope"
+)]
+#[case::scope(
+    "scopes = [\"caf\u{e9}\"]",
+    "`caf\u{e9}` has characters that a scope cannot have"
+)]
+#[case::no_scopes("scopes = []", "`scopes` is an empty list")]
+#[case::authentication(
+    "client_authentication = \"private_key_jwt\"",
+    "`private_key_jwt` is not a value of `client_authentication`"
+)]
+#[case::algorithm(
+    "id_token_algorithm = \"HS256\"",
+    "`HS256` proves nothing about who signed"
+)]
+#[case::none(
+    "id_token_algorithm = \"none\"",
+    "`none` proves nothing about who signed"
+)]
+#[case::misspelt_algorithm(
+    "id_token_algorithm = \"RSA256\"",
+    "`RSA256` is not a value of `id_token_algorithm`"
+)]
+#[case::ca(
+    "ca_file = \"no-such-file.pem\"",
+    "the certificates in `no-such-file.pem` cannot be read"
+)]
+#[case::not_a_certificate("ca_file = \"Cargo.toml\"", "there is no certificate in `Cargo.toml`")]
+#[case::network(
+    "allow_networks = [\"0.0.0.0/0\"]",
+    "`0.0.0.0/0` is every address there is"
+)]
+#[case::proxy(
+    "proxy = \"proxy.internal:3128\"",
+    "`proxy.internal:3128` is not the address of a proxy"
+)]
+#[case::misspelt(
+    "client_secrets = { env = \"SECRET\" }",
+    "`client_secrets` is not a setting of a provider = did you mean `client_secret`?"
+)]
+fn a_wrong_provider_is_told(#[case] line: &str, #[case] expected: &str) {
+    let mut text = with("", BASE, line, APP);
+    if line.starts_with("id ") {
+        text = text.replace("id = \"keycloak\"\n", "");
+    }
+    let found = one_fault(&text);
+    assert!(
+        found
+            .split_once(' ')
+            .expect("a place")
+            .1
+            .starts_with(expected),
+        "{found}"
+    );
+}
+
+const HOST: &str = "hosts = [\"wiki.acme.example\"]\n";
+
+#[rstest]
+#[case::no_rules("", "nobody may open this app: it has no rules")]
+#[case::empty_rules("rules = []", "nobody may open this app: its list of rules is empty")]
+#[case::both(
+    "allow = { signed_in = true }\n[[tenants.apps.rules]]\npublic = true",
+    "this app has both `allow` and `rules`"
+)]
+#[case::nobody("allow = {}", "`allow` does not say who may pass")]
+#[case::not_public("allow = { public = false }", "`allow` does not say who may pass")]
+#[case::contradiction(
+    "allow = { public = true, groups = [\"a\"] }",
+    "`public` and `groups` contradict each other"
+)]
+#[case::denied_public(
+    "allow = { public = true, deny = true }",
+    "`public` and `deny` contradict each other"
+)]
+#[case::twice(
+    "allow = { signed_in = true, groups = [\"a\"] }",
+    "`signed_in` and `groups` contradict each other = leave out `signed_in`"
+)]
+#[case::empty_list(
+    "allow = { groups = [] }",
+    "`groups` is an empty list = leave it out, or name at least one"
+)]
+#[case::at_domain(
+    "allow = { email_domains = [\"@acme.example\"] }",
+    "`@acme.example` is not a domain = write it without `@`: \"acme.example\""
+)]
+#[case::sub_domains(
+    "allow = { email_domains = [\"*.acme.example\"] }",
+    "`*.acme.example` is not a domain = name each domain"
+)]
+#[case::look_alike(
+    "allow = { emails = [\"ada@evil.example\u{ff20}acme.example\"] }",
+    "`ada@evil.example\u{ff20}acme.example` is not an e-mail address"
+)]
+#[case::provider(
+    "allow = { providers = [\"keycloack\"] }",
+    "this tenant has no provider `keycloack` = did you mean `keycloak`?"
+)]
+#[case::unknown(
+    "allow = { signed_in = true, group = [\"a\"] }",
+    "`group` is not a setting of `allow` = did you mean `groups`?"
+)]
+#[case::glob(
+    "[[tenants.apps.rules]]\npaths = [\"/admin/*\"]\npublic = true",
+    "`/admin/*` has a `*`, which is no wildcard here"
+)]
+#[case::query(
+    "[[tenants.apps.rules]]\npaths = [\"/a?b\"]\npublic = true",
+    "`/a?b` has a query"
+)]
+#[case::dots(
+    "[[tenants.apps.rules]]\npaths = [\"/a/../b\"]\npublic = true",
+    "`/a/../b` cannot be the path of a rule = the path can be read in more than one way: it has a dot segment"
+)]
+#[case::relative(
+    "[[tenants.apps.rules]]\npaths = [\"admin\"]\npublic = true",
+    "`admin` cannot be the path of a rule"
+)]
+#[case::no_paths(
+    "[[tenants.apps.rules]]\npaths = []\npublic = true",
+    "`paths` is an empty list"
+)]
+#[case::lower_case(
+    "[[tenants.apps.rules]]\nmethods = [\"get\"]\npublic = true",
+    "`get` is not a method = did you mean \"GET\"?"
+)]
+#[case::misspelt_method(
+    "[[tenants.apps.rules]]\nmethods = [\"PSOT\"]\npublic = true",
+    "`PSOT` is not a method = did you mean \"POST\"?"
+)]
+#[case::any_method(
+    "[[tenants.apps.rules]]\nmethods = [\"*\"]\npublic = true",
+    "`*` is not a method = write it in capitals"
+)]
+#[case::after_everything(
+    "[[tenants.apps.rules]]\nsigned_in = true\n[[tenants.apps.rules]]\npaths = [\"/admin\"]\ngroups = [\"a\"]",
+    "this rule is never reached: the one at line 17 covers all of it"
+)]
+#[case::after_the_root(
+    "[[tenants.apps.rules]]\npaths = [\"/\"]\npublic = true\n[[tenants.apps.rules]]\ndeny = true",
+    "this rule is never reached: the one at line 17 covers all of it"
+)]
+#[case::below(
+    "[[tenants.apps.rules]]\npaths = [\"/a\"]\npublic = true\n[[tenants.apps.rules]]\npaths = [\"/a/b\"]\nmethods = [\"GET\"]\ndeny = true",
+    "this rule is never reached: the one at line 17 covers all of it"
+)]
+#[case::status(
+    "allowed_status = 204\nallow = { signed_in = true }",
+    "`204` cannot be the status of an allowed answer"
+)]
+#[case::header_name(
+    "identity_headers = { \"X User\" = \"user\" }\nallow = { signed_in = true }",
+    "`X User` is not the name of a header"
+)]
+#[case::header_twice(
+    "identity_headers = { X-User = \"user\", x-user = \"email\" }\nallow = { signed_in = true }",
+    "the header x-user is there already"
+)]
+#[case::reserved_header(
+    "identity_headers = { Set-Cookie = \"user\" }\nallow = { signed_in = true }",
+    "the header set-cookie means something else"
+)]
+#[case::source(
+    "identity_headers = { X-User = \"mail\" }\nallow = { signed_in = true }",
+    "`mail` is nothing that is known of a person = did you mean `email`?"
+)]
+fn a_wrong_app_is_told(#[case] app: &str, #[case] expected: &str) {
+    let found = one_fault(&with("", BASE, "", &format!("{HOST}{app}")));
+    assert!(
+        found
+            .split_once(' ')
+            .expect("a place")
+            .1
+            .starts_with(expected),
+        "{found}"
+    );
+}
+
+#[rstest]
+#[case::narrow_first("paths = [\"/admin\"]\ngroups = [\"a\"]", "signed_in = true")]
+#[case::other_methods(
+    "methods = [\"GET\"]\npublic = true",
+    "methods = [\"POST\"]\nsigned_in = true"
+)]
+#[case::sibling(
+    "paths = [\"/health\"]\npublic = true",
+    "paths = [\"/healthy\"]\nsigned_in = true"
+)]
+#[case::preflight_too(
+    "methods = [\"GET\"]\npublic = true",
+    "methods = [\"GET\"]\npreflight = true\nsigned_in = true"
+)]
+fn a_rule_that_can_be_reached_is_right(#[case] first: &str, #[case] second: &str) {
+    let rules = format!("{HOST}[[tenants.apps.rules]]\n{first}\n[[tenants.apps.rules]]\n{second}");
+    assert_eq!(summary(&with("", BASE, "", &rules)), Vec::<String>::new());
+}
+
+#[test]
+fn an_app_without_a_fitting_rule_is_closed() {
+    let rules = format!("{HOST}[[tenants.apps.rules]]\npaths = [\"/a\"]\npublic = true");
+    let config = read_text(&with("", BASE, "", &rules)).expect("right");
+    let path = crate::domain::path::CanonicalPath::parse("/b").expect("clear");
+    let target = Target {
+        path: Some(&path),
+        ..Target::default()
+    };
+    let ruling = config.tenants[0].apps[0].app.policy.ruling(target);
+    assert!(matches!(ruling, Ruling::Refused(Refusal::NoRule)));
+}
+
+#[test]
+fn development_has_ports_and_plain_http_on_loopback() {
+    let server = "[server]\ndevelopment = true";
+    let base = "base_url = \"http://acme.localhost:4180\"";
+    let app =
+        "hosts = [\"wiki.localhost:8080\", \"shop.localhost:80\"]\nallow = { signed_in = true }";
+    let config = read_text(&with(server, base, "", app)).expect("right");
+    assert!(config.warnings.is_empty());
+    let hosts: Vec<_> = config.tenants[0].apps[0]
+        .app
+        .hosts
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(hosts, ["wiki.localhost:8080", "shop.localhost"]);
+}
+
+#[test]
+fn what_is_odd_but_usable_is_a_warning() {
+    let server = "[server]\ndevelopment = true\n[operations]\nlisten = \"0.0.0.0:4181\"";
+    let config = read_text(&with(server, BASE, "", APP)).expect("usable");
+    let shown: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(shown.len(), 2, "{shown:?}");
+    assert!(shown.iter().all(|warning| warning.starts_with("warning: ")));
+}
+
+#[test]
+fn the_first_network_that_has_a_peer_counts() {
+    let server = "[server]\ntrusted_proxies = [{ networks = [\"10.0.0.0/8\", \"::1/128\"], target_headers = \"x-original\" }, { networks = [\"10.1.0.0/16\"] }]";
+    let config = read_text(&with(server, BASE, "", APP)).expect("right");
+    let family = |peer: &str| {
+        let peer = peer.parse().expect("an address");
+        config
+            .server
+            .trusted_proxy(peer)
+            .map(|proxy| proxy.target_headers)
+    };
+    assert_eq!(family("10.1.2.3"), Some(Some(TargetHeaders::XOriginal)));
+    assert_eq!(
+        family("::ffff:10.1.2.3"),
+        Some(Some(TargetHeaders::XOriginal))
+    );
+    assert_eq!(family("::1"), Some(Some(TargetHeaders::XOriginal)));
+    assert_eq!(family("192.0.2.1"), None);
+}
+
+#[rstest]
+#[case::doorward(include_str!("../../docs/examples/doorward.toml"))]
+#[case::single_name(include_str!("../../docs/examples/single-name.toml"))]
+fn the_examples_are_right(#[case] text: &str) {
+    let environment: BTreeMap<String, String> = [
+        (
+            "DOORWARD_SEALING_KEY",
+            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        ),
+        ("ACME_CLIENT_SECRET", "a"),
+        ("ACME_GITHUB_SECRET", "b"),
+        ("GLOBEX_CLIENT_SECRET", "c"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    let config = parse(text, Path::new("docs/examples/doorward.toml"), &environment);
+    let config = config.map_err(|faults| faults.to_string()).expect("right");
+    let only_the_folder =
+        |warning: &Fault| warning.message().contains("does not exist on this machine");
+    assert!(
+        config.warnings.iter().all(only_the_folder),
+        "{:?}",
+        config.warnings
+    );
+}
+
+#[test]
+fn every_setting_is_in_the_reference() {
+    let reference = include_str!("../../docs/configuration.md");
+    let missing: Vec<_> = KEYS
+        .iter()
+        .filter(|key| !WORDS_OF_OTHER_PRESETS.contains(key))
+        .filter(|key| {
+            !reference.contains(&format!("`{key}`")) && !reference.contains(&format!("[{key}]"))
+        })
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+const WORDS_OF_OTHER_PRESETS: [&str; 4] = ["domain", "tenant", "region", "realm"];

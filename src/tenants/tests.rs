@@ -346,3 +346,35 @@ fn thousands_of_tenants_are_checked_in_a_moment() {
     let found = directory.app_at(&host("x.a1999.example")).expect("there");
     assert_eq!(found.tenant.id.as_str(), "t1999");
 }
+
+#[rstest]
+#[case::doorward(include_str!("../../docs/examples/doorward.toml"), &["https://login.acme.example/login/keycloak/callback", "https://login.acme.example/login/github/callback", "https://login.example.com/t/globex/login/legacy/callback"])]
+#[case::single_name(include_str!("../../docs/examples/single-name.toml"), &["https://app.acme.example/oauth2/login/sso/callback"])]
+fn the_examples_are_right(#[case] text: &str, #[case] redirect_uris: &[&str]) {
+    let environment: BTreeMap<String, String> = [
+        (
+            "DOORWARD_SEALING_KEY",
+            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        ),
+        ("ACME_CLIENT_SECRET", "a"),
+        ("ACME_GITHUB_SECRET", "b"),
+        ("GLOBEX_CLIENT_SECRET", "c"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    let config = config::parse(text, Path::new("docs/examples/x.toml"), &environment);
+    let presets = Presets::load(None).expect("right");
+    let directory = config
+        .and_then(|config| Directory::build(&config, &presets, 0))
+        .map_err(|faults| faults.to_string())
+        .expect("right");
+    let found: Vec<_> = directory
+        .tenants()
+        .iter()
+        .flat_map(|tenant| {
+            let providers = tenant.providers.iter();
+            providers.map(|provider| tenant.base.redirect_uri(&provider.id))
+        })
+        .collect();
+    assert_eq!(found, redirect_uris);
+}
