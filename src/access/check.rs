@@ -125,14 +125,13 @@ impl Gate {
             443
         };
         let parsed;
-        let found = match directory.app_at_name(target.host) {
-            Some(found) => Some(found),
-            None => {
-                parsed = Host::parse(target.host, default_port).ok();
-                parsed
-                    .as_ref()
-                    .and_then(|host| Some((directory.app_at(host)?, host)))
-            }
+        let found = if let Some(found) = directory.app_at_name(target.host) {
+            Some(found)
+        } else {
+            parsed = Host::parse(target.host, default_port).ok();
+            parsed
+                .as_ref()
+                .and_then(|host| Some((directory.app_at(host)?, host)))
         };
         let Some((at, host)) = found else {
             tracing::warn!(
@@ -299,7 +298,7 @@ fn note(verdict: &Verdict, target: &CheckTarget<'_>, at: AppAt<'_>, peer: IpAddr
                 target: "audit", event = "check_refused", tenant, app, %peer, reason = %refusal,
                 "name the family of target headers in this proxy's entry (`target_headers`), and send it: \
                  `X-Original-URL` and `X-Original-Method`, or `X-Forwarded-Uri` and `X-Forwarded-Method`"
-            )
+            );
         }
         Verdict::Refused(refusal) => tracing::info!(
             target: "audit", event = "check_refused", tenant, app, %peer,

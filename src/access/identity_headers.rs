@@ -4,6 +4,8 @@
 //! proxy overwrites whatever the client sent. Control characters are percent-encoded (they could end a
 //! header); all other characters, UTF-8 too, stand as they are.
 
+use std::fmt::Write as _;
+
 use http::{HeaderName, HeaderValue};
 
 use crate::domain::identity::Person;
@@ -42,7 +44,7 @@ fn header_value(text: &str) -> HeaderValue {
         if c.is_control() {
             let mut bytes = [0; 4];
             for byte in c.encode_utf8(&mut bytes).bytes() {
-                safe.push_str(&format!("%{byte:02X}"));
+                let _ = write!(safe, "%{byte:02X}");
             }
         } else {
             safe.push(c);

@@ -173,7 +173,7 @@ impl Jwk {
                 .decode(encoded.trim_end_matches('='))
                 .map_err(|_| "a parameter of the key is not base64url")
         };
-        let kind = match (kty, text("crv")?) {
+        let good_for = match (kty, text("crv")?) {
             ("RSA", _) => {
                 check_rsa(&bytes("n")?, &bytes("e")?)?;
                 Kind::Rsa
@@ -196,7 +196,7 @@ impl Jwk {
         Ok(Self {
             kid: kid.map(Into::into),
             algorithm: algorithm.map(Into::into),
-            kind,
+            kind: good_for,
             members,
         })
     }
@@ -444,6 +444,7 @@ mod tests {
     }
 
     /// `key` with these members; null takes one away.
+    #[expect(clippy::needless_pass_by_value, reason = "the tables read better")]
     fn with(key: &Value, changes: Value) -> Value {
         let mut key = key.clone();
         let members = key.as_object_mut().expect("an object");

@@ -5,11 +5,16 @@
 //! Invariant: a word that nobody knows is a fault, in a preset as in the configuration, so that a misspelt
 //! switch is never silently ignored. Deliberately absent: anything about one provider's name.
 
+mod claims;
+mod layers;
 mod metadata;
 mod parameters;
 mod preset;
 mod registry;
+mod requests;
 mod template;
+#[cfg(test)]
+mod tests;
 
 pub use metadata::{MetadataFault, ProviderMetadata, metadata_cache};
 pub use registry::Presets;

@@ -98,14 +98,13 @@ impl Parameter {
         }
         let mut value: Box<str> = text.into();
         match self.kind {
-            Kind::Text | Kind::Claim => {}
             Kind::Name if !is_name(text) => {
                 return wrong("a name", "use letters, digits, `-`, `_` and `.`");
             }
             Kind::Guid if !is_guid(text) => {
                 return wrong("a GUID", "write it as 00000000-0000-0000-0000-000000000000");
             }
-            Kind::Name | Kind::Guid => {}
+            Kind::Text | Kind::Claim | Kind::Name | Kind::Guid => {}
             Kind::Host => {
                 let Ok(host) = Host::parse(text, 443) else {
                     return wrong("a host", "write it as \"github.example.com\"");

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use rust_embed::RustEmbed;
 use url::Url;
 
-use super::preset::{Definition, Email, Place as PlaceDefinition, Preset, Protocol as Speaks};
+use super::claims::{Email, Place as PlaceDefinition};
+use super::preset::{Definition, Preset, Protocol as Speaks};
 use super::template::{Template, Values};
 use crate::config::{
     Fault, Faults, PROVIDER_SETTINGS, ProviderSettings, checked_url, quoted, suggestion,
@@ -368,7 +369,7 @@ impl Resolution<'_> {
                     }
                 };
                 // A flag that the operator did not name vouches for nothing.
-                (source(from.as_deref()), rule.unwrap_or_default())
+                (from.clone(), rule.unwrap_or_default())
             }
         };
         let groups = claims.groups.iter().filter_map(|groups| {
@@ -394,7 +395,7 @@ impl Resolution<'_> {
 
     fn place(&self, place: &PlaceDefinition) -> Option<Place> {
         Some(Place {
-            source: source(place.from.as_deref()),
+            source: place.source.clone(),
             path: ClaimPath::new(&place.path.fill(&self.values)?),
         })
     }
@@ -421,8 +422,4 @@ impl Resolution<'_> {
             })
             .ok()
     }
-}
-
-fn source(from: Option<&str>) -> Source {
-    from.map_or(Source::Claims, |name| Source::Profile(name.into()))
 }

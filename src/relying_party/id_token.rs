@@ -179,7 +179,7 @@ fn payload(token: &str) -> Result<Value, IdTokenRefused> {
         .ok_or_else(malformed)
 }
 
-/// A NumericDate (RFC 7519 §2): a JSON number, which may be fractional, of a year that exists.
+/// A `NumericDate` (RFC 7519 §2): a JSON number, which may be fractional, of a year that exists.
 fn numeric_date(
     claims: &Value,
     name: &'static str,

@@ -277,27 +277,3 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
         Ok(Some(entry))
     }
 }
-#[cfg(test)]
-impl<P: Send + Sync + 'static> AppSessions<P> {
-    pub(super) fn remember_for_measurement(
-        &self,
-        tenant: &TenantId,
-        host: &Host,
-        app: AppId,
-        session: Arc<LiveSession>,
-        handle: Digest<AppSessionKind>,
-    ) {
-        self.entries.insert(
-            handle,
-            Arc::new(AppEntry {
-                place: self.place(Place {
-                    tenant: tenant.clone(),
-                    host: host.clone(),
-                    app,
-                }),
-                session,
-                prepared: OnceLock::new(),
-            }),
-        );
-    }
-}

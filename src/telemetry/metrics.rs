@@ -40,7 +40,6 @@ impl CheckOutcome {
 }
 
 /// Counts checks of one app with one outcome. Keep it where it is used often.
-#[must_use]
 pub fn check_counter(tenant: &str, app: &str, outcome: CheckOutcome) -> Counter {
     counter!("doorward_checks_total", "tenant" => tenant.to_owned(), "app" => app.to_owned(), "outcome" => outcome.label())
 }
@@ -58,7 +57,6 @@ pub fn count_session(tenant: &str, what: &'static str) {
 }
 
 /// How long pages take, in seconds, by kind of route and class of status.
-#[must_use]
 pub fn page_seconds(route: &'static str, status: &'static str) -> Histogram {
     histogram!("doorward_page_seconds", "route" => route, "status" => status)
 }

@@ -224,9 +224,8 @@ fn admitted<'a>(app: &ProtectedApp, tenant: &'a Tenant) -> Vec<(&'a str, &'a str
                     requirements.providers.is_empty()
                         || requirements.providers.contains(&provider.id)
                 }
-                // A public rule passes whoever is signed in as well, with what is known of them.
-                Allow::Public => true,
-                Allow::Nobody => false,
+                // A public rule passes without identity.
+                Allow::Public | Allow::Nobody => false,
             })
         })
         .map(|provider| {

@@ -8,6 +8,8 @@
 mod checks;
 mod directory;
 mod hosts;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -120,7 +120,11 @@ fn a_host_is_one_app_or_none(#[case] at: &str, #[case] expected: Option<(&str, &
 #[test]
 fn an_exact_host_is_found_as_it_stands() {
     let directory = three();
-    let found = |text| directory.app_at_name(text).map(|it| it.app.id.to_string());
+    let found = |text| {
+        directory
+            .app_at_name(text)
+            .map(|(it, _)| it.app.id.to_string())
+    };
     assert_eq!(found("wiki.acme.example"), Some("wiki".into()));
     assert_eq!(found("WIKI.acme.example"), None);
     assert_eq!(found("two.wiki.acme.example"), None);

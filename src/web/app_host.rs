@@ -148,26 +148,18 @@ pub(crate) async fn sign_out(at: AppVisit, RawQuery(query): RawQuery) -> Respons
         Ok(ended) => ended,
         Err(error) => return visit.store_failed(&error),
     };
-    let mut response = match ended {
-        Some(ended) => match visit.leave(ended, return_to, at.app_name()).await {
-            Ok(response) => response,
-            Err(response) => return response,
-        },
-        // Nothing to end here; the tenant's page knows whether there is something there.
-        None => {
-            let rd = return_to.map(|target| {
-                let query = url::form_urlencoded::Serializer::new(String::new())
-                    .append_pair("rd", target.as_str())
-                    .finish();
-                format!("/logout?{query}")
-            });
-            visit.see_other(
-                &visit
-                    .tenant
-                    .base
-                    .address(rd.as_deref().unwrap_or("/logout")),
-            )
+    let mut response = if let Some(ended) = ended {
+        match visit.leave(ended, return_to, at.app_name()).await {
+            Ok(response) | Err(response) => response,
         }
+    } else {
+        // Nothing to end here; the tenant's page knows whether there is something there.
+        let query = return_to.map(|target| {
+            let mut query = url::form_urlencoded::Serializer::new("?".to_owned());
+            query.append_pair("rd", target.as_str()).finish()
+        });
+        let path = format!("/logout{}", query.unwrap_or_default());
+        see_other(&visit.tenant.base.address(&path))
     };
     let mut set = AnswerCookies::default();
     set.forget(cookies::APP_SESSION);

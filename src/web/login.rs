@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use super::app_host::lifetime;
 use super::cookies::{self, AnswerCookies, Attempt, tag};
+use super::reply::see_other;
 use super::visit::Visit;
 use crate::access::entry::{EntryRefused, may_enter};
 use crate::domain::handle::{Digest, Handle, SignInKind};
@@ -197,7 +198,7 @@ impl Visit {
             Ok(begun) => begun,
             Err(failed) => return self.begin_failed(provider, query, &failed),
         };
-        let mut response = self.see_other(begun.authorization_request.as_str());
+        let mut response = see_other(begun.authorization_request.as_str());
         let mut set = AnswerCookies::default();
         set.set_attempt(
             Attempt::Login,
@@ -273,7 +274,7 @@ impl Visit {
         waiting: Option<Waiting>,
     ) -> Response {
         let Some(Waiting { sign_in, id }) = waiting else {
-            return self.see_other(&self.tenant.base.address("/sessions"));
+            return see_other(&self.tenant.base.address("/sessions"));
         };
         let Ok(target) = url::Url::parse(&sign_in.target) else {
             return self.expired();
@@ -285,7 +286,7 @@ impl Visit {
         let ticket = match sessions.issue_ticket(&self.tenant.id, id, session).await {
             Ok(Some((ticket, _))) => ticket,
             // Answered before: the app knows the person, or asks again.
-            Ok(None) => return self.see_other(&sign_in.target),
+            Ok(None) => return see_other(&sign_in.target),
             Err(error) => return self.store_failed(&error),
         };
         let base = &self.tenant.base;
@@ -295,7 +296,7 @@ impl Visit {
         let scheme = base.origin.scheme();
         let (host, prefix) = (&sign_in.host, &self.door.parts.server.prefix);
         let ticket = format!("{}.{}", tag(&id), ticket.reveal());
-        self.see_other(&format!(
+        see_other(&format!(
             "{scheme}://{host}{prefix}/callback?ticket={ticket}"
         ))
     }
@@ -309,7 +310,7 @@ impl Visit {
             .await
         {
             Ok(Some(handle)) => {
-                let mut response = self.see_other(&sign_in.target);
+                let mut response = see_other(&sign_in.target);
                 let mut set = AnswerCookies::default();
                 set.set(cookies::APP_SESSION, &handle, lifetime(&self.tenant));
                 set.write(response.headers_mut());

@@ -11,6 +11,7 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
 use super::cookies::{self, AnswerCookies};
+use super::reply::see_other;
 use super::sessions::Submitted;
 use super::visit::Visit;
 use crate::domain::handle::{Handle, SignOutKind};
@@ -53,7 +54,7 @@ pub(crate) async fn ask(visit: Visit, RawQuery(query): RawQuery) -> Response {
     };
     let (Some(session), Some(handle)) = (session, visit.session_handle()) else {
         return match return_to {
-            Some(target) => visit.see_other(target.as_str()),
+            Some(target) => see_other(target.as_str()),
             None => visit.signed_out_page(Leaving::default()),
         };
     };
@@ -98,7 +99,7 @@ pub(crate) async fn confirm(visit: Visit, Form(form): Form<Submitted>) -> Respon
         Err(response) => return response,
     };
     let mut response = match visit.leave_for_provider(ended, return_to, None).await {
-        Ok(leaving) => visit.see_other(&leaving),
+        Ok(leaving) => see_other(&leaving),
         Err(response) => return response,
     };
     visit.forget_session(&mut response);
@@ -114,7 +115,7 @@ pub(crate) async fn done(visit: Visit, RawQuery(query): RawQuery) -> Response {
         Ok(Some(Leaving {
             return_to: Some(target),
             ..
-        })) => visit.see_other(&target),
+        })) => see_other(&target),
         Ok(leaving) => visit.signed_out_page(leaving.unwrap_or_default()),
         Err(response) => response,
     }
@@ -137,7 +138,7 @@ impl Visit {
         };
         self.keep_leaving(&id, &leaving).await?;
         let address = format!("/logout?continue={}", id.reveal());
-        Ok(self.see_other(&self.tenant.base.address(&address)))
+        Ok(see_other(&self.tenant.base.address(&address)))
     }
 
     /// The address to go to next: the provider's, or `{base}/signed-out`.
@@ -204,7 +205,7 @@ impl Visit {
         if let Err(error) = ended {
             return self.store_failed(&error);
         }
-        let mut response = self.see_other(&next);
+        let mut response = see_other(&next);
         self.forget_session(&mut response);
         response
     }

@@ -21,7 +21,6 @@ use super::{Door, app_host, check, login, logout, operations, sessions, visit};
 const LARGEST_FORM: usize = 16 * 1024;
 
 /// The broker's routes; `with_operations`: `/healthz`, `/readyz` and `/metrics` too.
-#[must_use]
 pub fn router(door: &Arc<Door>, with_operations: bool) -> Router {
     let prefix = door.parts.server.prefix.clone();
     let tenant = || {
@@ -65,7 +64,6 @@ pub fn router(door: &Arc<Door>, with_operations: bool) -> Router {
 }
 
 /// The operations routes alone, for a listener of their own.
-#[must_use]
 pub fn operations(door: &Arc<Door>) -> Router {
     operations_routes()
         .layer(from_fn(secure))
@@ -90,7 +88,12 @@ async fn identify(State(door): State<Arc<Door>>, mut request: Request, next: Nex
     let path = request.uri().path().to_owned();
     request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).await;
-    let seconds = (door.parts.clock.monotonic() - began).as_secs_f64();
+    let seconds = door
+        .parts
+        .clock
+        .monotonic()
+        .saturating_sub(began)
+        .as_secs_f64();
     let status = response.status();
     crate::telemetry::metrics::page_seconds(route(&path), class(status)).record(seconds);
     tracing::info!(request_id = %id, %method, path = ?path, status = status.as_u16(), seconds, "answered");

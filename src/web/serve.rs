@@ -80,7 +80,7 @@ pub(crate) async fn upkeep(door: Arc<Door>, stop: watch::Receiver<bool>) {
             _ = ticks.tick() => {
                 door.upkeep().await;
                 ticked += 1;
-                if ticked % HOUSEKEEPING == 0 {
+                if ticked.is_multiple_of(HOUSEKEEPING) {
                     door.housekeeping().await;
                 }
             }

@@ -8,6 +8,7 @@ use http::{StatusCode, header};
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 
+use super::reply::see_other;
 use super::visit::Visit;
 use crate::domain::email::EmailAddress;
 use crate::domain::handle::{FormKind, Handle, SessionKind};
@@ -90,14 +91,14 @@ pub(crate) async fn end(visit: Visit, Form(form): Form<Submitted>) -> Response {
         return visit.not_found();
     };
     if id == session.id {
-        return visit.see_other(&visit.tenant.base.address("/logout"));
+        return see_other(&visit.tenant.base.address("/logout"));
     }
     let sessions = &visit.door.parts.sessions;
     match sessions
         .end_one(&visit.tenant.id, session.person.user, id)
         .await
     {
-        Ok(_) => visit.see_other(&visit.tenant.base.address("/sessions")),
+        Ok(_) => see_other(&visit.tenant.base.address("/sessions")),
         Err(error) => visit.store_failed(&error),
     }
 }
@@ -113,7 +114,7 @@ pub(crate) async fn end_others(visit: Visit, Form(form): Form<Submitted>) -> Res
         .end_others(&visit.tenant.id, session.person.user, session.id)
         .await
     {
-        Ok(_) => visit.see_other(&visit.tenant.base.address("/sessions")),
+        Ok(_) => see_other(&visit.tenant.base.address("/sessions")),
         Err(error) => visit.store_failed(&error),
     }
 }
@@ -123,7 +124,7 @@ impl Visit {
     async fn signed_in(&self) -> Result<(CurrentSession, Handle<SessionKind>), Response> {
         match (self.session().await?, self.session_handle()) {
             (Some(session), Some(handle)) => Ok((session, handle)),
-            _ => Err(self.see_other(&self.tenant.base.address("/login"))),
+            _ => Err(see_other(&self.tenant.base.address("/login"))),
         }
     }
 

@@ -68,7 +68,7 @@ impl FromRequestParts<Arc<Door>> for AppVisit {
             .ok_or_else(|| misdirected(parts, door))?;
         let app = at.app.id.clone();
         let visit = Visit::new(parts, door, Arc::clone(at.tenant));
-        Ok(Self { visit, app, host })
+        Ok(Self { visit, host, app })
     }
 }
 
@@ -207,11 +207,6 @@ impl Visit {
             reply::require_https(response.headers_mut());
         }
         response
-    }
-
-    /// Answers with 303 and nothing else.
-    pub(crate) fn see_other(&self, address: &str) -> Response {
-        reply::see_other(address)
     }
 
     /// The store failed: nothing has been lost, and nobody is let in.

@@ -10,6 +10,7 @@ mod provider;
 mod proxy;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -121,7 +122,8 @@ sealing_keys = [{{ env = "SEALING_KEY" }}]
 "#
     );
     for tenant in people::TENANTS {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             r#"
 [[tenants]]
 id = "{id}"
@@ -155,7 +157,7 @@ allow = {{ groups = ["finance"] }}
 "#,
             id = tenant.id,
             name = tenant.name,
-        ));
+        );
     }
     text
 }
@@ -165,16 +167,18 @@ fn welcome(port: u16) -> String {
         "\nDoorward's demo is running.\n\n  Open   http://wiki.acme.localhost:{port}\n\n  Sign in as\n"
     );
     for person in people::PEOPLE {
-        text.push_str(&format!(
-            "    {:<8} password {:<10} {}\n",
+        let _ = writeln!(
+            text,
+            "    {:<8} password {:<10} {}",
             person.login, person.password, person.about
-        ));
+        );
     }
-    text.push_str(&format!(
+    let _ = write!(
+        text,
         "\n  Then   http://payroll.acme.localhost:{port}   a second app, no second login\n         \
          http://wiki.globex.localhost:{port}    another organization, another login\n         \
          http://acme.localhost:{port}/sessions  where you are signed in\n\n  \
          Stop   Ctrl-C\n"
-    ));
+    );
     text
 }

@@ -115,7 +115,7 @@ impl DemoProvider {
         URL_SAFE_NO_PAD.encode(self.random.array::<16>())
     }
 
-    fn claims(&self, person: &DemoPerson) -> Value {
+    fn claims(person: &DemoPerson) -> Value {
         json!({
             "sub": format!("demo-{}", person.login),
             "name": person.name,
@@ -272,7 +272,7 @@ async fn token(
     if !fits {
         return refuse(StatusCode::BAD_REQUEST, "invalid_grant");
     }
-    let mut claims = provider.claims(code.person);
+    let mut claims = DemoProvider::claims(code.person);
     let now = provider.now();
     if let Some(members) = claims.as_object_mut() {
         members.insert("iss".to_owned(), provider.issuer.clone().into());
@@ -301,7 +301,7 @@ async fn userinfo(State(provider): Provider, headers: HeaderMap) -> Response {
         .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
         .unwrap_or_default();
     match lock(&provider.access_tokens).get(token) {
-        Some(person) => Json(provider.claims(person)).into_response(),
+        Some(person) => Json(DemoProvider::claims(person)).into_response(),
         None => StatusCode::UNAUTHORIZED.into_response(),
     }
 }
