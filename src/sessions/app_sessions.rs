@@ -13,13 +13,13 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::lifecycle::Sessions;
-use super::live::{LiveSession, LiveSessions, RandomIdHasher};
+use super::live::{Generation, LiveSession, LiveSessions, RandomIdHasher};
 use crate::domain::handle::{AppSessionKind, Digest};
 use crate::domain::host::Host;
 use crate::domain::identity::Person;
 use crate::domain::ids::{AppId, SessionId, TenantId};
 use crate::domain::session::Standing;
-use crate::storage::StorageError;
+use crate::storage::{StorageError, StoredSession};
 
 /// How long the store is not asked again for a handle that it did not have. It could be for ever: a handle is
 /// drawn when its session begins, so one that is not there never will be.
@@ -252,13 +252,25 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
             .store()
             .find_app_session(tenant, host, *handle)
             .await?;
-        let Some((stored, app)) = found else {
+        let Some(found) = found else {
             self.entries.invalidate(handle);
             let key = (*handle, self.hasher.hash_one((tenant, host)));
             let until = self.live.clock().monotonic() + UNKNOWN;
             self.unknown.insert(key, until);
             return Ok(None);
         };
+        self.admit(tenant, host, handle, found, generation).await
+    }
+
+    /// Takes what the store gave. It is kept only if nothing was heard since `generation`.
+    pub(super) async fn admit(
+        &self,
+        tenant: &TenantId,
+        host: &Host,
+        handle: &Digest<AppSessionKind>,
+        (stored, app): (StoredSession, AppId),
+        generation: Generation,
+    ) -> Result<Option<Arc<AppEntry<P>>>, StorageError> {
         let Some(admitted) = self.live.admit(&stored, generation).await? else {
             return Ok(None);
         };

@@ -232,8 +232,8 @@ impl Sessions {
         let now = self.live.clock().now();
         let mut listed = Vec::new();
         for mut stored in self.live.store().sessions_of(tenant, user).await? {
-            stored.times.used_at = self.live.latest_use(&stored);
-            if stored.times.standing(now) == Standing::Alive {
+            if self.live.standing(&stored, now) == Standing::Alive {
+                stored.times.used_at = self.live.latest_use(&stored);
                 let (person, browser) = record::person_and_browser_of(&stored.data)?;
                 listed.push(ListedSession {
                     id: stored.id,
@@ -331,12 +331,11 @@ impl Sessions {
         handle: &Handle<SessionKind>,
     ) -> Result<Option<StoredSession>, StorageError> {
         let found = self.live.store().find_session(tenant, handle.digest());
-        let Some(mut stored) = found.await? else {
+        let Some(stored) = found.await? else {
             return Ok(None);
         };
         let now = self.live.clock().now();
-        stored.times.used_at = self.live.latest_use(&stored);
-        if stored.times.standing(now) == Standing::Alive {
+        if self.live.standing(&stored, now) == Standing::Alive {
             return Ok(Some(stored));
         }
         self.live.end_overdue(stored.id, now).await?;

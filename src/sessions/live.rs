@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use super::record;
 use crate::domain::identity::Person;
 use crate::domain::ids::SessionId;
-use crate::domain::session::Standing;
+use crate::domain::session::{SessionTimes, Standing};
 use crate::ports::Clock;
 use crate::storage::{StorageError, Store, StoredSession};
 
@@ -79,7 +79,7 @@ impl LiveSession {
         self.state.load(Ordering::Acquire) == STALE
     }
 
-    /// The rule of [`crate::domain::session::SessionTimes::standing`], on what is here.
+    /// The rule of [`SessionTimes::standing`], on what is here.
     pub(super) fn standing(&self, now: i64) -> Standing {
         if now >= self.ends_at {
             Standing::Expired
@@ -282,6 +282,18 @@ impl LiveSessions {
             .map_or(stored.times.used_at, |used_at| {
                 used_at.max(stored.times.used_at)
             })
+    }
+
+    /// What is true of a stored session, with what only this process knows of it.
+    pub(super) fn standing(&self, stored: &StoredSession, now: OffsetDateTime) -> Standing {
+        if self.known().untold.contains(&stored.id) {
+            return Standing::Expired;
+        }
+        let times = SessionTimes {
+            used_at: self.latest_use(stored),
+            ..stored.times
+        };
+        times.standing(now)
     }
 
     /// How many sessions are in memory.

@@ -18,6 +18,7 @@ use crate::ports::{Clock as _, ManualClock, SeededRandom};
 use crate::storage::contract::{CAPS, START, host, identity};
 use crate::storage::sealing::SealingKeys;
 use crate::storage::sqlite::SqliteStore;
+use crate::storage::sqlite::tests::hold_write_lock;
 use crate::storage::{StorageError, Store};
 
 /// What `access` would prepare.
@@ -352,25 +353,24 @@ async fn a27_ending_from_the_list_reaches_the_apps() {
 async fn a27_an_end_between_reading_and_remembering_is_not_overlooked() {
     let process = Process::first().await;
     let ada = process.sign_in("ada", None).await;
+    let wiki = process.enter(&ada, "wiki").await.digest();
+    let place = app_host("wiki");
     let generation = process.sessions.live().generation();
-    let found = process
-        .store
-        .find_session(&acme(), ada.handle.digest())
-        .await;
+    let found = process.store.find_app_session(&acme(), &place, wiki).await;
     let read = found.expect("read").expect("alive");
-    process
-        .sessions
-        .sign_out(&acme(), &ada.handle)
-        .await
-        .expect("written");
-    let admitted = process.sessions.live().admit(&read, generation).await;
+    let ended = process.sessions.sign_out(&acme(), &ada.handle).await;
+    assert!(ended.expect("written").is_some());
+    let admitted = process
+        .apps
+        .admit(&acme(), &place, &wiki, read, generation)
+        .await;
     assert!(
-        !admitted
-            .expect("an answer")
-            .expect("alive when it was read")
-            .kept
+        admitted.expect("an answer").is_some(),
+        "it was alive when it was read"
     );
-    assert_eq!(process.sessions.live().count(), 0);
+    assert_eq!(process.sessions.live().count(), 0, "but nothing is kept");
+    let next = process.apps.check(&acme(), &place, &wiki).await;
+    assert!(next.expect("an answer").is_none());
 }
 
 #[tokio::test]
@@ -395,21 +395,31 @@ async fn t16_a_clock_that_steps_back_revives_nothing() {
 async fn t16_what_the_store_could_not_be_told_stays_dead_too() {
     let process = Process::first().await;
     let ada = process.sign_in("ada", None).await;
+    let eve = process.sign_in("eve", None).await;
     let wiki = process.enter(&ada, "wiki").await;
+    let ci = process.enter(&ada, "ci").await;
+    let eves = process.enter(&eve, "wiki").await;
     assert!(process.passes("wiki", &wiki).await);
-    process.store.close().await;
+    let lock = hold_write_lock(&process.folder.path().join("doorward.db")).await;
     process.clock.step_to(START + time::Duration::hours(10));
-    process
-        .check("wiki", &wiki)
-        .await
-        .expect_err("the store cannot be told");
+    let (adas_check, eves_check) =
+        tokio::join!(process.check("wiki", &wiki), process.check("wiki", &eves));
+    adas_check.expect_err("the store cannot be told");
+    eves_check.expect_err("the store cannot be told");
     process.clock.step_to(START);
-    assert!(!process.passes("wiki", &wiki).await);
-    process
-        .sessions
-        .flush_uses()
-        .await
-        .expect_err("told again, in vain");
+    assert!(!process.passes("wiki", &wiki).await, "it was in memory");
+    assert!(!process.passes("ci", &ci).await, "it was read only now");
+    assert!(!process.is_signed_in(&ada.handle).await);
+    drop(lock);
+    let again = process.sign_in("ada", Some(ada.handle)).await;
+    assert_eq!(
+        again.origin,
+        Origin::New,
+        "a login does not revive it either"
+    );
+    process.sessions.flush_uses().await.expect("told");
+    let restarted = process.beside().await;
+    assert!(!restarted.passes("wiki", &eves).await);
 }
 
 #[tokio::test]
@@ -524,6 +534,18 @@ async fn last_uses_are_written_in_one_go_and_survive_a_restart() {
     process.wait(20 * 60).await;
     let restarted = process.beside().await;
     assert!(restarted.passes("wiki", &handles[0]).await);
+}
+
+#[tokio::test]
+async fn what_is_in_use_is_not_swept() {
+    let process = Process::first().await;
+    let ada = process.sign_in("ada", None).await;
+    let wiki = process.enter(&ada, "wiki").await;
+    process.wait(29 * 60).await;
+    assert!(process.passes("wiki", &wiki).await);
+    process.wait(29 * 60).await;
+    assert_eq!(process.sessions.sweep().await.expect("swept"), 0);
+    assert!(process.passes("wiki", &wiki).await);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ mod rows;
 mod sessions;
 mod sign_ins;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod upkeep;
 mod waiting;
 
@@ -293,11 +293,19 @@ fn make_private_file(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => std::fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(path)
-            .map(drop),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let file = std::fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(path)?;
+            #[cfg(unix)]
+            if std::os::unix::fs::PermissionsExt::mode(&file.metadata()?.permissions()) & 0o077 != 0
+            {
+                tracing::warn!(path = %path.display(), "others may read the database: `chmod 600` it");
+            }
+            drop(file);
+            Ok(())
+        }
         made => made.map(drop),
     }
 }

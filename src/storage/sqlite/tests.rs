@@ -13,7 +13,7 @@ use super::super::contract::{
 use super::super::{Sessions as _, Store, Upkeep as _};
 use super::*;
 use crate::domain::handle::{Handle, SessionKind};
-use crate::ports::SeededRandom;
+use crate::ports::{Clock as _, SeededRandom, SystemClock};
 
 fn keys() -> SealingKeys {
     let key: SecretString = base64::engine::general_purpose::STANDARD
@@ -151,28 +151,30 @@ async fn a_full_disk_is_an_error_and_nothing_is_lost() {
     assert!(fails > 0 && works > fails, "{works} worked, {fails} failed");
 }
 
+/// Another process that writes for as long as the result is kept.
+pub(crate) async fn hold_write_lock(path: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(path);
+    let mut other = SqliteConnection::connect_with(&options)
+        .await
+        .expect("connected");
+    other.execute("BEGIN IMMEDIATE").await.expect("locked");
+    other
+}
+
 #[tokio::test]
 async fn a41_another_process_that_writes_for_long_is_an_error_within_two_seconds() {
     let (store, folder) = fresh().await;
     begin(&*store, 1).await;
-    let options = SqliteConnectOptions::new().filename(folder.path().join("doorward.db"));
-    let mut other = sqlx::SqliteConnection::connect_with(&options)
-        .await
-        .expect("connected");
-    other.execute("BEGIN IMMEDIATE").await.expect("locked");
-    let clock = crate::ports::SystemClock::new();
-    let ended = store
-        .end_by_handle(&tenant("acme"), handle(1), new_session(1).times.began_at)
-        .await;
+    let lock = hold_write_lock(&folder.path().join("doorward.db")).await;
+    let clock = SystemClock::new();
+    let ended = store.end_by_handle(&tenant("acme"), handle(1), START).await;
     assert!(matches!(ended, Err(StorageError::Unavailable(_))));
-    let waited = crate::ports::Clock::monotonic(&clock);
+    let waited = clock.monotonic();
     assert!(waited < PATIENCE + Duration::from_millis(500), "{waited:?}");
     let found = store.find_session(&tenant("acme"), handle(1)).await;
     assert!(found.expect("readers wait for nobody").is_some());
-    other.execute("ROLLBACK").await.expect("unlocked");
-    let ended = store
-        .end_by_handle(&tenant("acme"), handle(1), new_session(1).times.began_at)
-        .await;
+    lock.close().await.expect("unlocked");
+    let ended = store.end_by_handle(&tenant("acme"), handle(1), START).await;
     assert!(ended.expect("it works again").is_some());
 }
 
