@@ -6,7 +6,7 @@
 mod check;
 pub mod demo;
 mod serve;
-mod start;
+pub mod start;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};

@@ -34,7 +34,7 @@ async fn serve(file: &Path, config: Config, directory: Directory) -> Result<(), 
         Some(address) => Some(bind(address).await?),
         None => None,
     };
-    let door = start::door(&config, directory).await?;
+    let door = start::door(&config, directory, start::Ground::default()).await?;
     let stop = stop_signal()?;
     say(&format!(
         "doorward {} listens on http://{}\nconfiguration: {}\n{summary}",

@@ -8,7 +8,9 @@ use crate::config::{LogFormat, Logging};
 
 /// Starts logging to standard error. A second call does nothing.
 pub fn start(logging: &Logging) {
-    let filter = EnvFilter::try_new(&logging.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    // That crate warns of every cookie whose session is over.
+    let level = format!("tower_sessions_core=error,{}", logging.level);
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_timer(SystemTime)

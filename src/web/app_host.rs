@@ -14,7 +14,6 @@ use crate::domain::handle::{BindingKind, TicketKind};
 use crate::domain::host::Host;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::return_target::{InvalidReturnTarget, ReturnTarget};
-use crate::relying_party::begin_login::WAITING;
 use crate::views::ErrorPage;
 
 /// `GET {prefix}/sign_in` and `/start`: remembers where the person wants to go, and sends them to the
@@ -42,7 +41,7 @@ pub(crate) async fn sign_in(at: AppVisit, RawQuery(query): RawQuery) -> Response
             &at.host,
             target.as_str().to_owned(),
             visit.network(),
-            WAITING,
+            parts.waiting,
         )
         .await;
     let asked = match asked {

@@ -7,7 +7,7 @@ use crate::config::Server;
 use crate::ports::{Clock, SecureRandom};
 use crate::relying_party::RelyingParty;
 use crate::sessions::{AppSessions, Sessions};
-use crate::storage::Store;
+use crate::storage::{Store, WaitingCaps};
 use crate::tenants::LiveDirectory;
 use crate::views::Views;
 
@@ -30,6 +30,8 @@ pub struct Parts {
     pub random: Arc<dyn SecureRandom>,
     /// Where and how we listen.
     pub server: Arc<Server>,
+    /// How many sign-ins may wait.
+    pub waiting: WaitingCaps,
     /// What `/metrics` shows.
     pub metrics: Option<metrics_exporter_prometheus::PrometheusHandle>,
 }
@@ -40,7 +42,8 @@ const APP_SESSIONS_IN_MEMORY: u64 = 250_000;
 /// The whole broker, as handlers see it.
 #[derive(Debug)]
 pub struct Door {
-    pub(crate) parts: Parts,
+    /// What it is made of.
+    pub parts: Parts,
     pub(crate) gate: Gate,
 }
 

@@ -22,28 +22,12 @@ const LARGEST_FORM: usize = 16 * 1024;
 
 /// The broker's routes; `with_operations`: `/healthz`, `/readyz` and `/metrics` too.
 pub fn router(door: &Arc<Door>, with_operations: bool) -> Router {
-    let prefix = door.parts.server.prefix.clone();
-    let tenant = || {
-        Router::new()
-            .route("/login", get(login::choose))
-            .route("/login/{provider}", get(login::begin))
-            .route("/login/{provider}/callback", get(login::callback))
-            .route("/sessions", get(sessions::show))
-            .route("/sessions/end", post(sessions::end))
-            .route("/sessions/end-others", post(sessions::end_others))
-            .route("/logout", get(logout::ask).post(logout::confirm))
-            .route("/signed-out", get(logout::done))
-    };
-    let app_host = Router::new()
-        .route("/start", get(app_host::sign_in))
-        .route("/sign_in", get(app_host::sign_in))
-        .route("/sign_out", get(app_host::sign_out))
-        .route("/callback", get(app_host::callback))
-        .route("/userinfo", get(app_host::userinfo));
+    let prefix = &*door.parts.server.prefix;
     let mut pages = Router::new()
-        .merge(tenant())
-        .nest("/t/{tenant}", tenant())
-        .nest(&prefix, tenant().merge(app_host))
+        .merge(tenant_routes(""))
+        .merge(tenant_routes("/t/{tenant}"))
+        .merge(tenant_routes(prefix))
+        .merge(app_host_routes(prefix))
         .route("/robots.txt", get(operations::robots))
         .fallback(visit::not_found);
     if with_operations {
@@ -68,6 +52,31 @@ pub fn operations(door: &Arc<Door>) -> Router {
     operations_routes()
         .layer(from_fn(secure))
         .with_state(Arc::clone(door))
+}
+
+/// A tenant's pages below `base`. The paths stand whole: which tenant it is is read from them.
+fn tenant_routes(base: &str) -> Router<Arc<Door>> {
+    let at = |path: &str| format!("{base}{path}");
+    Router::new()
+        .route(&at("/login"), get(login::choose))
+        .route(&at("/login/{provider}"), get(login::begin))
+        .route(&at("/login/{provider}/callback"), get(login::callback))
+        .route(&at("/sessions"), get(sessions::show))
+        .route(&at("/sessions/end"), post(sessions::end))
+        .route(&at("/sessions/end-others"), post(sessions::end_others))
+        .route(&at("/logout"), get(logout::ask).post(logout::confirm))
+        .route(&at("/signed-out"), get(logout::done))
+}
+
+/// Our own paths on app hosts.
+fn app_host_routes(prefix: &str) -> Router<Arc<Door>> {
+    let at = |path: &str| format!("{prefix}{path}");
+    Router::new()
+        .route(&at("/start"), get(app_host::sign_in))
+        .route(&at("/sign_in"), get(app_host::sign_in))
+        .route(&at("/sign_out"), get(app_host::sign_out))
+        .route(&at("/callback"), get(app_host::callback))
+        .route(&at("/userinfo"), get(app_host::userinfo))
 }
 
 fn operations_routes() -> Router<Arc<Door>> {

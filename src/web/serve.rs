@@ -65,25 +65,36 @@ async fn listen(
     .await
 }
 
-/// Seconds between two rounds of housekeeping.
-const HOUSEKEEPING: u64 = 60;
+/// Between two rounds of housekeeping.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
-/// Each second: what has to be done now and then.
+/// Does what has to be done now and then, until it is time to stop. Housekeeping has a task of its own: it
+/// can take long, and news of ended sessions must not wait for it.
 pub(crate) async fn upkeep(door: Arc<Door>, stop: watch::Receiver<bool>) {
-    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    let housekeeping = tokio::spawn(every(HOUSEKEEPING, stop.clone(), {
+        let door = Arc::clone(&door);
+        move || {
+            let door = Arc::clone(&door);
+            async move { door.housekeeping().await }
+        }
+    }));
+    let second = Duration::from_secs(1);
+    every(second, stop, || door.upkeep()).await;
+    let _ = housekeeping.await;
+}
+
+async fn every<F: Future<Output = ()>>(
+    interval: Duration,
+    stop: watch::Receiver<bool>,
+    mut work: impl FnMut() -> F,
+) {
+    let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let stop = stopped(stop);
     tokio::pin!(stop);
-    let mut ticked: u64 = 0;
     loop {
         tokio::select! {
-            _ = ticks.tick() => {
-                door.upkeep().await;
-                ticked += 1;
-                if ticked.is_multiple_of(HOUSEKEEPING) {
-                    door.housekeeping().await;
-                }
-            }
+            _ = ticks.tick() => work().await,
             () = &mut stop => return,
         }
     }

@@ -64,7 +64,7 @@ async fn demo(port: u16) -> Result<(), Failure> {
     let file = folder.path().join("doorward.toml");
     let config = crate::config::parse(&configuration(port, &issuer), &file, &environment)?;
     let directory = Directory::build(&config, &Presets::load(None)?, 1)?;
-    let door = start::door(&config, directory).await?;
+    let door = start::door(&config, directory, start::Ground::default()).await?;
     let views = Arc::new(Views::new(None).context("the pages cannot be used")?);
     let stop = stop_signal()?;
 
