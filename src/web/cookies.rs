@@ -59,12 +59,8 @@ impl RequestCookies {
     /// Reads all `Cookie` headers; what does not read as a pair is passed over.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         Self(
-            headers
-                .get_all(header::COOKIE)
-                .iter()
-                .filter_map(|value| value.to_str().ok())
-                .flat_map(Cookie::split_parse)
-                .flatten()
+            pairs(headers)
+                .filter_map(parsed)
                 .map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned()))
                 .collect(),
         )
@@ -119,34 +115,42 @@ impl RequestCookies {
 
 /// The one app session handle of a request, without copying anything. The check's own way.
 pub(crate) fn app_session<K: Kind>(headers: &HeaderMap) -> Option<Handle<K>> {
-    let mut found = None;
-    for value in headers.get_all(header::COOKIE) {
-        for cookie in Cookie::split_parse(value.to_str().ok()?).flatten() {
-            if cookie.name() == APP_SESSION && found.replace(cookie.value().parse().ok()?).is_some()
-            {
-                return None;
-            }
-        }
+    let mut found = pairs(headers)
+        .filter(|pair| pair.starts_with(APP_SESSION.as_bytes()))
+        .filter_map(parsed)
+        .filter(|cookie| cookie.name() == APP_SESSION);
+    match (found.next(), found.next()) {
+        (Some(cookie), None) => cookie.value().parse().ok(),
+        _ => None,
     }
-    found
+}
+
+/// The pairs of all `Cookie` headers (RFC 6265bis §4.2.1), as bytes: apps put what they like into theirs,
+/// and one that is no ASCII must not hide ours.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+        .map(<[u8]>::trim_ascii)
+        .filter(|pair| !pair.is_empty())
+}
+
+fn parsed(pair: &[u8]) -> Option<Cookie<'_>> {
+    Cookie::parse(std::str::from_utf8(pair).ok()?).ok()
 }
 
 /// `Cookie` without our own, for the app behind the proxy. Empty where nothing is left.
 pub(crate) fn without_ours(headers: &HeaderMap) -> HeaderValue {
-    let mut kept = Vec::new();
-    for value in headers.get_all(header::COOKIE) {
-        for pair in value.as_bytes().split(|byte| *byte == b';') {
-            let pair = pair.trim_ascii();
-            if pair.is_empty() || pair.starts_with(OURS.as_bytes()) {
-                continue;
-            }
-            if !kept.is_empty() {
-                kept.extend_from_slice(b"; ");
-            }
-            kept.extend_from_slice(pair);
+    let sent = headers.get_all(header::COOKIE).iter();
+    let mut kept = Vec::with_capacity(sent.map(|value| value.len() + 2).sum());
+    for pair in pairs(headers).filter(|pair| !pair.starts_with(OURS.as_bytes())) {
+        if !kept.is_empty() {
+            kept.extend_from_slice(b"; ");
         }
+        kept.extend_from_slice(pair);
     }
-    HeaderValue::from_bytes(&kept).unwrap_or_else(|_| HeaderValue::from_static(""))
+    HeaderValue::try_from(kept).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// `Set-Cookie` headers of an answer, in order.
@@ -251,6 +255,24 @@ mod tests {
             cookies.handle::<AppSessionKind>(APP_SESSION).is_some(),
             expected
         );
+    }
+
+    #[test]
+    fn a_cookie_of_the_app_that_is_no_ascii_hides_nothing() {
+        let mut headers = HeaderMap::new();
+        let value = [
+            b"a=\xff; b=\xc3\xbc; __Host-dwa=".as_slice(),
+            HANDLE.as_bytes(),
+        ]
+        .concat();
+        headers.append(
+            header::COOKIE,
+            HeaderValue::from_bytes(&value).expect("a value"),
+        );
+        assert!(app_session::<AppSessionKind>(&headers).is_some());
+        let cookies = RequestCookies::of(&headers);
+        assert!(cookies.handle::<AppSessionKind>(APP_SESSION).is_some());
+        assert_eq!(without_ours(&headers), b"a=\xff; b=\xc3\xbc".as_slice());
     }
 
     #[test]
