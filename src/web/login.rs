@@ -495,6 +495,12 @@ fn host_of(provider: &UpstreamProvider) -> String {
         } => Some(authorization_endpoint.clone()),
     };
     address
-        .and_then(|address| address.host_str().map(ToOwned::to_owned))
+        .and_then(|address| {
+            let host = address.host_str()?;
+            Some(match address.port() {
+                Some(port) => format!("{host}:{port}"),
+                None => host.to_owned(),
+            })
+        })
         .unwrap_or_default()
 }

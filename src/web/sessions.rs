@@ -1,6 +1,6 @@
 //! My sessions: who I am, where I am signed in, and an end to it.
 
-use axum::extract::Form;
+use axum::extract::{Form, RawQuery};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +12,8 @@ use super::reply::see_other;
 use super::visit::Visit;
 use crate::domain::email::EmailAddress;
 use crate::domain::handle::{FormKind, Handle, SessionKind};
-use crate::sessions::CurrentSession;
+use crate::domain::ids::SessionId;
+use crate::sessions::{CurrentSession, ListedSession};
 use crate::views::{Account, ErrorPage, Moment, SessionEntry, SessionsPage};
 
 /// A form of one of our pages.
@@ -39,8 +40,46 @@ impl Submitted {
     }
 }
 
+/// What a form of this page has just done, told by the query of the redirect that follows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    Ended(SessionId),
+    EndedOthers,
+}
+
+impl Done {
+    fn parse(query: Option<&str>) -> Option<Self> {
+        match query?.strip_prefix("ended=")? {
+            "others" => Some(Self::EndedOthers),
+            id => id.parse().ok().map(Self::Ended),
+        }
+    }
+
+    fn address(self, visit: &Visit) -> String {
+        let what = match self {
+            Self::Ended(id) => id.to_string(),
+            Self::EndedOthers => "others".to_owned(),
+        };
+        let address = format!("/sessions?ended={what}");
+        visit.tenant.base.address(&address)
+    }
+
+    /// Its words, where the list bears them out: anybody can make a link with such a query.
+    fn words(self, current: SessionId, list: &[ListedSession]) -> Option<String> {
+        match self {
+            Self::Ended(id) if list.iter().all(|entry| entry.id != id) => {
+                Some("The session has ended.".to_owned())
+            }
+            Self::EndedOthers if list.iter().all(|entry| entry.id == current) => {
+                Some("All other sessions have ended.".to_owned())
+            }
+            Self::Ended(_) | Self::EndedOthers => None,
+        }
+    }
+}
+
 /// `GET {base}/sessions`
-pub(crate) async fn show(visit: Visit) -> Response {
+pub(crate) async fn show(visit: Visit, RawQuery(query): RawQuery) -> Response {
     let (session, handle) = match visit.signed_in().await {
         Ok(found) => found,
         Err(response) => return response,
@@ -55,6 +94,7 @@ pub(crate) async fn show(visit: Visit) -> Response {
         Err(error) => return visit.store_failed(&error),
     };
     let person = &session.person;
+    let notice = Done::parse(query.as_deref()).and_then(|done| done.words(session.id, &list));
     let page = SessionsPage {
         account: Account::of(person),
         email: person.email.as_ref().map(EmailAddress::to_string),
@@ -72,7 +112,7 @@ pub(crate) async fn show(visit: Visit) -> Response {
                 last_used_at: Moment::of(entry.times.used_at),
             })
             .collect(),
-        notice: None,
+        notice,
         end_action: visit.tenant.base.address("/sessions/end"),
         end_others_action: visit.tenant.base.address("/sessions/end-others"),
         sign_out_href: visit.tenant.base.address("/logout"),
@@ -98,7 +138,7 @@ pub(crate) async fn end(visit: Visit, Form(form): Form<Submitted>) -> Response {
         .end_one(&visit.tenant.id, session.person.user, id)
         .await
     {
-        Ok(_) => see_other(&visit.tenant.base.address("/sessions")),
+        Ok(_) => see_other(&Done::Ended(id).address(&visit)),
         Err(error) => visit.store_failed(&error),
     }
 }
@@ -114,7 +154,7 @@ pub(crate) async fn end_others(visit: Visit, Form(form): Form<Submitted>) -> Res
         .end_others(&visit.tenant.id, session.person.user, session.id)
         .await
     {
-        Ok(_) => see_other(&visit.tenant.base.address("/sessions")),
+        Ok(_) => see_other(&Done::EndedOthers.address(&visit)),
         Err(error) => visit.store_failed(&error),
     }
 }
@@ -128,9 +168,16 @@ impl Visit {
         }
     }
 
+    /// Where the session is over, a page and not a redirect: browsers hold `form-action` against the
+    /// redirect to a provider, and people would see nothing happen.
     async fn own_form_of_session(&self, form: &Submitted) -> Result<CurrentSession, Response> {
         self.own_form(form)?;
-        Ok(self.signed_in().await?.0)
+        self.session().await?.ok_or_else(|| self.form_expired())
+    }
+
+    fn form_expired(&self) -> Response {
+        let page = ErrorPage::form_expired(self.stamp(), &self.tenant.base.address("/sessions"));
+        self.page(StatusCode::FORBIDDEN, &page)
     }
 
     /// The session handle of a form that one of our own pages sent, of this session: by `Origin` or Fetch
@@ -163,9 +210,7 @@ impl Visit {
                     target: "audit", event = "form_refused", tenant = %self.tenant.id,
                     request_id = %self.stamp().id, from_here, "a form did not come from our own page"
                 );
-                let page =
-                    ErrorPage::form_expired(self.stamp(), &self.tenant.base.address("/sessions"));
-                Err(self.page(StatusCode::FORBIDDEN, &page))
+                Err(self.form_expired())
             }
         }
     }
