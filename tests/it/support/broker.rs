@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use doorward::cli::start::{Ground, door};
@@ -52,10 +53,14 @@ impl Default for Setup {
                 total: 20_000,
                 per_network: 1_000,
             },
-            seed: 1,
+            seed: SEEDS.fetch_add(1, Ordering::Relaxed),
         }
     }
 }
+
+/// Another for each broker: a restart must not give out the handles of before again, and request ids lead
+/// to log lines that all tests share.
+static SEEDS: AtomicU64 = AtomicU64::new(1);
 
 /// Two tenants, each with a wiki (e-mail domain), a board (ordered rules) and a single-name sibling `solo`.
 pub(crate) const CONFIGURATION: &str = r#"
@@ -173,6 +178,7 @@ impl Broker {
         provider: TestProvider,
         folder: Arc<TempDir>,
     ) -> Self {
+        super::audit::listen();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let text = setup
