@@ -48,7 +48,7 @@ async fn a_wrong_media_type_is_no_reason_to_fail() {
 #[case::error_beside_tokens(TokenFault::With("error", json!("invalid_grant")), "`invalid_grant`")]
 #[case::no_id_token(TokenFault::NoIdToken, "no ID token")]
 #[case::null_id_token(TokenFault::With("id_token", json!(null)), "no ID token")]
-#[case::number_as_id_token(TokenFault::With("id_token", json!(7)), "id_token")]
+#[case::number_as_id_token(TokenFault::With("id_token", json!(7)), "cannot be read")]
 #[case::no_access_token(TokenFault::NoAccessToken, "")]
 #[case::access_token_as_list(TokenFault::With("access_token", json!(["a"])), "access_token")]
 #[tokio::test]
