@@ -7,4 +7,10 @@
     reason = "a test that cannot go on says so and ends"
 )]
 
+mod app_host;
+mod check;
+mod operations;
+mod pages;
+mod sessions;
+mod sign_out;
 mod support;
