@@ -398,6 +398,21 @@ async fn t28_behind_nginx_a_clients_own_target_headers_open_nothing(
     }
 }
 
+/// Some proxies say it in `X-Original-URI` alone, and pass on what their client wrote into `X-Original-URL`.
+#[tokio::test]
+async fn t28_an_address_that_contradicts_the_path_opens_nothing() {
+    let broker = Broker::start().await;
+    let headers = [
+        ("x-original-uri", "/admin"),
+        ("x-original-method", "GET"),
+        (
+            "x-original-url",
+            "http://board.acme.localhost:{port}/public",
+        ),
+    ];
+    assert_eq!(ask(&broker, BOARD, &headers).await, StatusCode::FORBIDDEN);
+}
+
 /// Traefik and Caddy say it in `X-Forwarded-*`.
 #[rstest]
 #[case::url(&[("x-original-url", "http://board.acme.localhost:{port}/public")])]
