@@ -155,7 +155,6 @@ async fn a_rule_can_ask_for_a_provider(#[future(awt)] broker: Broker) {
 #[case::not_said(None)]
 #[case::text(Some("true".into()))]
 #[case::no(Some(false.into()))]
-#[case::number(Some(1.into()))]
 #[tokio::test]
 async fn an_unconfirmed_address_fits_no_rule(
     #[future(awt)] broker: Broker,
