@@ -2,9 +2,10 @@
 
 use axum::extract::{Path, RawQuery};
 use axum::response::Response;
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use super::app_host::lifetime;
+use super::check::sign_in_required;
 use super::cookies::{self, AnswerCookies, Attempt, tag};
 use super::reply::{bare, see_other};
 use super::visit::Visit;
@@ -189,6 +190,11 @@ impl Visit {
         let Some(provider) = self.tenant.provider(provider) else {
             return self.not_found();
         };
+        // A script can complete no login; one that began some would drive out those that wait.
+        if !is_navigation(Some(&Method::GET), &self.headers) {
+            let prefix = &self.door.parts.server.prefix;
+            return sign_in_required(self.tenant.id.as_str(), prefix);
+        }
         let continuation = query
             .sign_in
             .as_ref()
