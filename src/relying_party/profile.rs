@@ -11,7 +11,7 @@ use url::Url;
 
 use super::id_token::{VerifiedIdToken, authenticated_at};
 use super::{RelyingParty, UpstreamTrouble};
-use crate::domain::claims::ClaimPath;
+use crate::domain::claims::{ClaimPath, texts};
 use crate::domain::identity::Profile;
 use crate::domain::ids::Issuer;
 use crate::domain::upstream_provider::{
@@ -177,14 +177,7 @@ impl Documents {
 /// The names in one list. `None`: it has another shape than the preset says.
 fn members(list: &Value, mapping: &GroupMapping) -> Option<Vec<Box<str>>> {
     if mapping.members.is_empty() {
-        return match list {
-            Value::String(text) => Some(vec![text.as_str().into()]),
-            Value::Array(values) => values
-                .iter()
-                .map(|value| value.as_str().map(Into::into))
-                .collect(),
-            _ => None,
-        };
+        return texts(list);
     }
     let counts = |entry: &&Value| {
         mapping
