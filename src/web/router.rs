@@ -1,10 +1,8 @@
 //! Every route.
 //!
 //! A tenant's pages are mounted three times: at the root (a host of its own), under `/t/{tenant}` (a shared
-//! host) and under the app prefix (a single host for login and app). Which tenant it is, [`Visit`] finds
+//! host) and under the app prefix (a single host for login and app). Which tenant it is, `Visit` finds
 //! out from host and path.
-//!
-//! [`Visit`]: super::visit
 
 use std::sync::Arc;
 

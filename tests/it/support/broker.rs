@@ -14,8 +14,8 @@ use doorward::ports::{ManualClock, SeededRandom};
 use doorward::providers::Presets;
 use doorward::storage::WaitingCaps;
 use doorward::tenants::Directory;
-use doorward::web::Door;
 use doorward::web::router::router;
+use doorward::web::{Door, connections};
 use http::{Method, StatusCode};
 use tempfile::TempDir;
 use time::macros::datetime;
@@ -200,10 +200,8 @@ impl Broker {
             waiting: setup.waiting,
         };
         let door = door(&config, directory, ground).await.expect("a broker");
-        let service = router(&door, true).into_make_service_with_connect_info::<SocketAddr>();
-        let serving = tokio::spawn(async move {
-            let _ = axum::serve(listener, service).await;
-        });
+        let routes = router(&door, true);
+        let serving = tokio::spawn(connections::serve(listener, routes, std::future::pending()));
         Self {
             clock,
             provider,
