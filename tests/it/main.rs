@@ -8,6 +8,7 @@
 )]
 
 mod app_host;
+mod architecture;
 mod check;
 mod login;
 mod operations;
