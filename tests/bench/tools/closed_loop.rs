@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Evenly spread numbers (SplitMix64).
+/// Evenly spread numbers (`SplitMix64`).
 struct Draw(u64);
 
 impl Draw {
