@@ -99,8 +99,10 @@ const DIRECTION: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["web", "cli/demo"]),
     // The demo's proxy asks the broker as a service.
-    ("tower", &["cli/demo"]),
+    ("tower", &["web", "cli/demo"]),
     ("tower_http", &["web"]),
+    ("hyper", &["web"]),
+    ("hyper_util", &["web"]),
     ("cookie", &["web"]),
     ("openidconnect", &["relying_party"]),
     ("oauth2", &["relying_party"]),
@@ -166,7 +168,7 @@ const ANYWHERE: &[&str] = &[
 ];
 
 /// Crates that no file of `src/` names: features of theirs are switched on for others, or only tests use them.
-const UNNAMED: &[&str] = &["hyper", "hyper_util", "serde_urlencoded"];
+const UNNAMED: &[&str] = &[];
 
 /// Lines of a file without its tests.
 const LONGEST: usize = 500;
@@ -213,7 +215,7 @@ fn sources() -> Vec<Source> {
             (path, text)
         })
         .collect();
-    let tests: BTreeSet<PathBuf> = texts
+    let only_tests: BTreeSet<PathBuf> = texts
         .iter()
         .flat_map(|(path, text)| {
             let parent = path.parent().expect("a folder").to_owned();
@@ -222,7 +224,7 @@ fn sources() -> Vec<Source> {
         .collect();
     texts
         .into_iter()
-        .filter(|(path, _)| !tests.contains(path))
+        .filter(|(path, _)| !only_tests.contains(path))
         .map(|(path, text)| Source {
             path: path
                 .strip_prefix(&folder)
