@@ -288,7 +288,7 @@ async fn every_page_has_a_policy_a_language_and_a_title() {
             .take(4)
             .collect::<Vec<_>>()
             .join(" ");
-        assert_eq!(head, "<!doctype html> <html lang=\"en\"> <head>", "{what}");
+        assert_eq!(head, "<!doctype html> <html lang=\"en\">", "{what}");
         let title = html
             .split_once("<title>")
             .and_then(|(_, rest)| rest.split_once("</title>"));
