@@ -5,7 +5,10 @@
 
 use std::sync::OnceLock;
 
-use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
+use metrics::{
+    Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// How a check ended.
@@ -106,5 +109,7 @@ fn install() -> Option<PrometheusHandle> {
         "doorward_page_seconds",
         "Time to answer a page, by route and class of status."
     );
+    describe_gauge!("doorward_build_info", "1, with the version that runs.");
+    gauge!("doorward_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Some(handle)
 }

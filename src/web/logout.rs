@@ -58,9 +58,16 @@ pub(crate) async fn ask(visit: Visit, RawQuery(query): RawQuery) -> Response {
             None => visit.signed_out_page(Leaving::default()),
         };
     };
+    let relying_party = &visit.door.parts.relying_party;
+    let provider = match visit.tenant.provider(&session.person.provider) {
+        Some(provider) if relying_party.offers_logout(&visit.tenant, provider).await => {
+            Some(provider.name.to_string())
+        }
+        Some(_) | None => None,
+    };
     let page = SignOutPage {
         account: Account::of(&session.person),
-        provider: Some(visit.provider_name(&session.person.provider)),
+        provider,
         action: visit.tenant.base.address("/logout"),
         csrf: Submitted::token(&handle),
         fields: return_to

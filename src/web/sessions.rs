@@ -1,7 +1,7 @@
 //! My sessions: who I am, where I am signed in, and an end to it.
 
-use axum::extract::Form;
 use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, RawQuery};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,7 +13,8 @@ use super::reply::see_other;
 use super::visit::Visit;
 use crate::domain::email::EmailAddress;
 use crate::domain::handle::{FormKind, Handle, SessionKind};
-use crate::sessions::CurrentSession;
+use crate::domain::ids::SessionId;
+use crate::sessions::{CurrentSession, ListedSession};
 use crate::views::{Account, ErrorPage, Moment, SessionEntry, SessionsPage};
 
 /// What came where a form of ours was expected.
@@ -43,8 +44,46 @@ impl Submitted {
     }
 }
 
+/// What a form of this page has just done, told by the query of the redirect that follows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    Ended(SessionId),
+    EndedOthers,
+}
+
+impl Done {
+    fn parse(query: Option<&str>) -> Option<Self> {
+        match query?.strip_prefix("ended=")? {
+            "others" => Some(Self::EndedOthers),
+            id => id.parse().ok().map(Self::Ended),
+        }
+    }
+
+    fn address(self, visit: &Visit) -> String {
+        let what = match self {
+            Self::Ended(id) => id.to_string(),
+            Self::EndedOthers => "others".to_owned(),
+        };
+        let address = format!("/sessions?ended={what}");
+        visit.tenant.base.address(&address)
+    }
+
+    /// Its words, where the list bears them out: anybody can make a link with such a query.
+    fn words(self, current: SessionId, list: &[ListedSession]) -> Option<String> {
+        match self {
+            Self::Ended(id) if list.iter().all(|entry| entry.id != id) => {
+                Some("The session has ended.".to_owned())
+            }
+            Self::EndedOthers if list.iter().all(|entry| entry.id == current) => {
+                Some("All other sessions have ended.".to_owned())
+            }
+            Self::Ended(_) | Self::EndedOthers => None,
+        }
+    }
+}
+
 /// `GET {base}/sessions`
-pub(crate) async fn show(visit: Visit) -> Response {
+pub(crate) async fn show(visit: Visit, RawQuery(query): RawQuery) -> Response {
     let (session, handle) = match visit.signed_in().await {
         Ok(found) => found,
         Err(response) => return response,
@@ -59,6 +98,7 @@ pub(crate) async fn show(visit: Visit) -> Response {
         Err(error) => return visit.store_failed(&error),
     };
     let person = &session.person;
+    let notice = Done::parse(query.as_deref()).and_then(|done| done.words(session.id, &list));
     let page = SessionsPage {
         account: Account::of(person),
         email: person.email.as_ref().map(EmailAddress::to_string),
@@ -76,7 +116,7 @@ pub(crate) async fn show(visit: Visit) -> Response {
                 last_used_at: Moment::of(entry.times.used_at),
             })
             .collect(),
-        notice: None,
+        notice,
         end_action: visit.tenant.base.address("/sessions/end"),
         end_others_action: visit.tenant.base.address("/sessions/end-others"),
         sign_out_href: visit.tenant.base.address("/logout"),
@@ -102,7 +142,7 @@ pub(crate) async fn end(visit: Visit, posted: Posted) -> Response {
         .end_one(&visit.tenant.id, session.person.user, id)
         .await
     {
-        Ok(_) => see_other(&visit.tenant.base.address("/sessions")),
+        Ok(_) => see_other(&Done::Ended(id).address(&visit)),
         Err(error) => visit.store_failed(&error),
     }
 }
@@ -118,7 +158,7 @@ pub(crate) async fn end_others(visit: Visit, posted: Posted) -> Response {
         .end_others(&visit.tenant.id, session.person.user, session.id)
         .await
     {
-        Ok(_) => see_other(&visit.tenant.base.address("/sessions")),
+        Ok(_) => see_other(&Done::EndedOthers.address(&visit)),
         Err(error) => visit.store_failed(&error),
     }
 }
@@ -132,12 +172,17 @@ impl Visit {
         }
     }
 
+    /// Where the session is over, a page and not a redirect: browsers hold `form-action` against the
+    /// redirect to a provider, and people would see nothing happen.
     async fn own_form_of_session(
         &self,
         posted: Posted,
     ) -> Result<(CurrentSession, Submitted), Response> {
         let (_, form) = self.own_form(posted)?;
-        Ok((self.signed_in().await?.0, form))
+        let session = self.session().await?;
+        session
+            .map(|session| (session, form))
+            .ok_or_else(|| self.form_refused(StatusCode::FORBIDDEN))
     }
 
     /// A form that one of our own pages sent, of this session (by `Origin` or Fetch metadata, and by its

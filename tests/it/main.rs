@@ -8,7 +8,9 @@
 )]
 
 mod app_host;
+mod architecture;
 mod check;
+mod login;
 mod operations;
 mod pages;
 mod sessions;

@@ -29,7 +29,7 @@ use super::provider::{CLIENT_ID, CLIENT_SECRET, TestProvider};
 /// A broker with the tenants `acme` and `globex` at one provider, unless the test says otherwise.
 pub(crate) struct Broker {
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) provider: TestProvider,
+    pub(crate) provider: Arc<TestProvider>,
     pub(crate) door: Arc<Door>,
     pub(crate) address: SocketAddr,
     pub(crate) folder: Arc<TempDir>,
@@ -157,6 +157,11 @@ hosts = ["solo.localhost:{port}"]
 allow = { signed_in = true }
 "#;
 
+/// The clock that a broker and its providers share.
+pub(crate) fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(datetime!(2027-01-15 08:00 UTC)))
+}
+
 impl Broker {
     /// The usual one.
     pub(crate) async fn start() -> Self {
@@ -165,7 +170,7 @@ impl Broker {
 
     /// One that a test has set up.
     pub(crate) async fn with(setup: Setup) -> Self {
-        let clock = Arc::new(ManualClock::at(datetime!(2027-01-15 08:00 UTC)));
+        let clock = clock();
         let provider = TestProvider::start(Arc::clone(&clock));
         let folder = Arc::new(TempDir::new().expect("a folder"));
         Self::on(setup, clock, provider, folder).await
@@ -175,11 +180,38 @@ impl Broker {
     pub(crate) async fn on(
         setup: Setup,
         clock: Arc<ManualClock>,
-        provider: TestProvider,
+        provider: impl Into<Arc<TestProvider>>,
+        folder: Arc<TempDir>,
+    ) -> Self {
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::at(anywhere, setup, clock, provider.into(), folder).await
+    }
+
+    /// The process ends in order, and another begins with the same folder and addresses.
+    pub(crate) async fn restart(mut self, setup: Setup) -> Self {
+        self.serving.abort();
+        let _ = (&mut self.serving).await;
+        self.door.drain().await;
+        let (clock, folder) = (Arc::clone(&self.clock), Arc::clone(&self.folder));
+        Self::at(
+            self.address,
+            setup,
+            clock,
+            Arc::clone(&self.provider),
+            folder,
+        )
+        .await
+    }
+
+    async fn at(
+        address: SocketAddr,
+        setup: Setup,
+        clock: Arc<ManualClock>,
+        provider: Arc<TestProvider>,
         folder: Arc<TempDir>,
     ) -> Self {
         super::audit::listen();
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = TcpListener::bind(address).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let text = setup
             .configuration
