@@ -1,5 +1,7 @@
 //! Into an app, into the next one, and not into the one that is not for everybody.
 
+use std::fmt::Write as _;
+
 use http::{Method, StatusCode};
 
 use crate::support::broker::Broker;
@@ -21,9 +23,9 @@ async fn the_whole_way_in() {
         }
         let location = shown(hop.headers["location"].to_str().expect("text"), &broker);
         let url = shown(hop.url.as_str(), &broker);
-        told += &format!("{url}\n  {} {location}\n", hop.status.as_u16());
+        let _ = writeln!(told, "{url}\n  {} {location}", hop.status.as_u16());
         for cookie in cookies {
-            told += &format!("  sets {cookie}\n");
+            let _ = writeln!(told, "  sets {cookie}");
         }
     }
     insta::assert_snapshot!(told);

@@ -61,15 +61,12 @@ fn decode(line: &str) -> String {
     while let Some((before, after)) = rest.split_once('<') {
         text.push_str(before);
         let special = after.split_once('>').and_then(|(inside, rest)| {
-            let decoded = match inside.strip_prefix("U+") {
-                Some(number) => {
-                    let number = u32::from_str_radix(number, 16).ok()?;
-                    char::from_u32(number)?.to_string()
-                }
-                None => {
-                    let (text, times) = inside.rsplit_once('*')?;
-                    text.repeat(times.parse().ok()?)
-                }
+            let decoded = if let Some(number) = inside.strip_prefix("U+") {
+                let number = u32::from_str_radix(number, 16).ok()?;
+                char::from_u32(number)?.to_string()
+            } else {
+                let (text, times) = inside.rsplit_once('*')?;
+                text.repeat(times.parse().ok()?)
             };
             Some((decoded, rest))
         });

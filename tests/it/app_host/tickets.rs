@@ -236,6 +236,7 @@ async fn a24_a_truncated_or_extended_sign_in_is_none() {
 
 /// Each kind of handle, live, in the place of each other kind.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "seven kinds in seven places")]
 async fn a11_a_handle_of_one_kind_is_none_of_another() {
     let broker = Broker::start().await;
     let mut browser = broker.browser();

@@ -138,7 +138,7 @@ async fn t17_a_client_writes_no_line_for_people() {
     assert!(ours.len() > 30, "{} lines", ours.len());
     for line in text.lines() {
         assert!(
-            !line.contains("event=\"signed_in\"") || line.contains("\\"),
+            !line.contains("event=\"signed_in\"") || line.contains('\\'),
             "{line}"
         );
         let head: String = line.chars().take(40).collect();

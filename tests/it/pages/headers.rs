@@ -12,6 +12,7 @@ use crate::support::provider::Endpoint;
 use crate::support::raw::values;
 
 /// An answer of every route, good and bad, with the status that it must have.
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn every_answer(broker: &Broker) -> Vec<Page> {
     let mut signed_in = broker.browser();
     broker.sign_in(&mut signed_in, BOARD, "/").await;

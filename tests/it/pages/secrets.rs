@@ -1,5 +1,6 @@
 //! What must be seen by nobody is seen by nobody: not in answers, not in addresses, not in the log.
 
+use base64::Engine as _;
 use http::StatusCode;
 
 use crate::support::broker::Broker;
@@ -224,7 +225,6 @@ async fn a36_a_stolen_database_holds_no_secret() {
     assert!(contains(b"subject-of-ada"));
     for secret in secrets {
         assert!(!contains(secret.as_bytes()), "{secret}");
-        use base64::Engine as _;
         let decoded = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(&secret);
         if let Ok(decoded) = decoded.as_deref()
             && decoded.len() >= 16

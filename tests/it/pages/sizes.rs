@@ -1,5 +1,7 @@
 //! Requests that are larger than anybody needs.
 
+use std::fmt::Write as _;
+
 use http::StatusCode;
 use rstest::rstest;
 
@@ -24,7 +26,7 @@ async fn t15_a_head_that_is_too_large_is_refused(#[case] number: usize, #[case] 
             broker.address.port()
         );
         for index in 0..number {
-            request += &format!("x-{index}: {}\r\n", "x".repeat(size));
+            let _ = write!(request, "x-{index}: {}\r\n", "x".repeat(size));
         }
         request += "\r\n";
         let (status, answer) = raw::bytes(broker.address, request.as_bytes()).await;

@@ -10,19 +10,19 @@ use crate::support::nodes::{
 };
 use crate::support::raw;
 
-/// How somebody signs out.
+/// Where somebody signs out.
 #[derive(Clone, Copy, Debug)]
 enum Way {
-    FromAnApp,
-    FromAnotherApp,
-    FromTheTenantsPage,
+    AnApp,
+    AnotherApp,
+    TheTenantsPage,
 }
 
 async fn sign_out(broker: &Broker, browser: &mut Browser, way: Way) -> Page {
     match way {
-        Way::FromAnApp => browser.visit(&broker.url(WIKI, "/oauth2/sign_out")).await,
-        Way::FromAnotherApp => browser.visit(&broker.url(BOARD, "/oauth2/sign_out")).await,
-        Way::FromTheTenantsPage => {
+        Way::AnApp => browser.visit(&broker.url(WIKI, "/oauth2/sign_out")).await,
+        Way::AnotherApp => browser.visit(&broker.url(BOARD, "/oauth2/sign_out")).await,
+        Way::TheTenantsPage => {
             let page = browser.visit(&broker.url(ACME, "/logout")).await;
             browser.submit(&page.form("/logout"), &[]).await
         }
@@ -31,9 +31,9 @@ async fn sign_out(broker: &Broker, browser: &mut Browser, way: Way) -> Page {
 
 /// Every cookie from before, at once, at a second node and after a restart.
 #[rstest]
-#[case(Way::FromAnApp)]
-#[case(Way::FromAnotherApp)]
-#[case(Way::FromTheTenantsPage)]
+#[case(Way::AnApp)]
+#[case(Way::AnotherApp)]
+#[case(Way::TheTenantsPage)]
 #[tokio::test]
 async fn a27_old_cookies_are_dead_everywhere(#[case] way: Way) {
     let broker = Broker::start().await;
@@ -122,7 +122,7 @@ async fn another_tenants_session_lives_on() {
     let mut browser = broker.browser();
     broker.sign_in(&mut browser, WIKI, "/").await;
     broker.sign_in(&mut browser, GLOBEX_WIKI, "/").await;
-    sign_out(&broker, &mut browser, Way::FromAnApp).await;
+    sign_out(&broker, &mut browser, Way::AnApp).await;
     let page = broker.check(&browser, "GET", GLOBEX_WIKI, "/").await;
     assert_eq!(page.status, StatusCode::ACCEPTED);
 }
@@ -152,7 +152,7 @@ async fn t25_a_request_that_overlaps_the_sign_out_revives_nothing() {
             }
             broker.door.housekeeping().await;
         };
-        let (_, left) = tokio::join!(asking, leaving.visit(&sign_out_url));
+        let ((), left) = tokio::join!(asking, leaving.visit(&sign_out_url));
         assert_eq!(left.status, StatusCode::OK, "{}", left.text());
         broker.door.housekeeping().await;
         assert_eq!(
@@ -176,7 +176,7 @@ async fn t25_a_sign_in_that_overlaps_the_sign_out_opens_nothing() {
     let mut tab = browser.tab();
     let asked = tab.open(&broker.sign_in_url(BOARD, "/")).await;
     let ticket = tab.step(&asked).await;
-    sign_out(&broker, &mut browser, Way::FromAnApp).await;
+    sign_out(&broker, &mut browser, Way::AnApp).await;
     let page = tab.step(&ticket).await;
     assert_eq!(page.status, StatusCode::BAD_REQUEST);
     assert!(
