@@ -112,7 +112,7 @@ async fn every_answer(broker: &Broker) -> Vec<Page> {
         ),
         (&stranger, Method::GET, WIKI, "/oauth2/sign_out".into(), 303),
         (&stranger, Method::GET, WIKI, "/oauth2/userinfo".into(), 401),
-        (&stranger, Method::GET, WIKI, "/oauth2/other".into(), 421),
+        (&stranger, Method::GET, WIKI, "/oauth2/other".into(), 404),
         (&stranger, Method::GET, "nobody.localhost", "/".into(), 421),
         (&own, Method::GET, ACME, "/login".into(), 303),
         (&own, Method::GET, ACME, "/sessions".into(), 200),
