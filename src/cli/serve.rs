@@ -47,7 +47,7 @@ async fn serve(file: &Path, config: Config, directory: Directory) -> Result<(), 
         operations,
         shutdown_timeout: config.server.shutdown_timeout,
     };
-    server.run(door, stop).await?;
+    server.run(door, stop).await;
     Ok(())
 }
 

@@ -560,7 +560,7 @@ fn files_are_beside_the_configuration() {
 )]
 #[case::dark_contrast(
     "base_url = \"https://a.example\"\naccent = { light = \"#2a56e0\", dark = \"#2A56E0\" }",
-    "#2A56E0 has a contrast of 3.16:1 to the text on it (#0b1020)"
+    "#2a56e0 has a contrast of 3.16:1 to the text on it (#0b1020)"
 )]
 #[case::half_an_accent(
     "base_url = \"https://a.example\"\naccent = { light = \"#2a56e0\" }",

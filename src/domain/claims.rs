@@ -43,24 +43,24 @@ impl ClaimPath {
             _ => None,
         }
     }
-
-    /// A list of strings, or one string as a list of one. `None`: absent, or of another shape.
-    #[must_use]
-    pub fn texts(&self, document: &Value) -> Option<Vec<Box<str>>> {
-        match self.find(document)? {
-            Value::String(text) => Some(vec![text.as_str().into()]),
-            Value::Array(values) => values
-                .iter()
-                .map(|value| value.as_str().map(Into::into))
-                .collect(),
-            _ => None,
-        }
-    }
 }
 
 impl fmt::Display for ClaimPath {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
+    }
+}
+
+/// A list of strings, or one string as a list of one. `None`: of another shape.
+#[must_use]
+pub fn texts(value: &Value) -> Option<Vec<Box<str>>> {
+    match value {
+        Value::String(text) => Some(vec![text.as_str().into()]),
+        Value::Array(values) => values
+            .iter()
+            .map(|value| value.as_str().map(Into::into))
+            .collect(),
+        _ => None,
     }
 }
 

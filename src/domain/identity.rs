@@ -47,6 +47,10 @@ pub struct VerifiedIdentity {
 
 impl VerifiedIdentity {
     /// The last step of a login.
+    #[cfg_attr(
+        not(feature = "server"),
+        expect(dead_code, reason = "logins are the server's")
+    )]
     pub(crate) fn new(attempt: &MatchedAttempt, profile: Profile) -> Self {
         Self {
             tenant: attempt.attempt().tenant.clone(),

@@ -5,6 +5,7 @@
 //! otherwise.
 
 pub mod claims;
+pub mod colour;
 pub mod email;
 pub mod handle;
 pub mod host;

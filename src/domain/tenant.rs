@@ -3,6 +3,7 @@
 use http::{HeaderName, StatusCode};
 use url::Url;
 
+use super::colour::Colour;
 use super::host::{Host, HostPattern};
 use super::identity::Person;
 use super::ids::{AppId, ProviderId, TenantId};
@@ -21,7 +22,7 @@ pub struct Tenant {
     pub base: BaseUrl,
     /// Whom to ask for access: an address or a line of text, shown when somebody is refused.
     pub contact: Option<Box<str>>,
-    /// Accent colours of its pages for light and dark, `#rrggbb`.
+    /// Accent colours of its pages.
     pub accent: Option<Accent>,
     /// How long sessions live.
     pub lifetimes: SessionLifetimes,
@@ -34,12 +35,12 @@ pub struct Tenant {
 }
 
 /// Accent colours, checked for contrast when the configuration was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accent {
-    /// On light surfaces, `#rrggbb`.
-    pub light: Box<str>,
-    /// On dark surfaces, `#rrggbb`.
-    pub dark: Box<str>,
+    /// On light surfaces.
+    pub light: Colour,
+    /// On dark surfaces.
+    pub dark: Colour,
 }
 
 impl Tenant {

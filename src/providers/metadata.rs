@@ -77,6 +77,9 @@ pub enum MetadataFault {
         /// As found.
         found: String,
     },
+    /// People would be sent somewhere that is no page.
+    #[error("the discovery document sends people to `{0}`, which is no https address")]
+    Endpoint(Url),
     /// There is no one algorithm to expect.
     #[error(
         "the provider lists the ID token algorithms {0}: set `id_token_algorithm` to the one it uses for this client"
@@ -90,8 +93,19 @@ impl ProviderMetadata {
     /// # Errors
     /// [`MetadataFault::Malformed`].
     pub fn parse(document: &[u8]) -> Result<Self, MetadataFault> {
-        serde_json::from_slice(document)
-            .map_err(|error| MetadataFault::Malformed(error.to_string()))
+        let metadata: Self = serde_json::from_slice(document)
+            .map_err(|error| MetadataFault::Malformed(error.to_string()))?;
+        // Plain http is for providers that are plain http themselves: in development, on loopback.
+        let plain = metadata.issuer.starts_with("http://");
+        let is_page = |url: &Url| url.scheme() == "https" || (plain && url.scheme() == "http");
+        let sent_to = [
+            Some(&metadata.authorization_endpoint),
+            metadata.end_session_endpoint.as_ref(),
+        ];
+        if let Some(url) = sent_to.into_iter().flatten().find(|url| !is_page(url)) {
+            return Err(MetadataFault::Endpoint(url.clone()));
+        }
+        Ok(metadata)
     }
 
     /// The one algorithm to expect of ID tokens: the configured one, else RS256 where it is listed or
@@ -152,6 +166,21 @@ mod tests {
             "token_endpoint_auth_methods_supported": methods,
         });
         ProviderMetadata::parse(document.to_string().as_bytes()).expect("metadata")
+    }
+
+    #[rstest]
+    #[case::script("javascript:alert(1)")]
+    #[case::data("data:text/html,x")]
+    #[case::plain_http("http://id.example/authorize")]
+    fn people_are_sent_to_https_pages_only(#[case] endpoint: &str) {
+        let document = json!({
+            "issuer": "https://id.example",
+            "authorization_endpoint": endpoint,
+            "token_endpoint": "https://id.example/token",
+            "jwks_uri": "https://id.example/keys",
+        });
+        let parsed = ProviderMetadata::parse(document.to_string().as_bytes());
+        assert!(matches!(parsed, Err(MetadataFault::Endpoint(_))));
     }
 
     #[rstest]

@@ -2,7 +2,7 @@
 //!
 //! The `openidconnect` crate checks signature, issuer, audience, expiry and nonce. Ours: which algorithm
 //! and key may be used at all, `azp`, `nbf`, `iat`, the kinds of the time claims, the subject's shape and
-//! `at_hash`. Invariant: a [`VerifiedIdToken`] is made here only, from a token that passed all of it.
+//! `at_hash`. Invariant: a `VerifiedIdToken` is made here only, from a token that passed all of it.
 //! Claims are mapped from the payload that was signed, never from a library's reading of it.
 
 use base64::Engine as _;

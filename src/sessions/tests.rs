@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use tower_sessions_core::SessionStore as _;
 
@@ -45,10 +44,8 @@ impl Process {
     }
 
     async fn over(folder: Arc<tempfile::TempDir>, clock: Arc<ManualClock>, seed: u64) -> Self {
-        let key: SecretString = base64::engine::general_purpose::STANDARD
-            .encode([7; 32])
-            .into();
-        let keys = SealingKeys::from_secrets(&[key]).expect("a key");
+        let key = crate::config::SealingKey::from_bytes([7; 32]);
+        let keys = SealingKeys::new(&[key]).expect("a key");
         let random = Arc::new(SeededRandom::new(seed));
         let path = folder.path().join("doorward.db");
         let store = SqliteStore::open(&path, keys, random.clone()).await;

@@ -190,7 +190,7 @@ fn tenant(settings: &TenantSettings, providers: Vec<UpstreamProvider>) -> Tenant
         name: settings.name.clone(),
         base: settings.base.clone(),
         contact: settings.contact.clone(),
-        accent: settings.accent.clone(),
+        accent: settings.accent,
         lifetimes: settings.lifetimes,
         providers,
         apps: settings.apps.iter().map(|app| app.app.clone()).collect(),

@@ -40,9 +40,11 @@ pub(super) fn acme() -> Chrome {
 /// A name of 60 characters, an accent of its own, in German.
 #[cfg(test)]
 pub(super) fn landkreis() -> Chrome {
+    use crate::domain::colour::Colour;
+
     let accent = crate::domain::tenant::Accent {
-        light: "#00695c".into(),
-        dark: "#5fd4c4".into(),
+        light: Colour::new([0x00, 0x69, 0x5c]),
+        dark: Colour::new([0x5f, 0xd4, 0xc4]),
     };
     let name = "Rechnungsprüfungsamt des Landkreises Mecklenburg-Vorpommerns";
     Chrome {

@@ -4,7 +4,7 @@
 //! through the tenant's host with a one-time id, and from there to the provider, which sends the person
 //! back to `{base}/signed-out` (OIDC RP-Initiated Logout 1.0 §3).
 
-use axum::extract::{Form, RawQuery};
+use axum::extract::RawQuery;
 use axum::response::Response;
 use http::StatusCode;
 use secrecy::ExposeSecret as _;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cookies::{self, AnswerCookies};
 use super::reply::see_other;
-use super::sessions::Submitted;
+use super::sessions::{Posted, Submitted};
 use super::visit::Visit;
 use crate::domain::handle::{Handle, SignOutKind};
 use crate::domain::return_target::ReturnTarget;
@@ -33,8 +33,8 @@ struct Leaving {
     provider: Option<String>,
     /// The app they left.
     app: Option<String>,
-    /// Whether a session was ended.
-    ended: bool,
+    /// Whose session was ended.
+    user: Option<String>,
 }
 
 /// `GET {base}/logout`: asks, or passes somebody through who signs out from an app. With `rd`: where to go
@@ -86,9 +86,9 @@ pub(crate) async fn ask(visit: Visit, RawQuery(query): RawQuery) -> Response {
 }
 
 /// `POST {base}/logout`: ends the session that this browser has here.
-pub(crate) async fn confirm(visit: Visit, Form(form): Form<Submitted>) -> Response {
-    let handle = match visit.own_form(&form) {
-        Ok(handle) => handle,
+pub(crate) async fn confirm(visit: Visit, posted: Posted) -> Response {
+    let (handle, form) = match visit.own_form(posted) {
+        Ok(found) => found,
         Err(response) => return response,
     };
     let ended = match visit
@@ -136,11 +136,16 @@ impl Visit {
         return_to: Option<ReturnTarget>,
         app: String,
     ) -> Result<Response, Response> {
-        let (ended, app) = (Some(ended), Some(app));
-        let next = self.leave_for_provider(ended, return_to, app).await?;
+        let user = crate::sessions::person_of(&ended.session)
+            .map(|person| person.user.to_string())
+            .map_err(|error| self.store_failed(&error))?;
+        let next = self
+            .leave_for_provider(Some(ended), return_to, Some(app))
+            .await?;
         let id = self.handle::<SignOutKind>();
         let leaving = Leaving {
             provider_address: Some(next),
+            user: Some(user),
             ..Leaving::default()
         };
         self.keep_leaving(&id, &leaving).await?;
@@ -159,7 +164,6 @@ impl Visit {
         let mut leaving = Leaving {
             return_to: return_to.map(|target| target.as_str().to_owned()),
             app,
-            ended: ended.is_some(),
             ..Leaving::default()
         };
         if let Some(ended) = &ended {
@@ -172,6 +176,7 @@ impl Visit {
                 target: "audit", event = "signed_out", tenant = %self.tenant.id, user = %person.user,
                 session = %ended.session.id, request_id = %self.stamp().id,
             );
+            leaving.user = Some(person.user.to_string());
             leaving.provider = Some(self.provider_name(&person.provider));
             if let Some(provider) = self.tenant.provider(&person.provider) {
                 leaving.provider_address = self
@@ -190,30 +195,32 @@ impl Visit {
         }))
     }
 
-    /// The tenant's own cookie goes, and so does the session behind it, whichever it is.
+    /// The tenant's own cookie goes, and so does the session behind it, if it is the same person's: an
+    /// address that somebody else was sent to must not sign them out.
     async fn pass_through(&self, id: &Handle<SignOutKind>) -> Response {
         let leaving = match self.take_leaving(id).await {
-            Ok(leaving) => leaving,
+            Ok(leaving) => leaving.unwrap_or_default(),
             Err(response) => return response,
         };
-        let Some(next) = leaving.and_then(|leaving| leaving.provider_address) else {
+        let Some(next) = leaving.provider_address else {
             return self.signed_out_page(Leaving::default());
         };
-        let ended = match self.session_handle() {
-            Some(handle) => {
-                self.door
-                    .parts
-                    .sessions
-                    .sign_out(&self.tenant.id, &handle)
-                    .await
-            }
-            None => Ok(None),
-        };
-        if let Err(error) = ended {
-            return self.store_failed(&error);
-        }
         let mut response = see_other(&next);
-        self.forget_session(&mut response);
+        let session = match self.session().await {
+            Ok(session) => session,
+            Err(response) => return response,
+        };
+        match (session, self.session_handle()) {
+            (Some(session), _) if leaving.user != Some(session.person.user.to_string()) => {}
+            (Some(_), Some(handle)) => {
+                let sessions = &self.door.parts.sessions;
+                if let Err(error) = sessions.sign_out(&self.tenant.id, &handle).await {
+                    return self.store_failed(&error);
+                }
+                self.forget_session(&mut response);
+            }
+            _ => self.forget_session(&mut response),
+        }
         response
     }
 
@@ -274,7 +281,7 @@ impl Visit {
 
     fn signed_out_page(&self, leaving: Leaving) -> Response {
         let mut ended = Vec::new();
-        if leaving.ended || leaving.app.is_some() {
+        if leaving.user.is_some() {
             ended.extend(leaving.app.map(Ended::App));
             ended.push(Ended::AllApps);
         }

@@ -6,6 +6,7 @@
 mod app_host;
 mod check;
 mod client_address;
+pub mod connections;
 mod cookies;
 mod door;
 mod login;

@@ -1,10 +1,8 @@
 //! Every route.
 //!
 //! A tenant's pages are mounted three times: at the root (a host of its own), under `/t/{tenant}` (a shared
-//! host) and under the app prefix (a single host for login and app). Which tenant it is, [`Visit`] finds
+//! host) and under the app prefix (a single host for login and app). Which tenant it is, `Visit` finds
 //! out from host and path.
-//!
-//! [`Visit`]: super::visit
 
 use std::sync::Arc;
 
@@ -13,6 +11,9 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{any, get, post};
+
+use http::StatusCode;
+use tower_http::timeout::TimeoutLayer;
 
 use super::reply::{self, RequestId};
 use super::{Door, app_host, check, login, logout, operations, sessions, visit};
@@ -35,6 +36,10 @@ pub fn router(door: &Arc<Door>, with_operations: bool) -> Router {
     }
     let pages = pages
         .layer(DefaultBodyLimit::max(LARGEST_FORM))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            door.parts.server.request_timeout,
+        ))
         .layer(from_fn(secure))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(
             after_panic,
@@ -121,7 +126,7 @@ async fn secure(request: Request, next: Next) -> Response {
 fn after_panic(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
     tracing::error!("a handler panicked");
     let mut response = Response::new(axum::body::Body::from(crate::views::LAST_RESORT));
-    *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response.headers_mut().insert(
         http::header::CONTENT_TYPE,
         http::HeaderValue::from_static("text/html; charset=utf-8"),
@@ -143,7 +148,7 @@ fn route(path: &str) -> &'static str {
     }
 }
 
-const fn class(status: http::StatusCode) -> &'static str {
+const fn class(status: StatusCode) -> &'static str {
     match status.as_u16() {
         200..=299 => "2xx",
         300..=399 => "3xx",

@@ -1,14 +1,12 @@
 //! Listening, and stopping without losing anything.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::{Door, router};
+use super::{Door, connections, router};
 
 /// A broker that listens.
 #[derive(Debug)]
@@ -24,17 +22,18 @@ pub struct Server {
 impl Server {
     /// Serves until `stop` turns true; then takes no new connections, lets requests under way finish (at
     /// most `shutdown_timeout`), writes down what is only in memory, and returns.
-    ///
-    /// # Errors
-    /// A listener that fails.
-    pub async fn run(self, door: Arc<Door>, stop: watch::Receiver<bool>) -> std::io::Result<()> {
+    pub async fn run(self, door: Arc<Door>, stop: watch::Receiver<bool>) {
         let upkeep = tokio::spawn(upkeep(Arc::clone(&door), stop.clone()));
         let operations = self.operations.map(|listener| {
             let router = router::operations(&door);
-            tokio::spawn(listen(listener, router, stop.clone()))
+            tokio::spawn(connections::serve(listener, router, stopped(stop.clone())))
         });
         let pages = router::router(&door, operations.is_none());
-        let serving = tokio::spawn(listen(self.listener, pages, stop.clone()));
+        let serving = tokio::spawn(connections::serve(
+            self.listener,
+            pages,
+            stopped(stop.clone()),
+        ));
         stopped(stop).await;
         tracing::info!("stopping: requests under way may finish");
         if tokio::time::timeout(self.shutdown_timeout, serving)
@@ -48,21 +47,7 @@ impl Server {
         }
         let _ = upkeep.await;
         door.drain().await;
-        Ok(())
     }
-}
-
-async fn listen(
-    listener: TcpListener,
-    router: Router,
-    stop: watch::Receiver<bool>,
-) -> std::io::Result<()> {
-    axum::serve(
-        listener,
-        router.into_make_service_with_connect_info::<SocketAddr>(),
-    )
-    .with_graceful_shutdown(stopped(stop))
-    .await
 }
 
 /// Between two rounds of housekeeping.

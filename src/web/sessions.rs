@@ -1,5 +1,6 @@
 //! My sessions: who I am, where I am signed in, and an end to it.
 
+use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, RawQuery};
 use axum::response::Response;
 use base64::Engine as _;
@@ -15,6 +16,9 @@ use crate::domain::handle::{FormKind, Handle, SessionKind};
 use crate::domain::ids::SessionId;
 use crate::sessions::{CurrentSession, ListedSession};
 use crate::views::{Account, ErrorPage, Moment, SessionEntry, SessionsPage};
+
+/// What came where a form of ours was expected.
+pub(crate) type Posted = Result<Form<Submitted>, FormRejection>;
 
 /// A form of one of our pages.
 #[derive(Debug, Deserialize)]
@@ -122,9 +126,9 @@ pub(crate) async fn show(visit: Visit, RawQuery(query): RawQuery) -> Response {
 }
 
 /// `POST {base}/sessions/end`: ends one of my sessions.
-pub(crate) async fn end(visit: Visit, Form(form): Form<Submitted>) -> Response {
-    let session = match visit.own_form_of_session(&form).await {
-        Ok(session) => session,
+pub(crate) async fn end(visit: Visit, posted: Posted) -> Response {
+    let (session, form) = match visit.own_form_of_session(posted).await {
+        Ok(found) => found,
         Err(response) => return response,
     };
     let Ok(id) = form.session.parse() else {
@@ -144,9 +148,9 @@ pub(crate) async fn end(visit: Visit, Form(form): Form<Submitted>) -> Response {
 }
 
 /// `POST {base}/sessions/end-others`: ends all my sessions but this one.
-pub(crate) async fn end_others(visit: Visit, Form(form): Form<Submitted>) -> Response {
-    let session = match visit.own_form_of_session(&form).await {
-        Ok(session) => session,
+pub(crate) async fn end_others(visit: Visit, posted: Posted) -> Response {
+    let session = match visit.own_form_of_session(posted).await {
+        Ok((session, _)) => session,
         Err(response) => return response,
     };
     let sessions = &visit.door.parts.sessions;
@@ -170,22 +174,27 @@ impl Visit {
 
     /// Where the session is over, a page and not a redirect: browsers hold `form-action` against the
     /// redirect to a provider, and people would see nothing happen.
-    async fn own_form_of_session(&self, form: &Submitted) -> Result<CurrentSession, Response> {
-        self.own_form(form)?;
-        self.session().await?.ok_or_else(|| self.form_expired())
+    async fn own_form_of_session(
+        &self,
+        posted: Posted,
+    ) -> Result<(CurrentSession, Submitted), Response> {
+        let (_, form) = self.own_form(posted)?;
+        let session = self.session().await?;
+        session
+            .map(|session| (session, form))
+            .ok_or_else(|| self.form_refused(StatusCode::FORBIDDEN))
     }
 
-    fn form_expired(&self) -> Response {
-        let page = ErrorPage::form_expired(self.stamp(), &self.tenant.base.address("/sessions"));
-        self.page(StatusCode::FORBIDDEN, &page)
-    }
-
-    /// The session handle of a form that one of our own pages sent, of this session: by `Origin` or Fetch
-    /// metadata, and by its token.
+    /// A form that one of our own pages sent, of this session (by `Origin` or Fetch metadata, and by its
+    /// token), and the session's handle.
     ///
     /// # Errors
     /// The page that says that the form cannot be used.
-    pub(crate) fn own_form(&self, form: &Submitted) -> Result<Handle<SessionKind>, Response> {
+    pub(crate) fn own_form(
+        &self,
+        posted: Posted,
+    ) -> Result<(Handle<SessionKind>, Submitted), Response> {
+        let form = self.readable(posted)?;
         let own = self.tenant.base.origin.origin().ascii_serialization();
         let text = |name: header::HeaderName| {
             self.headers
@@ -204,14 +213,30 @@ impl Visit {
         let token = handle.as_ref().map(Submitted::token).unwrap_or_default();
         let fits = !token.is_empty() && bool::from(token.as_bytes().ct_eq(form.csrf.as_bytes()));
         match handle {
-            Some(handle) if from_here && fits => Ok(handle),
+            Some(handle) if from_here && fits => Ok((handle, form)),
             _ => {
                 tracing::warn!(
                     target: "audit", event = "form_refused", tenant = %self.tenant.id,
                     request_id = %self.stamp().id, from_here, "a form did not come from our own page"
                 );
-                Err(self.form_expired())
+                Err(self.form_refused(StatusCode::FORBIDDEN))
             }
         }
+    }
+
+    /// Browsers pack no forms, and what cannot be read is told in our words, not in a library's.
+    fn readable(&self, posted: Posted) -> Result<Submitted, Response> {
+        match posted {
+            Ok(Form(form)) if !self.headers.contains_key(header::CONTENT_ENCODING) => Ok(form),
+            Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                Err(self.form_refused(StatusCode::PAYLOAD_TOO_LARGE))
+            }
+            _ => Err(self.form_refused(StatusCode::BAD_REQUEST)),
+        }
+    }
+
+    fn form_refused(&self, status: StatusCode) -> Response {
+        let back = self.tenant.base.address("/sessions");
+        self.page(status, &ErrorPage::form_expired(self.stamp(), &back))
     }
 }

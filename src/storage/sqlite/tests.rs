@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use secrecy::SecretString;
 use sqlx::{Connection as _, Executor as _};
 
 use super::super::contract::{
@@ -16,10 +14,7 @@ use crate::domain::handle::{Handle, SessionKind};
 use crate::ports::{Clock as _, SeededRandom, SystemClock};
 
 fn keys() -> SealingKeys {
-    let key: SecretString = base64::engine::general_purpose::STANDARD
-        .encode([7; 32])
-        .into();
-    SealingKeys::from_secrets(&[key]).expect("a key")
+    SealingKeys::new(&[crate::config::SealingKey::from_bytes([7; 32])]).expect("a key")
 }
 
 async fn open(path: &Path, pages: Option<u32>) -> SqliteStore {
