@@ -299,9 +299,7 @@ impl ErrorPage {
             request,
             "target_refused",
             "This link leads somewhere else",
-            &[
-                "It asks to send you to an address that does not belong here, so we have stopped.",
-            ],
+            &["It asks to send you to an address that does not belong here, so we have stopped."],
         )
         .action("Go on without it", without_it)
     }

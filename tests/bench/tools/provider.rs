@@ -88,9 +88,11 @@ async fn authorize(
     State(provider): State<Arc<Provider>>,
     Query(request): Query<Authorization>,
 ) -> Result<Redirect, StatusCode> {
-    let mut back =
-        url::Url::parse(&request.redirect_uri).map_err(|_| StatusCode::BAD_REQUEST)?;
-    let mut codes = provider.codes.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut back = url::Url::parse(&request.redirect_uri).map_err(|_| StatusCode::BAD_REQUEST)?;
+    let mut codes = provider
+        .codes
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     codes.given += 1;
     let code = format!("code-{}", codes.given);
     back.query_pairs_mut()
