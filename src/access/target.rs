@@ -206,14 +206,21 @@ fn split(url: &str) -> Option<(&str, &str, &str)> {
     }
     let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
     let (authority, path_and_query) = rest.split_at_checked(end)?;
-    let default_port = if scheme == "https" { 443 } else { 80 };
-    let same = Host::of(&Url::parse(url).ok()?)? == Host::parse(authority, default_port).ok()?;
+    // With nothing in it but these there is nothing that a parser could see otherwise.
+    let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':');
+    if !authority.bytes().all(plain) {
+        let default_port = if scheme == "https" { 443 } else { 80 };
+        let parsed = Host::of(&Url::parse(url).ok()?)?;
+        if parsed != Host::parse(authority, default_port).ok()? {
+            return None;
+        }
+    }
     let path_and_query = if path_and_query.is_empty() {
         "/"
     } else {
         path_and_query
     };
-    same.then_some((scheme, authority, path_and_query))
+    Some((scheme, authority, path_and_query))
 }
 
 #[cfg(test)]

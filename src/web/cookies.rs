@@ -59,10 +59,8 @@ impl RequestCookies {
     /// Reads all `Cookie` headers; what does not read as a pair is passed over.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         Self(
-            headers
-                .get_all(header::COOKIE)
-                .iter()
-                .flat_map(each)
+            pairs(headers)
+                .filter_map(parsed)
                 .map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned()))
                 .collect(),
         )
@@ -117,41 +115,42 @@ impl RequestCookies {
 
 /// The one app session handle of a request, without copying anything. The check's own way.
 pub(crate) fn app_session<K: Kind>(headers: &HeaderMap) -> Option<Handle<K>> {
-    let mut found = None;
-    for value in headers.get_all(header::COOKIE) {
-        for cookie in each(value) {
-            if cookie.name() == APP_SESSION && found.replace(cookie.value().parse().ok()?).is_some()
-            {
-                return None;
-            }
-        }
+    let mut found = pairs(headers)
+        .filter(|pair| pair.starts_with(APP_SESSION.as_bytes()))
+        .filter_map(parsed)
+        .filter(|cookie| cookie.name() == APP_SESSION);
+    match (found.next(), found.next()) {
+        (Some(cookie), None) => cookie.value().parse().ok(),
+        _ => None,
     }
-    found
 }
 
-/// The cookies of one header. Apps set what they like, and browsers send its bytes as they are: one that is
-/// not ASCII must not hide the others.
-fn each(header: &HeaderValue) -> impl Iterator<Item = Cookie<'_>> {
-    let pairs = header.as_bytes().split(|byte| *byte == b';');
-    pairs.filter_map(|pair| Cookie::parse(String::from_utf8_lossy(pair)).ok())
+/// The pairs of all `Cookie` headers (RFC 6265bis §4.2.1). Apps set what they like, and browsers send its bytes
+/// as they are: one that is not ASCII must not hide the others.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+        .map(<[u8]>::trim_ascii)
+        .filter(|pair| !pair.is_empty())
+}
+
+fn parsed(pair: &[u8]) -> Option<Cookie<'_>> {
+    Cookie::parse(String::from_utf8_lossy(pair)).ok()
 }
 
 /// `Cookie` without our own, for the app behind the proxy. Empty where nothing is left.
 pub(crate) fn without_ours(headers: &HeaderMap) -> HeaderValue {
-    let mut kept = Vec::new();
-    for value in headers.get_all(header::COOKIE) {
-        for pair in value.as_bytes().split(|byte| *byte == b';') {
-            let pair = pair.trim_ascii();
-            if pair.is_empty() || pair.starts_with(OURS.as_bytes()) {
-                continue;
-            }
-            if !kept.is_empty() {
-                kept.extend_from_slice(b"; ");
-            }
-            kept.extend_from_slice(pair);
+    let sent = headers.get_all(header::COOKIE).iter();
+    let mut kept = Vec::with_capacity(sent.map(|value| value.len() + 2).sum());
+    for pair in pairs(headers).filter(|pair| !pair.starts_with(OURS.as_bytes())) {
+        if !kept.is_empty() {
+            kept.extend_from_slice(b"; ");
         }
+        kept.extend_from_slice(pair);
     }
-    HeaderValue::from_bytes(&kept).unwrap_or_else(|_| HeaderValue::from_static(""))
+    HeaderValue::try_from(kept).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// `Set-Cookie` headers of an answer, in order.
