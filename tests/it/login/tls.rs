@@ -108,6 +108,7 @@ async fn broker_with(certificate: Certificate, trusting: bool) -> (Broker, Front
     let issuer = format!("https://{}", front.address);
     provider.configure(|settings| settings.issuer.clone_from(&issuer));
     for (member, path) in [
+        ("authorization_endpoint", "authorize"),
         ("token_endpoint", "token"),
         ("jwks_uri", "jwks"),
         ("userinfo_endpoint", "userinfo"),
@@ -133,7 +134,11 @@ async fn broker_with(certificate: Certificate, trusting: bool) -> (Broker, Front
 #[tokio::test]
 async fn a44_a_certificate_of_the_operators_authority_is_good() {
     let (broker, _front) = broker_with(Certificate::Good, true).await;
-    assert_signs_in(&broker, &mut broker.browser()).await;
+    let mut browser = broker.browser();
+    // The browser need not believe the certificate: what is tested is whether we do.
+    browser.reach("127.0.0.1", broker.provider.address());
+    assert_signs_in(&broker, &mut browser).await;
+    assert_eq!(broker.provider.count(Endpoint::Token), 1);
 }
 
 #[rstest]
