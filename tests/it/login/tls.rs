@@ -13,7 +13,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::*;
-use crate::support::broker::CONFIGURATION;
+use crate::support::broker::{CONFIGURATION, folder};
 use crate::support::provider::{DiscoveryFault, Endpoint};
 
 /// Ends TLS in front of a provider.
@@ -83,7 +83,7 @@ enum Certificate {
 async fn broker_with(certificate: Certificate, trusting: bool) -> (Broker, Front) {
     let clock = clock();
     let provider = TestProvider::start(Arc::clone(&clock));
-    let folder = Arc::new(tempfile::TempDir::new().expect("a folder"));
+    let folder = folder();
     let own = authority();
     let ca_file = folder.path().join("ca.pem");
     std::fs::write(&ca_file, own.pem()).expect("a file");
@@ -109,6 +109,7 @@ async fn broker_with(certificate: Certificate, trusting: bool) -> (Broker, Front
     provider.configure(|settings| settings.issuer.clone_from(&issuer));
     for (member, path) in [
         ("authorization_endpoint", "authorize"),
+        ("end_session_endpoint", "end_session"),
         ("token_endpoint", "token"),
         ("jwks_uri", "jwks"),
         ("userinfo_endpoint", "userinfo"),
