@@ -96,6 +96,8 @@ impl<'a> CheckTarget<'a> {
                         method,
                     },
                 };
+                // A proxy that sends only one of the two passes on what its client wrote into the other.
+                agrees(headers, &X_ORIGINAL_URI, target.path_and_query)?;
                 target.agrees_with_forwarded(headers)?;
                 Ok(target)
             }
@@ -271,6 +273,7 @@ mod tests {
     #[case::only_the_other_family(TargetHeaders::XForwarded, &[("x-original-uri", "/public")])]
     #[case::twice(TargetHeaders::XForwarded, &[("x-forwarded-uri", "/admin"), ("x-forwarded-uri", "/public")])]
     #[case::url_twice(TargetHeaders::XOriginal, &[("x-original-url", "https://w.example/admin"), ("x-original-url", "https://w.example/public")])]
+    #[case::url_before_uri(TargetHeaders::XOriginal, &[("x-original-url", "https://w.example/public"), ("x-original-uri", "/admin")])]
     #[case::no_url(TargetHeaders::XOriginal, &[("x-original-url", "/admin")])]
     #[case::user_information(TargetHeaders::XOriginal, &[("x-original-url", "https://open.example@w.example/")])]
     #[case::scheme(TargetHeaders::XOriginal, &[("x-original-url", "ftp://w.example/")])]

@@ -81,8 +81,12 @@ impl RelyingParty {
         let send = move |request| {
             let http = http.clone();
             async move {
-                let answer = http.send(request).await?;
-                Ok::<_, OutboundError>(normalised(answer, errors_with_success_status))
+                let answer = http.send(request).await.map_err(NoAnswer::Outbound)?;
+                match answer.status().as_u16() {
+                    429 => Err(NoAnswer::Status(429)),
+                    200..=299 | 400..=499 => Ok(normalised(answer, errors_with_success_status)),
+                    other => Err(NoAnswer::Status(other)),
+                }
             }
         };
         let response = request.request_async(&send).await.map_err(trouble)?;
@@ -93,12 +97,26 @@ impl RelyingParty {
     }
 }
 
-fn trouble<E>(error: RequestTokenError<OutboundError, E>) -> UpstreamTrouble
+/// Nothing that RFC 6749 §5 speaks of came back.
+#[derive(Debug, thiserror::Error)]
+enum NoAnswer {
+    #[error(transparent)]
+    Outbound(OutboundError),
+    #[error("status {0}")]
+    Status(u16),
+}
+
+fn trouble<E>(error: RequestTokenError<NoAnswer, E>) -> UpstreamTrouble
 where
     E: oauth2::ErrorResponse + TokenError + 'static,
 {
     match error {
-        RequestTokenError::Request(error) => UpstreamTrouble::Unreachable(error),
+        RequestTokenError::Request(NoAnswer::Outbound(error)) => {
+            UpstreamTrouble::Unreachable(error)
+        }
+        RequestTokenError::Request(NoAnswer::Status(status)) => {
+            UpstreamTrouble::Status("the token endpoint".into(), status)
+        }
         RequestTokenError::ServerResponse(refusal) => UpstreamTrouble::TokenRefused(refusal.code()),
         // What came is not kept: it may hold tokens.
         RequestTokenError::Parse(error, _) => {

@@ -74,6 +74,9 @@ pub enum UpstreamTrouble {
     /// Userinfo is about somebody else (OIDC Core 1.0 §5.3.2).
     #[error("userinfo has another `sub` than the ID token")]
     Subject,
+    /// It answered with a status that says nothing of the request: it is overloaded, broken or moved.
+    #[error("`{0}` answered with status {1}")]
+    Status(Box<str>, u16),
     /// A profile request was answered otherwise than it should be.
     #[error("the answer to `{0}` cannot be used: {1}")]
     ProfileAnswer(Box<str>, String),
@@ -95,6 +98,7 @@ impl UpstreamTrouble {
         matches!(
             self,
             Self::Unreachable(_)
+                | Self::Status(_, 429 | 500..)
                 | Self::Reach(_)
                 | Self::Discovery(_)
                 | Self::Keys(KeyRefused::Unavailable(_))

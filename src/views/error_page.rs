@@ -133,7 +133,7 @@ impl ErrorPage {
         .action("Start again", start_again)
     }
 
-    /// Status 502: the provider's answer failed a check: it is not to be trusted, whatever the reason.
+    /// Status 400: the provider's answer failed a check: it is not to be trusted, whatever the reason.
     #[must_use]
     pub fn provider_answer_invalid(
         request: RequestStamp<'_>,

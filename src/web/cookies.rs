@@ -62,9 +62,7 @@ impl RequestCookies {
             headers
                 .get_all(header::COOKIE)
                 .iter()
-                .filter_map(|value| value.to_str().ok())
-                .flat_map(Cookie::split_parse)
-                .flatten()
+                .flat_map(each)
                 .map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned()))
                 .collect(),
         )
@@ -121,7 +119,7 @@ impl RequestCookies {
 pub(crate) fn app_session<K: Kind>(headers: &HeaderMap) -> Option<Handle<K>> {
     let mut found = None;
     for value in headers.get_all(header::COOKIE) {
-        for cookie in Cookie::split_parse(value.to_str().ok()?).flatten() {
+        for cookie in each(value) {
             if cookie.name() == APP_SESSION && found.replace(cookie.value().parse().ok()?).is_some()
             {
                 return None;
@@ -129,6 +127,13 @@ pub(crate) fn app_session<K: Kind>(headers: &HeaderMap) -> Option<Handle<K>> {
         }
     }
     found
+}
+
+/// The cookies of one header. Apps set what they like, and browsers send its bytes as they are: one that is
+/// not ASCII must not hide the others.
+fn each(header: &HeaderValue) -> impl Iterator<Item = Cookie<'_>> {
+    let pairs = header.as_bytes().split(|byte| *byte == b';');
+    pairs.filter_map(|pair| Cookie::parse(String::from_utf8_lossy(pair)).ok())
 }
 
 /// `Cookie` without our own, for the app behind the proxy. Empty where nothing is left.
@@ -225,7 +230,8 @@ mod tests {
     fn request(values: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(header::COOKIE, value.parse().expect("a value"));
+            let value = HeaderValue::from_bytes(value.as_bytes());
+            headers.append(header::COOKIE, value.expect("a value"));
         }
         headers
     }
@@ -233,6 +239,7 @@ mod tests {
     #[rstest]
     #[case::one(&[format!("a=b; __Host-dwa={HANDLE}; c=d")], true)]
     #[case::in_a_second_header(&["a=b".into(), format!("__Host-dwa={HANDLE}")], true)]
+    #[case::beside_other_bytes(&[format!("name=M\u{fc}ller; __Host-dwa={HANDLE}")], true)]
     #[case::none(&["a=b".into()], false)]
     #[case::twice(&[format!("__Host-dwa={HANDLE}; __Host-dwa={HANDLE}")], false)]
     #[case::twice_in_two_headers(&[format!("__Host-dwa={HANDLE}"), format!("__Host-dwa={HANDLE}")], false)]

@@ -2,17 +2,19 @@
 
 use axum::extract::{Path, RawQuery};
 use axum::response::Response;
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use super::app_host::lifetime;
+use super::check::sign_in_required;
 use super::cookies::{self, AnswerCookies, Attempt, tag};
-use super::reply::see_other;
+use super::reply::{bare, see_other};
 use super::visit::Visit;
 use crate::access::entry::{EntryRefused, may_enter};
 use crate::domain::handle::{Digest, Handle, SignInKind};
 use crate::domain::identity::Person;
 use crate::domain::ids::{ProviderId, SessionId};
 use crate::domain::login_attempt::{CallbackRefused, Continuation};
+use crate::domain::login_offer::is_navigation;
 use crate::domain::upstream_provider::{Protocol, UpstreamProvider};
 use crate::relying_party::{
     BeginFailed, CallbackParameters, Completed, Failure, InvalidCallback, LoginFailed, LoginRequest,
@@ -164,6 +166,14 @@ struct Waiting {
 impl Visit {
     /// The query, and the sign-in that it continues.
     async fn asked(&self, query: Option<&str>) -> Result<(LoginQuery, Option<Waiting>), Response> {
+        // Any page of the web can embed this address: what nobody looks at must not begin an attempt, for
+        // each pushes out an older one.
+        if !is_navigation(None, &self.headers) {
+            return Err(bare(
+                StatusCode::UNAUTHORIZED,
+                "open this address in a browser\n",
+            ));
+        }
         let Ok(query) = LoginQuery::parse(query) else {
             return Err(self.expired());
         };
@@ -180,6 +190,11 @@ impl Visit {
         let Some(provider) = self.tenant.provider(provider) else {
             return self.not_found();
         };
+        // A script can complete no login; one that began some would drive out those that wait.
+        if !is_navigation(Some(&Method::GET), &self.headers) {
+            let prefix = &self.door.parts.server.prefix;
+            return sign_in_required(self.tenant.id.as_str(), prefix);
+        }
         let continuation = query
             .sign_in
             .as_ref()
@@ -383,7 +398,10 @@ impl Visit {
 
     /// More sign-ins wait from this network than anybody needs.
     pub(crate) fn too_many(&self, try_again: &str) -> Response {
-        tracing::warn!(target: "audit", event = "too_many_sign_ins", tenant = %self.tenant.id, network = %self.network());
+        tracing::warn!(
+            target: "audit", event = "too_many_sign_ins", tenant = %self.tenant.id,
+            network = %self.network(), request_id = %self.stamp().id,
+        );
         let page = ErrorPage::too_many_sign_ins(self.stamp(), 1, try_again);
         let mut response = self.page(StatusCode::TOO_MANY_REQUESTS, &page);
         response.headers_mut().insert(
@@ -495,6 +513,12 @@ fn host_of(provider: &UpstreamProvider) -> String {
         } => Some(authorization_endpoint.clone()),
     };
     address
-        .and_then(|address| address.host_str().map(ToOwned::to_owned))
+        .and_then(|address| {
+            let host = address.host_str()?;
+            Some(match address.port() {
+                Some(port) => format!("{host}:{port}"),
+                None => host.to_owned(),
+            })
+        })
         .unwrap_or_default()
 }

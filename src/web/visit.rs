@@ -49,11 +49,20 @@ impl FromRequestParts<Arc<Door>> for Visit {
     async fn from_request_parts(parts: &mut Parts, door: &Arc<Door>) -> Result<Self, Response> {
         let host = host_of(parts);
         let directory = door.parts.directory.current();
-        let tenant = host
+        let location = host
             .and_then(|host| directory.locate(&host, parts.uri.path()))
-            .map(|location| Arc::clone(location.tenant))
             .ok_or_else(|| misdirected(parts, door))?;
-        Ok(Self::new(parts, door, tenant))
+        let visit = Self::new(parts, door, Arc::clone(location.tenant));
+        // Pages are mounted at the root too: there, the other mounts are no addresses of this tenant.
+        let prefix = &*door.parts.server.prefix;
+        let elsewhere = |mount: &str| {
+            let rest = location.rest.strip_prefix(mount);
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        if location.tenant.base.path.is_empty() && (elsewhere("/t") || elsewhere(prefix)) {
+            return Err(visit.not_found());
+        }
+        Ok(visit)
     }
 }
 
@@ -230,6 +239,13 @@ pub(crate) async fn not_found(
     request: axum::extract::Request,
 ) -> Response {
     let (mut parts, _) = request.into_parts();
+    let directory = door.parts.directory.current();
+    if host_of(&parts).is_some_and(|host| directory.app_at(&host).is_some()) {
+        return match AppVisit::from_request_parts(&mut parts, &door).await {
+            Ok(at) => at.visit.not_found(),
+            Err(response) => response.into_response(),
+        };
+    }
     match Visit::from_request_parts(&mut parts, &door).await {
         Ok(visit) => visit.not_found(),
         Err(response) => response.into_response(),

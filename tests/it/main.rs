@@ -7,6 +7,14 @@
     reason = "a test that cannot go on says so and ends"
 )]
 
+mod app_host;
 mod architecture;
+mod check;
 mod documents;
+mod ended_sessions;
+mod login;
+mod operations;
+mod pages;
+mod sessions;
+mod sign_out;
 mod support;

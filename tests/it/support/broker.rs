@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use doorward::cli::start::{Ground, door};
@@ -28,7 +29,7 @@ use super::provider::{CLIENT_ID, CLIENT_SECRET, TestProvider};
 /// A broker with the tenants `acme` and `globex` at one provider, unless the test says otherwise.
 pub(crate) struct Broker {
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) provider: TestProvider,
+    pub(crate) provider: Arc<TestProvider>,
     pub(crate) door: Arc<Door>,
     pub(crate) address: SocketAddr,
     pub(crate) folder: Arc<TempDir>,
@@ -52,10 +53,14 @@ impl Default for Setup {
                 total: 20_000,
                 per_network: 1_000,
             },
-            seed: 1,
+            seed: SEEDS.fetch_add(1, Ordering::Relaxed),
         }
     }
 }
+
+/// Another for each broker: a restart must not give out the handles of before again, and request ids lead
+/// to log lines that all tests share.
+static SEEDS: AtomicU64 = AtomicU64::new(1);
 
 /// Two tenants, each with a wiki (e-mail domain), a board (ordered rules) and a single-name sibling `solo`.
 pub(crate) const CONFIGURATION: &str = r#"
@@ -152,6 +157,11 @@ hosts = ["solo.localhost:{port}"]
 allow = { signed_in = true }
 "#;
 
+/// The clock that a broker and its providers share.
+pub(crate) fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(datetime!(2027-01-15 08:00 UTC)))
+}
+
 impl Broker {
     /// The usual one.
     pub(crate) async fn start() -> Self {
@@ -160,7 +170,7 @@ impl Broker {
 
     /// One that a test has set up.
     pub(crate) async fn with(setup: Setup) -> Self {
-        let clock = Arc::new(ManualClock::at(datetime!(2027-01-15 08:00 UTC)));
+        let clock = clock();
         let provider = TestProvider::start(Arc::clone(&clock));
         let folder = Arc::new(TempDir::new().expect("a folder"));
         Self::on(setup, clock, provider, folder).await
@@ -170,10 +180,38 @@ impl Broker {
     pub(crate) async fn on(
         setup: Setup,
         clock: Arc<ManualClock>,
-        provider: TestProvider,
+        provider: impl Into<Arc<TestProvider>>,
         folder: Arc<TempDir>,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::at(anywhere, setup, clock, provider.into(), folder).await
+    }
+
+    /// The process ends in order, and another begins with the same folder and addresses.
+    pub(crate) async fn restart(mut self, setup: Setup) -> Self {
+        self.serving.abort();
+        let _ = (&mut self.serving).await;
+        self.door.drain().await;
+        let (clock, folder) = (Arc::clone(&self.clock), Arc::clone(&self.folder));
+        Self::at(
+            self.address,
+            setup,
+            clock,
+            Arc::clone(&self.provider),
+            folder,
+        )
+        .await
+    }
+
+    async fn at(
+        address: SocketAddr,
+        setup: Setup,
+        clock: Arc<ManualClock>,
+        provider: Arc<TestProvider>,
+        folder: Arc<TempDir>,
+    ) -> Self {
+        super::audit::listen();
+        let listener = TcpListener::bind(address).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let text = setup
             .configuration

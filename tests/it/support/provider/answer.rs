@@ -68,7 +68,8 @@ fn is_form(headers: &HeaderMap) -> bool {
 }
 
 fn endpoint(path: &str) -> Endpoint {
-    match path {
+    // Where GitHub Enterprise Server keeps its API.
+    match path.strip_prefix("/api/v3").unwrap_or(path) {
         "/.well-known/openid-configuration" => Endpoint::Discovery,
         "/authorize" => Endpoint::Authorize,
         "/token" => Endpoint::Token,
