@@ -4,6 +4,7 @@
 //! differ about a path (encoded slashes, dot segments, path parameters, doubled slashes, control
 //! characters, bytes that are not UTF-8) there is no canonical form and the request is refused.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
@@ -30,15 +31,7 @@ impl CanonicalPath {
         if raw.contains('#') {
             return Err(AmbiguousPath("it has a fragment"));
         }
-        let decoded = percent_decode_str(raw)
-            .decode_utf8()
-            .map_err(|_| AmbiguousPath("it is not UTF-8"))?;
-        if has_broken_escape(raw) {
-            return Err(AmbiguousPath("it has a broken percent-encoding"));
-        }
-        if decoded.matches('/').count() != raw.matches('/').count() {
-            return Err(AmbiguousPath("it has an encoded slash"));
-        }
+        let decoded = decode(raw)?;
         for c in decoded.chars() {
             match c {
                 '\\' => return Err(AmbiguousPath("it has a backslash")),
@@ -75,6 +68,23 @@ impl CanonicalPath {
             .strip_prefix(prefix)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
+}
+
+/// Most paths have nothing to decode.
+fn decode(raw: &str) -> Result<Cow<'_, str>, AmbiguousPath> {
+    if !raw.contains('%') {
+        return Ok(Cow::Borrowed(raw));
+    }
+    let decoded = percent_decode_str(raw)
+        .decode_utf8()
+        .map_err(|_| AmbiguousPath("it is not UTF-8"))?;
+    if has_broken_escape(raw) {
+        return Err(AmbiguousPath("it has a broken percent-encoding"));
+    }
+    if decoded.matches('/').count() != raw.matches('/').count() {
+        return Err(AmbiguousPath("it has an encoded slash"));
+    }
+    Ok(decoded)
 }
 
 fn has_broken_escape(raw: &str) -> bool {

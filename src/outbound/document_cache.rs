@@ -29,9 +29,11 @@ const ENTRIES: u64 = 10_000;
 /// A document that nobody asked for in this time is not kept fresh any more.
 const UNUSED: Duration = Duration::from_hours(24);
 /// The wait after a first failure; it doubles with each further one,
-const FIRST_BACK_OFF: Duration = Duration::from_secs(10);
-/// up to this.
+const FIRST_BACK_OFF: Duration = Duration::from_secs(2);
+/// up to this;
 const LONGEST_BACK_OFF: Duration = Duration::from_mins(1);
+/// up to this while there is no document at all, for then people stand before a closed door and try again.
+const LONGEST_WITHOUT_DOCUMENT: Duration = Duration::from_secs(10);
 
 /// Reads a body; the error says what is wrong with it, to an operator.
 pub type Parse<T> = Box<dyn Fn(&[u8]) -> Result<T, String> + Send + Sync>;
@@ -418,7 +420,7 @@ impl<T: Send + Sync + 'static> Drop for Landing<T> {
                 let count = state.failures.as_ref().map_or(0, |failures| failures.count);
                 state.failures = Some(Failures {
                     count: count.saturating_add(1),
-                    retry_at: now + back_off(count),
+                    retry_at: now + back_off(count, kept),
                     last: fault,
                 });
             }
@@ -428,11 +430,16 @@ impl<T: Send + Sync + 'static> Drop for Landing<T> {
     }
 }
 
-/// The wait after a failure that `earlier` ones went before.
-fn back_off(earlier: u32) -> Duration {
+/// The wait after a failure that `earlier` ones went before. `kept`: an older document is given meanwhile.
+fn back_off(earlier: u32, kept: bool) -> Duration {
+    let longest = if kept {
+        LONGEST_BACK_OFF
+    } else {
+        LONGEST_WITHOUT_DOCUMENT
+    };
     FIRST_BACK_OFF
         .saturating_mul(2_u32.saturating_pow(earlier))
-        .min(LONGEST_BACK_OFF)
+        .min(longest)
 }
 
 impl<T> Entry<T> {
@@ -769,16 +776,16 @@ mod tests {
     #[tokio::test]
     async fn failures_before_a_first_success_are_remembered_for_a_while() {
         let fixture = Fixture::new(down()).await;
-        // Second by second for five minutes: fetches at 0, 10, 30, 70, 130, 190, 250.
-        for _ in 0..300 {
+        // Second by second for a minute: fetches at 0, 2, 6, 14, 24, 34, 44, 54.
+        for _ in 0..60 {
             let refused = fixture.get().await.expect_err("down");
             assert_eq!(refused, FetchFault::Status(StatusCode::SERVICE_UNAVAILABLE));
             fixture.pass(1).await;
         }
-        assert_eq!(fixture.server.hits(), 7);
+        assert_eq!(fixture.server.hits(), 8);
 
         fixture.server.answer(json("\"one\"", ""));
-        fixture.pass(60).await;
+        fixture.pass(10).await;
         assert_eq!(fixture.get().await.expect("it is back"), "one");
     }
 

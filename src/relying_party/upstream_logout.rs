@@ -18,21 +18,7 @@ impl RelyingParty {
         id_token: Option<&SecretString>,
         state: &Handle<SignOutKind>,
     ) -> Option<Url> {
-        let Protocol::OpenIdConnect(openid) = &provider.protocol else {
-            return None;
-        };
-        if provider.logout == Logout::None {
-            return None;
-        }
-        // A provider that is down must not keep anybody signed in here.
-        let metadata = match self.metadata(provider, openid).await {
-            Ok(metadata) => metadata,
-            Err(error) => {
-                tracing::warn!(tenant = %tenant.id, provider = %provider.id, %error, "signing out here only");
-                return None;
-            }
-        };
-        let mut address = metadata.end_session_endpoint.clone()?;
+        let mut address = self.end_session_endpoint(tenant, provider).await?;
         {
             let mut query = address.query_pairs_mut();
             if let Some(id_token) = id_token {
@@ -46,5 +32,31 @@ impl RelyingParty {
             query.append_pair("state", &state.reveal());
         }
         Some(address)
+    }
+
+    /// Whether there is such a place.
+    pub async fn offers_logout(&self, tenant: &Tenant, provider: &UpstreamProvider) -> bool {
+        self.end_session_endpoint(tenant, provider).await.is_some()
+    }
+
+    async fn end_session_endpoint(
+        &self,
+        tenant: &Tenant,
+        provider: &UpstreamProvider,
+    ) -> Option<Url> {
+        let Protocol::OpenIdConnect(openid) = &provider.protocol else {
+            return None;
+        };
+        if provider.logout == Logout::None {
+            return None;
+        }
+        match self.metadata(provider, openid).await {
+            Ok(metadata) => metadata.end_session_endpoint.clone(),
+            // A provider that is down must not keep anybody signed in here.
+            Err(error) => {
+                tracing::warn!(tenant = %tenant.id, provider = %provider.id, %error, "signing out here only");
+                None
+            }
+        }
     }
 }

@@ -3,7 +3,12 @@
 //! Invariant: labels come from the configuration (tenant, app, provider) or from a fixed list, never from a
 //! request, so that their number is bounded.
 
-use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
+use std::sync::OnceLock;
+
+use metrics::{
+    Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// How a check ended.
@@ -68,9 +73,14 @@ pub fn count_fetch(succeeded: bool, took: std::time::Duration) {
     histogram!("doorward_fetch_seconds", "outcome" => outcome).record(took.as_secs_f64());
 }
 
-/// Starts collecting. `None` where somebody else collects already.
+/// Starts collecting, once in a process. `None` where somebody else collects already.
 #[must_use]
 pub fn start() -> Option<PrometheusHandle> {
+    static COLLECTED: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+    COLLECTED.get_or_init(install).clone()
+}
+
+fn install() -> Option<PrometheusHandle> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(
             Matcher::Suffix("_seconds".to_owned()),
@@ -99,5 +109,7 @@ pub fn start() -> Option<PrometheusHandle> {
         "doorward_page_seconds",
         "Time to answer a page, by route and class of status."
     );
+    describe_gauge!("doorward_build_info", "1, with the version that runs.");
+    gauge!("doorward_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Some(handle)
 }

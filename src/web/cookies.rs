@@ -59,12 +59,8 @@ impl RequestCookies {
     /// Reads all `Cookie` headers; what does not read as a pair is passed over.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         Self(
-            headers
-                .get_all(header::COOKIE)
-                .iter()
-                .filter_map(|value| value.to_str().ok())
-                .flat_map(Cookie::split_parse)
-                .flatten()
+            pairs(headers)
+                .filter_map(parsed)
                 .map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned()))
                 .collect(),
         )
@@ -119,34 +115,42 @@ impl RequestCookies {
 
 /// The one app session handle of a request, without copying anything. The check's own way.
 pub(crate) fn app_session<K: Kind>(headers: &HeaderMap) -> Option<Handle<K>> {
-    let mut found = None;
-    for value in headers.get_all(header::COOKIE) {
-        for cookie in Cookie::split_parse(value.to_str().ok()?).flatten() {
-            if cookie.name() == APP_SESSION && found.replace(cookie.value().parse().ok()?).is_some()
-            {
-                return None;
-            }
-        }
+    let mut found = pairs(headers)
+        .filter(|pair| pair.starts_with(APP_SESSION.as_bytes()))
+        .filter_map(parsed)
+        .filter(|cookie| cookie.name() == APP_SESSION);
+    match (found.next(), found.next()) {
+        (Some(cookie), None) => cookie.value().parse().ok(),
+        _ => None,
     }
-    found
+}
+
+/// The pairs of all `Cookie` headers (RFC 6265bis §4.2.1). Apps set what they like, and browsers send its bytes
+/// as they are: one that is not ASCII must not hide the others.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+        .map(<[u8]>::trim_ascii)
+        .filter(|pair| !pair.is_empty())
+}
+
+fn parsed(pair: &[u8]) -> Option<Cookie<'_>> {
+    Cookie::parse(String::from_utf8_lossy(pair)).ok()
 }
 
 /// `Cookie` without our own, for the app behind the proxy. Empty where nothing is left.
 pub(crate) fn without_ours(headers: &HeaderMap) -> HeaderValue {
-    let mut kept = Vec::new();
-    for value in headers.get_all(header::COOKIE) {
-        for pair in value.as_bytes().split(|byte| *byte == b';') {
-            let pair = pair.trim_ascii();
-            if pair.is_empty() || pair.starts_with(OURS.as_bytes()) {
-                continue;
-            }
-            if !kept.is_empty() {
-                kept.extend_from_slice(b"; ");
-            }
-            kept.extend_from_slice(pair);
+    let sent = headers.get_all(header::COOKIE).iter();
+    let mut kept = Vec::with_capacity(sent.map(|value| value.len() + 2).sum());
+    for pair in pairs(headers).filter(|pair| !pair.starts_with(OURS.as_bytes())) {
+        if !kept.is_empty() {
+            kept.extend_from_slice(b"; ");
         }
+        kept.extend_from_slice(pair);
     }
-    HeaderValue::from_bytes(&kept).unwrap_or_else(|_| HeaderValue::from_static(""))
+    HeaderValue::try_from(kept).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// `Set-Cookie` headers of an answer, in order.
@@ -225,7 +229,8 @@ mod tests {
     fn request(values: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(header::COOKIE, value.parse().expect("a value"));
+            let value = HeaderValue::from_bytes(value.as_bytes());
+            headers.append(header::COOKIE, value.expect("a value"));
         }
         headers
     }
@@ -233,6 +238,7 @@ mod tests {
     #[rstest]
     #[case::one(&[format!("a=b; __Host-dwa={HANDLE}; c=d")], true)]
     #[case::in_a_second_header(&["a=b".into(), format!("__Host-dwa={HANDLE}")], true)]
+    #[case::beside_other_bytes(&[format!("name=M\u{fc}ller; __Host-dwa={HANDLE}")], true)]
     #[case::none(&["a=b".into()], false)]
     #[case::twice(&[format!("__Host-dwa={HANDLE}; __Host-dwa={HANDLE}")], false)]
     #[case::twice_in_two_headers(&[format!("__Host-dwa={HANDLE}"), format!("__Host-dwa={HANDLE}")], false)]

@@ -4,7 +4,7 @@
 //! through the tenant's host with a one-time id, and from there to the provider, which sends the person
 //! back to `{base}/signed-out` (OIDC RP-Initiated Logout 1.0 §3).
 
-use axum::extract::{Form, RawQuery};
+use axum::extract::RawQuery;
 use axum::response::Response;
 use http::StatusCode;
 use secrecy::ExposeSecret as _;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cookies::{self, AnswerCookies};
 use super::reply::see_other;
-use super::sessions::Submitted;
+use super::sessions::{Posted, Submitted};
 use super::visit::Visit;
 use crate::domain::handle::{Handle, SignOutKind};
 use crate::domain::return_target::ReturnTarget;
@@ -58,9 +58,16 @@ pub(crate) async fn ask(visit: Visit, RawQuery(query): RawQuery) -> Response {
             None => visit.signed_out_page(Leaving::default()),
         };
     };
+    let relying_party = &visit.door.parts.relying_party;
+    let provider = match visit.tenant.provider(&session.person.provider) {
+        Some(provider) if relying_party.offers_logout(&visit.tenant, provider).await => {
+            Some(provider.name.to_string())
+        }
+        Some(_) | None => None,
+    };
     let page = SignOutPage {
         account: Account::of(&session.person),
-        provider: Some(visit.provider_name(&session.person.provider)),
+        provider,
         action: visit.tenant.base.address("/logout"),
         csrf: Submitted::token(&handle),
         fields: return_to
@@ -79,9 +86,9 @@ pub(crate) async fn ask(visit: Visit, RawQuery(query): RawQuery) -> Response {
 }
 
 /// `POST {base}/logout`: ends the session that this browser has here.
-pub(crate) async fn confirm(visit: Visit, Form(form): Form<Submitted>) -> Response {
-    let handle = match visit.own_form(&form) {
-        Ok(handle) => handle,
+pub(crate) async fn confirm(visit: Visit, posted: Posted) -> Response {
+    let (handle, form) = match visit.own_form(posted) {
+        Ok(found) => found,
         Err(response) => return response,
     };
     let ended = match visit

@@ -10,6 +10,7 @@ pub mod connections;
 mod cookies;
 mod door;
 mod login;
+mod login_failed;
 mod logout;
 mod operations;
 mod reply;

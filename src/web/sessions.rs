@@ -1,6 +1,7 @@
 //! My sessions: who I am, where I am signed in, and an end to it.
 
-use axum::extract::Form;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, RawQuery};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,8 +13,13 @@ use super::reply::see_other;
 use super::visit::Visit;
 use crate::domain::email::EmailAddress;
 use crate::domain::handle::{FormKind, Handle, SessionKind};
-use crate::sessions::CurrentSession;
+use crate::domain::ids::SessionId;
+use crate::sessions::{CurrentSession, ListedSession};
+use crate::telemetry::metrics::count_session;
 use crate::views::{Account, ErrorPage, Moment, SessionEntry, SessionsPage};
+
+/// What came where a form of ours was expected.
+pub(crate) type Posted = Result<Form<Submitted>, FormRejection>;
 
 /// A form of one of our pages.
 #[derive(Debug, Deserialize)]
@@ -39,8 +45,46 @@ impl Submitted {
     }
 }
 
+/// What a form of this page has just done, told by the query of the redirect that follows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    Ended(SessionId),
+    EndedOthers,
+}
+
+impl Done {
+    fn parse(query: Option<&str>) -> Option<Self> {
+        match query?.strip_prefix("ended=")? {
+            "others" => Some(Self::EndedOthers),
+            id => id.parse().ok().map(Self::Ended),
+        }
+    }
+
+    fn address(self, visit: &Visit) -> String {
+        let what = match self {
+            Self::Ended(id) => id.to_string(),
+            Self::EndedOthers => "others".to_owned(),
+        };
+        let address = format!("/sessions?ended={what}");
+        visit.tenant.base.address(&address)
+    }
+
+    /// Its words, where the list bears them out: anybody can make a link with such a query.
+    fn words(self, current: SessionId, list: &[ListedSession]) -> Option<String> {
+        match self {
+            Self::Ended(id) if list.iter().all(|entry| entry.id != id) => {
+                Some("The session has ended.".to_owned())
+            }
+            Self::EndedOthers if list.iter().all(|entry| entry.id == current) => {
+                Some("All other sessions have ended.".to_owned())
+            }
+            Self::Ended(_) | Self::EndedOthers => None,
+        }
+    }
+}
+
 /// `GET {base}/sessions`
-pub(crate) async fn show(visit: Visit) -> Response {
+pub(crate) async fn show(visit: Visit, RawQuery(query): RawQuery) -> Response {
     let (session, handle) = match visit.signed_in().await {
         Ok(found) => found,
         Err(response) => return response,
@@ -55,6 +99,7 @@ pub(crate) async fn show(visit: Visit) -> Response {
         Err(error) => return visit.store_failed(&error),
     };
     let person = &session.person;
+    let notice = Done::parse(query.as_deref()).and_then(|done| done.words(session.id, &list));
     let page = SessionsPage {
         account: Account::of(person),
         email: person.email.as_ref().map(EmailAddress::to_string),
@@ -72,7 +117,7 @@ pub(crate) async fn show(visit: Visit) -> Response {
                 last_used_at: Moment::of(entry.times.used_at),
             })
             .collect(),
-        notice: None,
+        notice,
         end_action: visit.tenant.base.address("/sessions/end"),
         end_others_action: visit.tenant.base.address("/sessions/end-others"),
         sign_out_href: visit.tenant.base.address("/logout"),
@@ -82,9 +127,9 @@ pub(crate) async fn show(visit: Visit) -> Response {
 }
 
 /// `POST {base}/sessions/end`: ends one of my sessions.
-pub(crate) async fn end(visit: Visit, Form(form): Form<Submitted>) -> Response {
-    let session = match visit.own_form_of_session(&form).await {
-        Ok(session) => session,
+pub(crate) async fn end(visit: Visit, posted: Posted) -> Response {
+    let (session, form) = match visit.own_form_of_session(posted).await {
+        Ok(found) => found,
         Err(response) => return response,
     };
     let Ok(id) = form.session.parse() else {
@@ -98,15 +143,18 @@ pub(crate) async fn end(visit: Visit, Form(form): Form<Submitted>) -> Response {
         .end_one(&visit.tenant.id, session.person.user, id)
         .await
     {
-        Ok(_) => see_other(&visit.tenant.base.address("/sessions")),
+        Ok(ended) => {
+            visit.note_ended(&session, ended.then_some(id));
+            see_other(&Done::Ended(id).address(&visit))
+        }
         Err(error) => visit.store_failed(&error),
     }
 }
 
 /// `POST {base}/sessions/end-others`: ends all my sessions but this one.
-pub(crate) async fn end_others(visit: Visit, Form(form): Form<Submitted>) -> Response {
-    let session = match visit.own_form_of_session(&form).await {
-        Ok(session) => session,
+pub(crate) async fn end_others(visit: Visit, posted: Posted) -> Response {
+    let session = match visit.own_form_of_session(posted).await {
+        Ok((session, _)) => session,
         Err(response) => return response,
     };
     let sessions = &visit.door.parts.sessions;
@@ -114,7 +162,10 @@ pub(crate) async fn end_others(visit: Visit, Form(form): Form<Submitted>) -> Res
         .end_others(&visit.tenant.id, session.person.user, session.id)
         .await
     {
-        Ok(_) => see_other(&visit.tenant.base.address("/sessions")),
+        Ok(ended) => {
+            visit.note_ended(&session, ended);
+            see_other(&Done::EndedOthers.address(&visit))
+        }
         Err(error) => visit.store_failed(&error),
     }
 }
@@ -128,17 +179,40 @@ impl Visit {
         }
     }
 
-    async fn own_form_of_session(&self, form: &Submitted) -> Result<CurrentSession, Response> {
-        self.own_form(form)?;
-        Ok(self.signed_in().await?.0)
+    /// Counts and audits sessions that a person has ended from another one of theirs.
+    fn note_ended(&self, by: &CurrentSession, ended: impl IntoIterator<Item = SessionId>) {
+        for session in ended {
+            count_session(self.tenant.id.as_str(), "ended");
+            tracing::info!(
+                target: "audit", event = "session_ended", tenant = %self.tenant.id, user = %by.person.user,
+                session = %session, by = %by.id, request_id = %self.stamp().id,
+            );
+        }
     }
 
-    /// The session handle of a form that one of our own pages sent, of this session: by `Origin` or Fetch
-    /// metadata, and by its token.
+    /// Where the session is over, a page and not a redirect: browsers hold `form-action` against the
+    /// redirect to a provider, and people would see nothing happen.
+    async fn own_form_of_session(
+        &self,
+        posted: Posted,
+    ) -> Result<(CurrentSession, Submitted), Response> {
+        let (_, form) = self.own_form(posted)?;
+        let session = self.session().await?;
+        session
+            .map(|session| (session, form))
+            .ok_or_else(|| self.form_refused(StatusCode::FORBIDDEN))
+    }
+
+    /// A form that one of our own pages sent, of this session (by `Origin` or Fetch metadata, and by its
+    /// token), and the session's handle.
     ///
     /// # Errors
     /// The page that says that the form cannot be used.
-    pub(crate) fn own_form(&self, form: &Submitted) -> Result<Handle<SessionKind>, Response> {
+    pub(crate) fn own_form(
+        &self,
+        posted: Posted,
+    ) -> Result<(Handle<SessionKind>, Submitted), Response> {
+        let form = self.readable(posted)?;
         let own = self.tenant.base.origin.origin().ascii_serialization();
         let text = |name: header::HeaderName| {
             self.headers
@@ -157,16 +231,30 @@ impl Visit {
         let token = handle.as_ref().map(Submitted::token).unwrap_or_default();
         let fits = !token.is_empty() && bool::from(token.as_bytes().ct_eq(form.csrf.as_bytes()));
         match handle {
-            Some(handle) if from_here && fits => Ok(handle),
+            Some(handle) if from_here && fits => Ok((handle, form)),
             _ => {
                 tracing::warn!(
                     target: "audit", event = "form_refused", tenant = %self.tenant.id,
                     request_id = %self.stamp().id, from_here, "a form did not come from our own page"
                 );
-                let page =
-                    ErrorPage::form_expired(self.stamp(), &self.tenant.base.address("/sessions"));
-                Err(self.page(StatusCode::FORBIDDEN, &page))
+                Err(self.form_refused(StatusCode::FORBIDDEN))
             }
         }
+    }
+
+    /// Browsers pack no forms, and what cannot be read is told in our words, not in a library's.
+    fn readable(&self, posted: Posted) -> Result<Submitted, Response> {
+        match posted {
+            Ok(Form(form)) if !self.headers.contains_key(header::CONTENT_ENCODING) => Ok(form),
+            Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                Err(self.form_refused(StatusCode::PAYLOAD_TOO_LARGE))
+            }
+            _ => Err(self.form_refused(StatusCode::BAD_REQUEST)),
+        }
+    }
+
+    fn form_refused(&self, status: StatusCode) -> Response {
+        let back = self.tenant.base.address("/sessions");
+        self.page(status, &ErrorPage::form_expired(self.stamp(), &back))
     }
 }

@@ -239,6 +239,13 @@ pub(crate) async fn not_found(
     request: axum::extract::Request,
 ) -> Response {
     let (mut parts, _) = request.into_parts();
+    let directory = door.parts.directory.current();
+    if host_of(&parts).is_some_and(|host| directory.app_at(&host).is_some()) {
+        return match AppVisit::from_request_parts(&mut parts, &door).await {
+            Ok(at) => at.visit.not_found(),
+            Err(response) => response.into_response(),
+        };
+    }
     match Visit::from_request_parts(&mut parts, &door).await {
         Ok(visit) => visit.not_found(),
         Err(response) => response.into_response(),

@@ -124,7 +124,7 @@ test('a person sees their sessions and ends one of them, and then all others', a
   await page.getByText('This session').waitFor();
   assert.match(await page.locator('main').innerText(), /Chrom/u, 'the browser is named in words');
   // Sessions of earlier tests, and of other people, must not be here.
-  assert.match(await page.getByRole('heading', { name: /^Your sessions/u }).innerText(), /\(3\)/u);
+  assert.match(await page.getByRole('heading', { name: /^Where you are signed in/u }).innerText(), /\(3\)/u);
 
   await page.getByRole('button', { name: /^End the session/u }).first().click();
   await eventually('one session ended', async () => await open() === 2, 6_000);

@@ -1,11 +1,9 @@
-//! The integration suite: one binary, whose folders mirror the routes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on says so and ends"
-)]
-
+mod app_host;
+mod architecture;
+mod check;
 mod login;
+mod operations;
+mod pages;
+mod sessions;
+mod sign_out;
 mod support;

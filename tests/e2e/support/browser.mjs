@@ -18,10 +18,23 @@ export function launchBrowser() {
   });
 }
 
+/** What browsers have refused because of a Content-Security-Policy, since somebody last asked. */
+const refusals = [];
+
+/** Fails if a page in any browser has run into its own policy: to a person, a button that does nothing. */
+export function assertNothingRefused() {
+  assert.deepEqual(refusals.splice(0), []);
+}
+
 /** A browser that nobody has used before: no cookies, nothing remembered. */
 export async function freshBrowser(browser, options = {}) {
   const context = await browser.newContext({ locale: 'en-GB', ...options });
   context.setDefaultTimeout(15_000);
+  context.on('console', (message) => {
+    if (message.text().includes('Content Security Policy')) {
+      refusals.push(`${message.location().url}: ${message.text()}`);
+    }
+  });
   return context;
 }
 

@@ -1,7 +1,7 @@
 // A file of tests that share one stack: started once, its logs printed when one of them failed.
 import { after, afterEach, before } from 'node:test';
 
-import { freshBrowser } from './browser.mjs';
+import { assertNothingRefused, freshBrowser } from './browser.mjs';
 import { startStack } from './stack.mjs';
 
 /**
@@ -17,6 +17,12 @@ export function suite(name, options) {
     // Node tells a hook about the test only as far as `passed`.
     failed ||= test.passed === false;
     await Promise.all(contexts.splice(0).map((context) => context.close()));
+    try {
+      assertNothingRefused();
+    } catch (error) {
+      failed = true;
+      throw error;
+    }
   });
   after(async () => { await stack?.stop(failed); });
   return {

@@ -5,4 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod broker;
 pub(crate) mod browser;
 pub(crate) mod http;
+pub(crate) mod nodes;
 pub(crate) mod provider;
+pub(crate) mod raw;
+pub(crate) mod tampering;

@@ -1,0 +1,203 @@
+"""The figures. Each is a function that gives (name, value) pairs; README.md says what they mean."""
+
+import contextlib
+import os
+import re
+import statistics
+import subprocess
+import time
+
+from broker import SESSIONS, Browser, Folder, Provider
+from processes import LOAD_CORE, SERVER_CORE, Server, free_port, get, on_load_core, say, tool
+
+ROUNDS = 7
+SECONDS = 4
+MIB = 1024 * 1024
+OPEN_LOOP_REQUESTS = 120_000
+
+
+def bare_like(folder, handle):
+    """A bare handler that answers what the check answers to this handle."""
+    status, headers, _ = get(folder.port, "/oauth2/auth", folder.headers_of_check(handle))
+    if status != 202:
+        raise SystemExit(f"the check answered {status}")
+    # These hyper writes for both.
+    same = [f"{name.lower()}: {value}" for name, value in headers if name.lower() not in ("date", "content-length")]
+    say(f"  both answer {status} with {len(same)} headers: {', '.join(same)}")
+    port = free_port()
+    command = [os.environ["BENCH"], "bare", f"127.0.0.1:{port}", "/oauth2/auth", status, *same]
+    bare = Server(command, port)
+    answered, of_bare, _ = get(port, "/oauth2/auth", folder.headers_of_check(handle))
+    if (answered, sorted(n.lower() for n, _ in of_bare)) != (status, sorted(n.lower() for n, _ in headers)):
+        raise SystemExit(f"the baseline answers otherwise: {answered} {of_bare}")
+    return bare
+
+
+def wrk(folder, server, handles, seed, seconds=SECONDS):
+    """CPU µs per request, requests per second. 32 connections, as fast as they are answered."""
+    environment = {"WRK_CHECK": folder.check_file, "WRK_HANDLES": handles, "WRK_SEED": str(seed)}
+    before = server.cpu_seconds()
+    done = subprocess.run(
+        ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", "-c32", f"-d{seconds}s",
+         "-s", os.path.join(os.path.dirname(__file__), "load.lua"), f"http://127.0.0.1:{server.port}"],
+        env={**os.environ, **environment}, capture_output=True, text=True, check=True,
+    )
+    spent = server.cpu_seconds() - before
+    if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
+        raise SystemExit(done.stdout)
+    count = int(re.search(r"(\d+) requests in", done.stdout).group(1))
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout).group(1))
+    return spent / count * 1e6, rate
+
+
+def interleaved(measure_bare, measure_check):
+    """Pairs of one round each, in changing order."""
+    pairs = []
+    for number in range(ROUNDS):
+        if number % 2 == 0:
+            bare, check = measure_bare(number), measure_check(number)
+        else:
+            check, bare = measure_check(number), measure_bare(number)
+        pairs.append((bare, check))
+    return pairs
+
+
+def cpu_ratio(folder, bare, broker, handles):
+    wrk(folder, bare, handles, 1, 1)
+    wrk(folder, broker, handles, 1, 1)
+    pairs = interleaved(
+        lambda number: wrk(folder, bare, handles, number),
+        lambda number: wrk(folder, broker, handles, number),
+    )
+    for (bare_cpu, bare_rate), (cpu, rate) in pairs:
+        say(f"  bare {bare_cpu:.2f} µs ({bare_rate:,.0f}/s), check {cpu:.2f} µs ({rate:,.0f}/s): {bare_cpu / cpu:.3f}")
+    return statistics.median(bare_cpu / cpu for (bare_cpu, _), (cpu, _) in pairs)
+
+
+@contextlib.contextmanager
+def one_session():
+    """A broker, its baseline, and a file with the handle of the one session."""
+    with Provider() as provider, Folder(provider) as folder:
+        handle = folder.seed(1)[0]
+        with folder.start() as broker, bare_like(folder, handle) as bare:
+            yield folder, broker, bare, handle
+
+
+def forward_auth_session_ratio():
+    with one_session() as (folder, broker, bare, _):
+        yield "forward_auth_session_ratio", f"{cpu_ratio(folder, bare, broker, folder.handles):.3f}"
+
+
+def forward_auth_session_100k_ratio():
+    with Provider() as provider, Folder(provider) as folder:
+        handle = folder.seed(SESSIONS)[0]
+        with folder.start() as broker, bare_like(folder, handle) as bare:
+            expect_all_allowed(folder.sweep())
+            yield "forward_auth_session_100k_ratio", f"{cpu_ratio(folder, bare, broker, folder.handles):.3f}"
+
+
+def forward_auth_session_p99_ratio():
+    with one_session() as (folder, broker, bare, handle):
+        request = folder.path / "request"
+        request.write_bytes(folder.check(handle))
+        slower = min(wrk(folder, server, folder.handles, 1)[1] for server in (bare, broker))
+        rate = slower / 2
+        say(f"  the slower one answers {slower:,.0f}/s; asked at {rate:,.0f}/s")
+
+        def latency(server):
+            return tool("open-loop", f"127.0.0.1:{server.port}", request, 202,
+                        "--per-second", rate, "--count", OPEN_LOOP_REQUESTS)
+
+        pairs = interleaved(lambda _: latency(bare), lambda _: latency(broker))
+        for bare_latency, check in pairs:
+            say(f"  bare {bare_latency}, check {check}: {check['p99_us'] / bare_latency['p99_us']:.2f}")
+        ratio = statistics.median(check["p99_us"] / bare_latency["p99_us"] for bare_latency, check in pairs)
+        yield "forward_auth_session_p99_ratio", f"{ratio:.2f}"
+
+
+def idle_rss_mib():
+    with Provider() as provider, Folder(provider) as folder, folder.start(core=None) as broker:
+        time.sleep(10)
+        yield "idle_rss_mib", f"{broker.resident_bytes() / MIB:.1f}"
+
+
+def session_bytes():
+    with Provider() as provider, Folder(provider) as folder:
+        handle = folder.seed(SESSIONS)[0]
+        with folder.start() as broker:
+            for _ in range(1000):
+                get(folder.port, "/oauth2/auth", folder.headers_of_check(handle))
+            before = broker.resident_bytes()
+            expect_all_allowed(folder.sweep())
+            after = broker.resident_bytes()
+            folder.forget_app_sessions()
+            expect_all_allowed(folder.sweep())
+            later = broker.resident_bytes()
+        say(f"  resident: {before / MIB:.1f} MiB, {after / MIB:.1f} MiB with all sessions, {later / MIB:.1f} MiB "
+            "after each was checked again with nothing left in the store")
+        yield "session_bytes", f"{(max(after, later) - before) / SESSIONS:.0f}"
+
+
+def expect_all_allowed(statuses):
+    if statuses != {"202": SESSIONS}:
+        raise SystemExit(f"not all were allowed: {statuses}")
+
+
+def ready_ms():
+    with Provider() as provider, Folder(provider) as folder:
+        folder.seed(1_000)
+        times = []
+        for _ in range(2 * ROUNDS + 1):
+            with folder.start() as broker:
+                times.append(broker.answers_after * 1000)
+        say("  " + ", ".join(f"{time:.0f}" for time in times) + " ms")
+        yield "ready_ms", f"{statistics.median(times):.0f}"
+
+
+def brokered_login_cpu_ms():
+    logins, requests = 200, 2_000
+    with Provider() as provider, Folder(provider) as folder:
+        with folder.start() as broker:
+            browser = Browser(folder.port, provider.port)
+            for _ in range(50):
+                browser.sign_in()
+            costs = []
+            for _ in range(ROUNDS):
+                before = broker.cpu_seconds()
+                for _ in range(logins):
+                    browser.sign_in()
+                costs.append((broker.cpu_seconds() - before) / logins * 1000)
+        say("  a login: " + ", ".join(f"{cost:.2f}" for cost in costs) + " ms")
+        yield "brokered_login_cpu_ms", f"{statistics.median(costs):.2f}"
+
+        rounds = []
+        for _ in range(ROUNDS):
+            rounds.append(tool("parts", folder.path, f"http://127.0.0.1:{provider.port}/keys", core=SERVER_CORE))
+        parts = {name: statistics.median(part[name] for part in rounds) for name in rounds[0]}
+        port = free_port()
+        command = [os.environ["BENCH"], "bare", f"127.0.0.1:{port}", "/login", 303, "location: /", "set-cookie: a=b"]
+        with Server(command, port) as bare:
+            connection = Browser(port, port).broker
+            before = bare.cpu_seconds()
+            for _ in range(requests):
+                get(None, "/login", {}, connection)
+            parts["served_ms"] = (bare.cpu_seconds() - before) / requests * 1000
+        say(f"  its parts: {parts}")
+        # Two requests answered, an attempt written and taken out again, the session written, the code exchanged,
+        # the ID token verified.
+        raw = (2 * parts["served_ms"] + parts["relaxed_commit_ms"] + 2 * parts["durable_commit_ms"]
+               + parts["request_ms"] + parts["verification_ms"])
+        yield "brokered_login_raw_ms", f"{raw:.2f}"
+        for name, value in parts.items():
+            yield f"brokered_login_raw_{name}", f"{value:.3f}"
+
+
+ALL = [
+    forward_auth_session_ratio,
+    forward_auth_session_100k_ratio,
+    forward_auth_session_p99_ratio,
+    idle_rss_mib,
+    session_bytes,
+    ready_ms,
+    brokered_login_cpu_ms,
+]

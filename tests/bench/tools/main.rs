@@ -1,0 +1,56 @@
+//! What `tests/bench/run` needs beside wrk: the baseline, a provider, an open-loop load, raw costs.
+//!
+//! Each command is a process of its own, so that the driver can put it on a core and read its CPU time. What
+//! a command measured goes to standard output, as one line of JSON.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what is measured here is real time"
+)]
+
+mod bare;
+mod open_loop;
+mod parts;
+mod provider;
+mod requests;
+mod sweep;
+
+use clap::Parser;
+
+/// Tools of `tests/bench/run`.
+#[derive(Debug, Parser)]
+enum Tool {
+    /// A bare axum handler that answers as the check does.
+    Bare(bare::Arguments),
+    /// Requests at a fixed rate; latency counts from when each should have been sent.
+    OpenLoop(open_loop::Arguments),
+    /// One request with each of many cookies.
+    Sweep(sweep::Arguments),
+    /// An OpenID Provider that lets everybody in.
+    Provider(provider::Arguments),
+    /// What the parts of a login cost by themselves.
+    Parts(parts::Arguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Tool::parse() {
+        Tool::Bare(arguments) => runtime()?.block_on(bare::run(arguments)),
+        Tool::OpenLoop(arguments) => open_loop::run(&arguments),
+        Tool::Sweep(arguments) => sweep::run(&arguments),
+        Tool::Provider(arguments) => runtime()?.block_on(provider::run(arguments)),
+        Tool::Parts(arguments) => runtime()?.block_on(parts::run(arguments)),
+    }
+}
+
+/// As `doorward serve` makes its own.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+}
+
+/// Tells the driver.
+fn tell(measured: &serde_json::Value) -> std::io::Result<()> {
+    use std::io::Write as _;
+    writeln!(std::io::stdout(), "{measured}")
+}

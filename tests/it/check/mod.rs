@@ -1,0 +1,8 @@
+//! `/oauth2/auth`: may this request pass?
+
+mod credentials;
+mod expiry;
+mod identity;
+mod policy;
+mod store;
+mod targets;

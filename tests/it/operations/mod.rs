@@ -1,0 +1,4 @@
+//! Health, metrics, log lines.
+
+mod health;
+mod log_lines;

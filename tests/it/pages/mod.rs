@@ -1,0 +1,6 @@
+//! What is true of every page and answer.
+
+mod headers;
+mod hosts;
+mod secrets;
+mod sizes;

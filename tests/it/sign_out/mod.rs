@@ -1,0 +1,4 @@
+//! `/oauth2/sign_out` and `{base}/logout`.
+
+mod ended;
+mod way_out;
