@@ -171,11 +171,18 @@ const ANYWHERE: &[&str] = &[
 const LONGEST: usize = 500;
 
 /// Files that are longer, and why.
-const LONGER: &[(&str, usize, &str)] = &[(
-    "outbound/document_cache.rs",
-    550,
-    "one state machine: entries, flights and cool-downs hold each other's invariants",
-)];
+const LONGER: &[(&str, usize, &str)] = &[
+    (
+        "outbound/document_cache.rs",
+        550,
+        "one state machine: entries, flights and cool-downs hold each other's invariants",
+    ),
+    (
+        "web/login.rs",
+        560,
+        "one login's handlers and endings, in the order in which they are met",
+    ),
+];
 
 /// A file of `src/`: its path there, and its code.
 struct Source {

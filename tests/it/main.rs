@@ -1,6 +1,17 @@
+//! The integration suite: one binary, whose folders mirror the routes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says so and ends"
+)]
+
 mod app_host;
 mod architecture;
 mod check;
+mod documents;
+mod ended_sessions;
 mod login;
 mod operations;
 mod pages;
