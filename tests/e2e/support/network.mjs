@@ -35,7 +35,7 @@ export async function freePorts(count) {
  * One request to 127.0.0.1:`port`. `host` goes into the Host header (glibc does not resolve *.localhost);
  * `headers` is an object or, where names repeat, a flat list.
  */
-export function request({ port, host, path = '/', method = 'GET', headers = {}, body, timeout = 15_000 }) {
+export function request({ port, host, path = '/', method = 'GET', headers = {}, body, timeout = 30_000 }) {
   return new Promise((resolve, reject) => {
     const given = Array.isArray(headers) ? headers : Object.entries(headers).flat();
     const outgoing = http.request({
