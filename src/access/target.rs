@@ -4,7 +4,7 @@
 //! that proxy's entry, and only from a trusted peer. Invariant: a header of the other family that says
 //! something else, or one that stands twice, refuses the request; nothing is guessed.
 
-use http::{HeaderMap, HeaderName, Method, header};
+use http::{HeaderMap, HeaderValue, Method};
 use url::Url;
 
 use crate::config::TargetHeaders;
@@ -29,26 +29,40 @@ pub struct CheckTarget<'a> {
 pub enum AmbiguousTarget {
     /// A header that counts stands twice.
     #[error("`{0}` stands twice")]
-    Twice(HeaderName),
+    Twice(&'static str),
     /// A header that counts does not read as what it should be.
     #[error("`{0}` does not read as what it should be")]
-    Malformed(HeaderName),
+    Malformed(&'static str),
     /// A header of the other family says something else: the client sent it, or the proxy's entry names the
     /// wrong family.
     #[error("`{0}` contradicts the family of target headers that this proxy sends")]
-    Contradiction(HeaderName),
+    Contradiction(&'static str),
     /// The path has no single meaning.
     #[error(transparent)]
     Path(#[from] AmbiguousPath),
 }
 
-static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-static X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
-static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-static X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
-static X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
-static X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
-static X_ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
+/// The headers that can tell a target. They are found in one pass, because every check wants them all, most
+/// of them to see that they are not there.
+#[derive(Debug)]
+struct Told<'a> {
+    host: Header<'a>,
+    forwarded_host: Header<'a>,
+    forwarded_method: Header<'a>,
+    forwarded_proto: Header<'a>,
+    forwarded_uri: Header<'a>,
+    original_method: Header<'a>,
+    original_uri: Header<'a>,
+    original_url: Header<'a>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Header<'a> {
+    name: &'static str,
+    value: Option<&'a HeaderValue>,
+    twice: bool,
+}
 
 impl<'a> CheckTarget<'a> {
     /// Reads the family that this proxy sends. `None`: the peer is not trusted, or no family is named for
@@ -60,7 +74,8 @@ impl<'a> CheckTarget<'a> {
         headers: &'a HeaderMap,
         family: Option<TargetHeaders>,
     ) -> Result<Self, AmbiguousTarget> {
-        let host = one(headers, &header::HOST)?.unwrap_or_default();
+        let told = Told::by(headers);
+        let host = told.host.text()?.unwrap_or_default();
         match family {
             None => Ok(Self {
                 host,
@@ -68,20 +83,20 @@ impl<'a> CheckTarget<'a> {
             }),
             Some(TargetHeaders::XForwarded) => {
                 let target = Self {
-                    host: one(headers, &X_FORWARDED_HOST)?.unwrap_or(host),
-                    scheme: one(headers, &X_FORWARDED_PROTO)?,
-                    path_and_query: one(headers, &X_FORWARDED_URI)?,
-                    method: method(headers, &X_FORWARDED_METHOD)?,
+                    host: told.forwarded_host.text()?.unwrap_or(host),
+                    scheme: told.forwarded_proto.text()?,
+                    path_and_query: told.forwarded_uri.text()?,
+                    method: told.forwarded_method.method()?,
                 };
-                target.agrees_with_original(headers)?;
+                target.agrees_with_original(&told)?;
                 Ok(target)
             }
             Some(TargetHeaders::XOriginal) => {
-                let method = method(headers, &X_ORIGINAL_METHOD)?;
-                let target = match one(headers, &X_ORIGINAL_URL)? {
+                let method = told.original_method.method()?;
+                let target = match told.original_url.text()? {
                     Some(url) => {
-                        let (scheme, host, path_and_query) = split(url)
-                            .ok_or_else(|| AmbiguousTarget::Malformed(X_ORIGINAL_URL.clone()))?;
+                        let (scheme, host, path_and_query) =
+                            split(url).ok_or_else(|| told.original_url.malformed())?;
                         Self {
                             host,
                             scheme: Some(scheme),
@@ -92,13 +107,13 @@ impl<'a> CheckTarget<'a> {
                     None => Self {
                         host,
                         scheme: None,
-                        path_and_query: one(headers, &X_ORIGINAL_URI)?,
+                        path_and_query: told.original_uri.text()?,
                         method,
                     },
                 };
                 // A proxy that sends only one of the two passes on what its client wrote into the other.
-                agrees(headers, &X_ORIGINAL_URI, target.path_and_query)?;
-                target.agrees_with_forwarded(headers)?;
+                told.original_uri.agrees(target.path_and_query)?;
+                target.agrees_with_forwarded(&told)?;
                 Ok(target)
             }
         }
@@ -112,29 +127,21 @@ impl<'a> CheckTarget<'a> {
         Ok(self.path_and_query.map(CanonicalPath::parse).transpose()?)
     }
 
-    fn agrees_with_forwarded(&self, headers: &HeaderMap) -> Result<(), AmbiguousTarget> {
-        agrees(headers, &X_FORWARDED_URI, self.path_and_query)?;
-        agrees(
-            headers,
-            &X_FORWARDED_METHOD,
-            self.method.as_ref().map(Method::as_str),
-        )?;
-        match one(headers, &X_FORWARDED_HOST)? {
-            Some(other) if !same_host(other, self.host) => {
-                Err(AmbiguousTarget::Contradiction(X_FORWARDED_HOST.clone()))
-            }
+    fn agrees_with_forwarded(&self, told: &Told<'_>) -> Result<(), AmbiguousTarget> {
+        told.forwarded_uri.agrees(self.path_and_query)?;
+        told.forwarded_method
+            .agrees(self.method.as_ref().map(Method::as_str))?;
+        match told.forwarded_host.text()? {
+            Some(other) if !same_host(other, self.host) => Err(told.forwarded_host.contradicts()),
             _ => Ok(()),
         }
     }
 
-    fn agrees_with_original(&self, headers: &HeaderMap) -> Result<(), AmbiguousTarget> {
-        agrees(headers, &X_ORIGINAL_URI, self.path_and_query)?;
-        agrees(
-            headers,
-            &X_ORIGINAL_METHOD,
-            self.method.as_ref().map(Method::as_str),
-        )?;
-        let Some(url) = one(headers, &X_ORIGINAL_URL)? else {
+    fn agrees_with_original(&self, told: &Told<'_>) -> Result<(), AmbiguousTarget> {
+        told.original_uri.agrees(self.path_and_query)?;
+        told.original_method
+            .agrees(self.method.as_ref().map(Method::as_str))?;
+        let Some(url) = told.original_url.text()? else {
             return Ok(());
         };
         let same = split(url).is_some_and(|(_, host, path_and_query)| {
@@ -143,49 +150,89 @@ impl<'a> CheckTarget<'a> {
         if same {
             Ok(())
         } else {
-            Err(AmbiguousTarget::Contradiction(X_ORIGINAL_URL.clone()))
+            Err(told.original_url.contradicts())
         }
     }
 }
 
-fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, AmbiguousTarget> {
-    let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    if values.next().is_some() {
-        return Err(AmbiguousTarget::Twice(name.clone()));
-    }
-    // Proxies that overwrite a header with nothing may send it empty.
-    match value.to_str() {
-        Ok("") => Ok(None),
-        Ok(text) => Ok(Some(text)),
-        Err(_) => Err(AmbiguousTarget::Malformed(name.clone())),
+impl<'a> Told<'a> {
+    fn by(headers: &'a HeaderMap) -> Self {
+        let mut told = Self {
+            host: Header::none("host"),
+            forwarded_host: Header::none("x-forwarded-host"),
+            forwarded_method: Header::none("x-forwarded-method"),
+            forwarded_proto: Header::none("x-forwarded-proto"),
+            forwarded_uri: Header::none("x-forwarded-uri"),
+            original_method: Header::none("x-original-method"),
+            original_uri: Header::none("x-original-uri"),
+            original_url: Header::none("x-original-url"),
+        };
+        for (name, value) in headers {
+            let header = match name.as_str() {
+                "host" => &mut told.host,
+                "x-forwarded-host" => &mut told.forwarded_host,
+                "x-forwarded-method" => &mut told.forwarded_method,
+                "x-forwarded-proto" => &mut told.forwarded_proto,
+                "x-forwarded-uri" => &mut told.forwarded_uri,
+                "x-original-method" => &mut told.original_method,
+                "x-original-uri" => &mut told.original_uri,
+                "x-original-url" => &mut told.original_url,
+                _ => continue,
+            };
+            header.twice |= header.value.replace(value).is_some();
+        }
+        told
     }
 }
 
-fn method(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Method>, AmbiguousTarget> {
-    let Some(text) = one(headers, name)? else {
-        return Ok(None);
-    };
-    // Methods are case-sensitive (RFC 9110 §9.1): `get` is none that anybody has rules about.
-    let plain = text
-        .bytes()
-        .all(|byte| byte.is_ascii_uppercase() || byte == b'-');
-    match Method::from_bytes(text.as_bytes()) {
-        Ok(method) if plain => Ok(Some(method)),
-        _ => Err(AmbiguousTarget::Malformed(name.clone())),
+impl<'a> Header<'a> {
+    const fn none(name: &'static str) -> Self {
+        Self {
+            name,
+            value: None,
+            twice: false,
+        }
     }
-}
 
-fn agrees(
-    headers: &HeaderMap,
-    name: &HeaderName,
-    expected: Option<&str>,
-) -> Result<(), AmbiguousTarget> {
-    match one(headers, name)? {
-        Some(found) if Some(found) != expected => Err(AmbiguousTarget::Contradiction(name.clone())),
-        _ => Ok(()),
+    fn text(&self) -> Result<Option<&'a str>, AmbiguousTarget> {
+        if self.twice {
+            return Err(AmbiguousTarget::Twice(self.name));
+        }
+        // Proxies that overwrite a header with nothing may send it empty.
+        match self.value.map(HeaderValue::to_str) {
+            None | Some(Ok("")) => Ok(None),
+            Some(Ok(text)) => Ok(Some(text)),
+            Some(Err(_)) => Err(self.malformed()),
+        }
+    }
+
+    fn method(&self) -> Result<Option<Method>, AmbiguousTarget> {
+        let Some(text) = self.text()? else {
+            return Ok(None);
+        };
+        // Methods are case-sensitive (RFC 9110 §9.1): `get` is none that anybody has rules about.
+        let plain = text
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+        match Method::from_bytes(text.as_bytes()) {
+            Ok(method) if plain => Ok(Some(method)),
+            _ => Err(self.malformed()),
+        }
+    }
+
+    fn agrees(&self, expected: Option<&str>) -> Result<(), AmbiguousTarget> {
+        match self.text()? {
+            Some(found) if Some(found) != expected => Err(self.contradicts()),
+            _ => Ok(()),
+        }
+    }
+
+    const fn malformed(&self) -> AmbiguousTarget {
+        AmbiguousTarget::Malformed(self.name)
+    }
+
+    const fn contradicts(&self) -> AmbiguousTarget {
+        AmbiguousTarget::Contradiction(self.name)
     }
 }
 
@@ -200,11 +247,14 @@ fn same_host(left: &str, right: &str) -> bool {
 /// Scheme, authority, path and query of an absolute address, each as it was written: a parser would put a
 /// path right that is to be judged as it is. What it says is checked against a parser all the same.
 fn split(url: &str) -> Option<(&str, &str, &str)> {
-    let (scheme, rest) = url.split_once("://")?;
-    if scheme != "https" && scheme != "http" {
-        return None;
-    }
-    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let (scheme, rest) = match url.strip_prefix("https://") {
+        Some(rest) => ("https", rest),
+        None => ("http", url.strip_prefix("http://")?),
+    };
+    let end = rest
+        .bytes()
+        .position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'\\'))
+        .unwrap_or(rest.len());
     let (authority, path_and_query) = rest.split_at_checked(end)?;
     // With nothing in it but these there is nothing that a parser could see otherwise.
     let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':');
@@ -231,7 +281,7 @@ mod tests {
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
-            headers.append(*name, header::HeaderValue::from_static(value));
+            headers.append(*name, HeaderValue::from_static(value));
         }
         headers
     }
@@ -266,7 +316,7 @@ mod tests {
         #[case] path: Option<&str>,
     ) {
         let mut headers = headers(pairs);
-        headers.append("host", header::HeaderValue::from_static("host.example.com"));
+        headers.append("host", HeaderValue::from_static("host.example.com"));
         let target = CheckTarget::read(&headers, Some(family)).expect("a target");
         assert_eq!((target.host, target.path_and_query), (host, path));
     }
@@ -291,7 +341,7 @@ mod tests {
         #[case] pairs: &[(&'static str, &'static str)],
     ) {
         let mut headers = headers(pairs);
-        headers.append("host", header::HeaderValue::from_static("w.example"));
+        headers.append("host", HeaderValue::from_static("w.example"));
         assert!(CheckTarget::read(&headers, Some(family)).is_err());
     }
 }

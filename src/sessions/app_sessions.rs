@@ -162,7 +162,8 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
         match self.recall(tenant, host, handle) {
             Recalled::Alive(entry) => Ok(Some(entry)),
             Recalled::No => Ok(None),
-            Recalled::Unknown => self.look_up(tenant, host, handle).await,
+            // In a box, so that a check that does not come here need not carry room for it.
+            Recalled::Unknown => Box::pin(self.look_up(tenant, host, handle)).await,
             Recalled::Untrusted => Err(StorageError::Unavailable(
                 "no news of ended sessions for 5 s".into(),
             )),

@@ -9,24 +9,38 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::cookies;
 use super::door::Door;
 use crate::access::{Allowed, CheckRequest, Verdict};
 
-/// Answers 202 (or 200) with identity headers, 401, 403 or 503. The body is empty.
+/// Where it is.
+pub(super) fn path(door: &Door) -> String {
+    format!("{}/auth", door.parts.server.prefix)
+}
+
+/// [`answer`], for the router.
 pub(crate) async fn oauth2_auth(
     State(door): State<Arc<Door>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
-    let headers = request.headers();
+    answer(&door, peer, request.headers(), request.uri().query()).await
+}
+
+/// Answers 202 (or 200) with identity headers, 401, 403 or 503. The body is empty.
+pub(super) async fn answer(
+    door: &Door,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    query: Option<&str>,
+) -> Response {
     let verdict = door
         .gate
         .check(&CheckRequest {
             headers,
-            query: request.uri().query(),
+            query,
             peer: peer.ip(),
             app_session: cookies::app_session(headers),
         })
@@ -54,7 +68,7 @@ pub(crate) async fn oauth2_auth(
     response
 }
 
-fn tell(response: &mut Response, allowed: &Allowed, request: &http::HeaderMap) {
+fn tell(response: &mut Response, allowed: &Allowed, request: &HeaderMap) {
     let headers = response.headers_mut();
     headers.reserve(allowed.headers().len() + 2);
     for (name, value) in allowed.headers() {

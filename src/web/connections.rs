@@ -2,22 +2,17 @@
 //!
 //! `axum::serve` has no limits of its own, so connections are served by hyper directly.
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{ConnectInfo, Request};
-use axum::response::Response;
 use axum::serve::Listener;
-use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
-use tower::Service as _;
+
+use super::front::Front;
 
 /// How long a connection may take to send the head of a request, from its opening or from the last answer:
 /// longer than proxies keep idle connections (60 s).
@@ -27,7 +22,8 @@ const HEAD: Duration = Duration::from_secs(75);
 const LARGEST_HEAD: usize = 64 * 1024;
 
 /// Serves until `stop`; then takes no new connection and returns when those there are have had their answers.
-pub async fn serve(mut listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+pub async fn serve(mut listener: TcpListener, front: Front, stop: impl Future<Output = ()>) {
+    let front = Arc::new(front);
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -47,8 +43,8 @@ pub async fn serve(mut listener: TcpListener, router: Router, stop: impl Future<
             accepted = Listener::accept(&mut listener) => accepted,
             () = &mut stop => break,
         };
-        let router = router.clone();
-        let service = service_fn(move |request| answer(router.clone(), peer, request));
+        let front = Arc::clone(&front);
+        let service = service_fn(move |request| Arc::clone(&front).answer(peer, request));
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection.into_owned());
         tokio::spawn(async move {
@@ -59,14 +55,4 @@ pub async fn serve(mut listener: TcpListener, router: Router, stop: impl Future<
     }
     drop(listener);
     graceful.shutdown().await;
-}
-
-async fn answer(
-    mut router: Router,
-    peer: SocketAddr,
-    request: hyper::Request<Incoming>,
-) -> Result<Response, Infallible> {
-    let mut request: Request = request.map(Body::new);
-    request.extensions_mut().insert(ConnectInfo(peer));
-    router.call(request).await
 }

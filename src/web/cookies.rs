@@ -137,7 +137,7 @@ fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 }
 
 fn parsed(pair: &[u8]) -> Option<Cookie<'_>> {
-    Cookie::parse(String::from_utf8_lossy(pair)).ok()
+    Cookie::parse(std::str::from_utf8(pair).ok()?).ok()
 }
 
 /// `Cookie` without our own, for the app behind the proxy. Empty where nothing is left.

@@ -47,7 +47,7 @@ pub fn router(door: &Arc<Door>, with_operations: bool) -> Router {
         .layer(from_fn_with_state(Arc::clone(door), identify));
     Router::new()
         // The check goes past all layers.
-        .route(&format!("{prefix}/auth"), any(check::oauth2_auth))
+        .route(&check::path(door), any(check::oauth2_auth))
         .merge(pages)
         .with_state(Arc::clone(door))
 }

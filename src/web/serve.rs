@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::{Door, connections, router};
+use super::front::Front;
+use super::{Door, connections};
 
 /// A broker that listens.
 #[derive(Debug)]
@@ -25,13 +26,13 @@ impl Server {
     pub async fn run(self, door: Arc<Door>, stop: watch::Receiver<bool>) {
         let upkeep = tokio::spawn(upkeep(Arc::clone(&door), stop.clone()));
         let operations = self.operations.map(|listener| {
-            let router = router::operations(&door);
-            tokio::spawn(connections::serve(listener, router, stopped(stop.clone())))
+            let front = Front::operations(&door);
+            tokio::spawn(connections::serve(listener, front, stopped(stop.clone())))
         });
-        let pages = router::router(&door, operations.is_none());
+        let front = Front::new(&door, operations.is_none());
         let serving = tokio::spawn(connections::serve(
             self.listener,
-            pages,
+            front,
             stopped(stop.clone()),
         ));
         stopped(stop).await;

@@ -4,11 +4,10 @@ import contextlib
 import os
 import re
 import statistics
-import subprocess
 import time
 
 from broker import SESSIONS, Browser, Folder, Provider
-from processes import LOAD_CORE, SERVER_CORE, Server, free_port, get, on_load_core, say, tool
+from processes import SERVER_CORE, Server, free_port, get, on_load_core, say, tool
 
 ROUNDS = 7
 SECONDS = 4
@@ -33,21 +32,27 @@ def bare_like(folder, handle):
     return bare
 
 
-def wrk(folder, server, handles, seed, seconds=SECONDS):
-    """CPU µs per request, requests per second. 32 connections, as fast as they are answered."""
-    environment = {"WRK_CHECK": folder.check_file, "WRK_HANDLES": handles, "WRK_SEED": str(seed)}
+def closed_loop(folder, server, seed, seconds=SECONDS):
+    """CPU µs per request, requests per second. 32 connections, each asks again when it has its answer."""
     before = server.cpu_seconds()
-    done = subprocess.run(
-        ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", "-c32", f"-d{seconds}s",
-         "-s", os.path.join(os.path.dirname(__file__), "load.lua"), f"http://127.0.0.1:{server.port}"],
-        env={**os.environ, **environment}, capture_output=True, text=True, check=True,
+    count = tool("closed-loop", f"127.0.0.1:{server.port}", folder.check_file, folder.handles, 202,
+                 "--seconds", seconds, "--seed", seed)["count"]
+    return (server.cpu_seconds() - before) / count * 1e6, count / seconds
+
+
+def wrk(folder, server, seed, seconds=SECONDS):
+    """The same with wrk."""
+    environment = {"WRK_CHECK": folder.check_file, "WRK_HANDLES": folder.handles, "WRK_SEED": str(seed)}
+    script = os.path.join(os.path.dirname(__file__), "load.lua")
+    before = server.cpu_seconds()
+    printed = on_load_core(
+        ["wrk", "-t1", "-c32", f"-d{seconds}s", "-s", script, f"http://127.0.0.1:{server.port}"], environment
     )
     spent = server.cpu_seconds() - before
-    if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
-        raise SystemExit(done.stdout)
-    count = int(re.search(r"(\d+) requests in", done.stdout).group(1))
-    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout).group(1))
-    return spent / count * 1e6, rate
+    if "Non-2xx" in printed or "Socket errors" in printed:
+        raise SystemExit(printed)
+    count = int(re.search(r"(\d+) requests in", printed).group(1))
+    return spent / count * 1e6, count / seconds
 
 
 def interleaved(measure_bare, measure_check):
@@ -62,13 +67,10 @@ def interleaved(measure_bare, measure_check):
     return pairs
 
 
-def cpu_ratio(folder, bare, broker, handles):
-    wrk(folder, bare, handles, 1, 1)
-    wrk(folder, broker, handles, 1, 1)
-    pairs = interleaved(
-        lambda number: wrk(folder, bare, handles, number),
-        lambda number: wrk(folder, broker, handles, number),
-    )
+def cpu_ratio(folder, bare, broker, load=closed_loop):
+    load(folder, bare, 1, 1)
+    load(folder, broker, 1, 1)
+    pairs = interleaved(lambda number: load(folder, bare, number), lambda number: load(folder, broker, number))
     for (bare_cpu, bare_rate), (cpu, rate) in pairs:
         say(f"  bare {bare_cpu:.2f} µs ({bare_rate:,.0f}/s), check {cpu:.2f} µs ({rate:,.0f}/s): {bare_cpu / cpu:.3f}")
     return statistics.median(bare_cpu / cpu for (bare_cpu, _), (cpu, _) in pairs)
@@ -85,7 +87,12 @@ def one_session():
 
 def forward_auth_session_ratio():
     with one_session() as (folder, broker, bare, _):
-        yield "forward_auth_session_ratio", f"{cpu_ratio(folder, bare, broker, folder.handles):.3f}"
+        yield "forward_auth_session_ratio", f"{cpu_ratio(folder, bare, broker):.3f}"
+
+
+def forward_auth_session_wrk_ratio():
+    with one_session() as (folder, broker, bare, _):
+        yield "forward_auth_session_wrk_ratio", f"{cpu_ratio(folder, bare, broker, wrk):.3f}"
 
 
 def forward_auth_session_100k_ratio():
@@ -93,14 +100,14 @@ def forward_auth_session_100k_ratio():
         handle = folder.seed(SESSIONS)[0]
         with folder.start() as broker, bare_like(folder, handle) as bare:
             expect_all_allowed(folder.sweep())
-            yield "forward_auth_session_100k_ratio", f"{cpu_ratio(folder, bare, broker, folder.handles):.3f}"
+            yield "forward_auth_session_100k_ratio", f"{cpu_ratio(folder, bare, broker):.3f}"
 
 
 def forward_auth_session_p99_ratio():
     with one_session() as (folder, broker, bare, handle):
         request = folder.path / "request"
         request.write_bytes(folder.check(handle))
-        slower = min(wrk(folder, server, folder.handles, 1)[1] for server in (bare, broker))
+        slower = min(closed_loop(folder, server, 1)[1] for server in (bare, broker))
         rate = slower / 2
         say(f"  the slower one answers {slower:,.0f}/s; asked at {rate:,.0f}/s")
 
@@ -194,6 +201,7 @@ def brokered_login_cpu_ms():
 
 ALL = [
     forward_auth_session_ratio,
+    forward_auth_session_wrk_ratio,
     forward_auth_session_100k_ratio,
     forward_auth_session_p99_ratio,
     idle_rss_mib,

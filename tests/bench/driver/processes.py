@@ -86,23 +86,21 @@ def get(port, path, headers=None, connection=None):
     return answer.status, answer.getheaders(), answer.read()
 
 
-def on_load_core(command):
-    """Runs a program on the load's core. What it printed."""
+def tool(*arguments, core=LOAD_CORE):
+    """Runs one of the tools. What it measured."""
+    return json.loads(run([os.environ["BENCH"], *arguments], core))
+
+
+def on_load_core(command, environment):
+    """Runs a program. What it printed."""
+    return run(command, LOAD_CORE, environment)
+
+
+def run(command, core, environment=None):
+    command = ["taskset", "-c", str(core), *map(str, command)]
     done = subprocess.run(
-        ["taskset", "-c", str(LOAD_CORE), *map(str, command)],
-        capture_output=True, text=True, check=False,
+        command, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         raise SystemExit(f"{command} failed:\n{done.stdout}{done.stderr}")
     return done.stdout
-
-
-def tool(*arguments, core=LOAD_CORE):
-    """Runs one of the tools. What it measured."""
-    done = subprocess.run(
-        ["taskset", "-c", str(core), os.environ["BENCH"], *map(str, arguments)],
-        capture_output=True, text=True, check=False,
-    )
-    if done.returncode != 0:
-        raise SystemExit(f"{arguments} failed:\n{done.stdout}{done.stderr}")
-    return json.loads(done.stdout)

@@ -9,6 +9,7 @@
 )]
 
 mod bare;
+mod closed_loop;
 mod open_loop;
 mod parts;
 mod provider;
@@ -22,6 +23,8 @@ use clap::Parser;
 enum Tool {
     /// A bare axum handler that answers as the check does.
     Bare(bare::Arguments),
+    /// As many requests as are answered.
+    ClosedLoop(closed_loop::Arguments),
     /// Requests at a fixed rate; latency counts from when each should have been sent.
     OpenLoop(open_loop::Arguments),
     /// One request with each of many cookies.
@@ -35,6 +38,7 @@ enum Tool {
 fn main() -> anyhow::Result<()> {
     match Tool::parse() {
         Tool::Bare(arguments) => runtime()?.block_on(bare::run(arguments)),
+        Tool::ClosedLoop(arguments) => closed_loop::run(&arguments),
         Tool::OpenLoop(arguments) => open_loop::run(&arguments),
         Tool::Sweep(arguments) => sweep::run(&arguments),
         Tool::Provider(arguments) => runtime()?.block_on(provider::run(arguments)),

@@ -15,7 +15,7 @@ use doorward::ports::{ManualClock, SeededRandom};
 use doorward::providers::Presets;
 use doorward::storage::WaitingCaps;
 use doorward::tenants::Directory;
-use doorward::web::router::router;
+use doorward::web::front::Front;
 use doorward::web::{Door, connections};
 use http::{Method, StatusCode};
 use tempfile::TempDir;
@@ -245,8 +245,8 @@ impl Broker {
             waiting: setup.waiting,
         };
         let door = door(&config, directory, ground).await.expect("a broker");
-        let routes = router(&door, true);
-        let serving = tokio::spawn(connections::serve(listener, routes, std::future::pending()));
+        let front = Front::new(&door, true);
+        let serving = tokio::spawn(connections::serve(listener, front, std::future::pending()));
         Self {
             clock,
             provider,

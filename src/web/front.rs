@@ -1,0 +1,70 @@
+//! Where every request arrives.
+//!
+//! A check is asked before each request to each app, and its path alone says what it is: it goes past the
+//! router, which would cost as much as the check itself. Invariant: the answer is the router's own.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
+use hyper::body::Incoming;
+use tower::Service as _;
+
+use super::{Door, check, router};
+
+/// What answers requests.
+#[derive(Debug)]
+pub struct Front {
+    router: Router,
+    check: Option<Check>,
+}
+
+#[derive(Debug)]
+struct Check {
+    path: Box<str>,
+    door: Arc<Door>,
+}
+
+impl Front {
+    /// The broker; `with_operations`: `/healthz`, `/readyz` and `/metrics` too.
+    #[must_use]
+    pub fn new(door: &Arc<Door>, with_operations: bool) -> Self {
+        Self {
+            router: router::router(door, with_operations),
+            check: Some(Check {
+                path: check::path(door).into(),
+                door: Arc::clone(door),
+            }),
+        }
+    }
+
+    /// The operations routes alone, for a listener of their own.
+    #[must_use]
+    pub fn operations(door: &Arc<Door>) -> Self {
+        Self {
+            router: router::operations(door),
+            check: None,
+        }
+    }
+
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        peer: SocketAddr,
+        request: hyper::Request<Incoming>,
+    ) -> Result<Response, Infallible> {
+        if let Some(check) = &self.check
+            && *check.path == *request.uri().path()
+        {
+            let query = request.uri().query();
+            return Ok(check::answer(&check.door, peer, request.headers(), query).await);
+        }
+        let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        // Its future is large, and would be moved with that of every check.
+        Box::pin(self.router.clone().call(request)).await
+    }
+}
