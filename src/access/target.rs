@@ -113,6 +113,9 @@ impl<'a> CheckTarget<'a> {
                 };
                 // A proxy that sends only one of the two passes on what its client wrote into the other.
                 told.original_uri.agrees(target.path_and_query)?;
+                if told.original_uri.text()?.is_some() && !same_host(target.host, host) {
+                    return Err(told.original_url.contradicts());
+                }
                 target.agrees_with_forwarded(&told)?;
                 Ok(target)
             }
@@ -328,6 +331,7 @@ mod tests {
     #[case::forged_url(TargetHeaders::XForwarded, &[("x-forwarded-uri", "/admin"), ("x-original-url", "https://w.example/public")])]
     #[case::forged_original_uri(TargetHeaders::XForwarded, &[("x-forwarded-uri", "/admin"), ("x-original-uri", "/public")])]
     #[case::only_the_other_family(TargetHeaders::XForwarded, &[("x-original-uri", "/public")])]
+    #[case::forged_url_beside_a_uri(TargetHeaders::XOriginal, &[("x-original-uri", "/admin"), ("x-original-url", "https://open.example/admin")])]
     #[case::twice(TargetHeaders::XForwarded, &[("x-forwarded-uri", "/admin"), ("x-forwarded-uri", "/public")])]
     #[case::url_twice(TargetHeaders::XOriginal, &[("x-original-url", "https://w.example/admin"), ("x-original-url", "https://w.example/public")])]
     #[case::url_before_uri(TargetHeaders::XOriginal, &[("x-original-url", "https://w.example/public"), ("x-original-uri", "/admin")])]

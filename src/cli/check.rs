@@ -4,6 +4,19 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::{Failure, load, say, say_warnings};
+use crate::config::Config;
+use crate::domain::policy::Rule;
+use crate::domain::tenant::ProtectedApp;
+use crate::tenants::Directory;
+
+/// An app whose rules cannot be decided, because no trusted proxy tells path and method.
+fn undecidable<'a>(config: &Config, directory: &'a Directory) -> Option<&'a ProtectedApp> {
+    let proxies = &config.server.trusted_proxies;
+    let told = proxies.iter().any(|proxy| proxy.target_headers.is_some());
+    let mut apps = directory.tenants().iter().flat_map(|tenant| &tenant.apps);
+    let about_targets = |rule: &Rule| !rule.paths.is_empty() || !rule.methods.is_empty();
+    apps.find(|app| !told && !proxies.is_empty() && app.policy.rules().iter().any(about_targets))
+}
 
 /// Loads the configuration as `serve` would, and prints what its tenants' users will see.
 pub(super) fn run(file: &Path) -> Result<(), Failure> {
@@ -44,6 +57,14 @@ pub(super) fn run(file: &Path) -> Result<(), Failure> {
         out.push_str(
             "\nNo proxy is trusted: target headers are ignored, and apps with rules about paths answer 403.\n\
              Add [[server.trusted_proxies]] with your proxy's network.\n",
+        );
+    }
+    if let Some(app) = undecidable(&config, &directory) {
+        let _ = write!(
+            out,
+            "\n{} has rules about paths or methods, and no trusted proxy says what is asked for: it would answer 403.\n\
+             Add `target_headers` to [[server.trusted_proxies]].\n",
+            app.name
         );
     }
     say(out.trim_end());

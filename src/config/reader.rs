@@ -124,7 +124,12 @@ impl<'a> Section<'a> {
     pub(crate) fn finish(&self) {
         for item in self.rest() {
             let asked = self.asked.borrow();
-            let help = suggestion(item.name, asked.iter().copied());
+            let help = match item.name {
+                "providers" | "apps" if asked.contains(&"tenants") => {
+                    format!("it belongs to a tenant: [[tenants.{}]]", item.name)
+                }
+                name => suggestion(name, asked.iter().copied()),
+            };
             let message = format!("{} is not a setting of {}", quoted(item.name), self.name);
             let position = self.document.source.position(item.key_span.clone());
             self.document

@@ -229,6 +229,7 @@ fn email_domain(item: &Item<'_>) -> Option<EmailDomain> {
             format!("write it without `@`: \"{rest}\"")
         }
         (_, Some(_)) => "put whole addresses into `emails`".into(),
+        _ if text == "*" => "for everybody who is signed in: signed_in = true".into(),
         _ if text.starts_with("*.") || text.starts_with('.') => {
             "name each domain: a domain means itself, not those below it".into()
         }

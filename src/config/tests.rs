@@ -422,6 +422,10 @@ fn a_wrong_server_is_told(#[case] line: &str, #[case] expected: &str) {
     "[loging]",
     "`loging` is not a setting of this file = did you mean `logging`?"
 )]
+#[case::out_of_place(
+    "[[apps]]",
+    "`apps` is not a setting of this file = it belongs to a tenant: [[tenants.apps]]"
+)]
 #[case::no_table("logging = \"info\"", "`logging` is a table, but this is a string")]
 #[case::idle("[sessions]\nidle = \"8d\"", "sessions end after 7days in any case")]
 #[case::never(
@@ -738,6 +742,10 @@ const HOST: &str = "hosts = [\"wiki.acme.example\"]\n";
 #[case::at_domain(
     "allow = { email_domains = [\"@acme.example\"] }",
     "`@acme.example` is not a domain = write it without `@`: \"acme.example\""
+)]
+#[case::every_domain(
+    "allow = { email_domains = [\"*\"] }",
+    "`*` is not a domain = for everybody who is signed in: signed_in = true"
 )]
 #[case::sub_domains(
     "allow = { email_domains = [\"*.acme.example\"] }",

@@ -20,7 +20,7 @@ pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// No header is longer, as it is encoded.
 const MAX_HEADER_BYTES: usize = 8 * 1024;
 /// No header is nested deeper.
-const MAX_DEPTH: usize = 32;
+pub(super) const MAX_DEPTH: usize = 32;
 /// No key id is longer.
 const MAX_KID_BYTES: usize = 1024;
 
@@ -163,7 +163,7 @@ impl<'de> Deserialize<'de> for UniqueMembers {
     }
 }
 
-fn within(value: &Value, depth: usize) -> bool {
+pub(super) fn within(value: &Value, depth: usize) -> bool {
     match value {
         Value::Array(items) => depth > 0 && items.iter().all(|item| within(item, depth - 1)),
         Value::Object(members) => depth > 0 && members.values().all(|item| within(item, depth - 1)),

@@ -18,6 +18,12 @@ pub use key_set::{Jwk, KeyRefused, KeySet, KeySetFault, SkippedKey};
 pub use key_sets::KeySets;
 pub use sign::{Signer, SigningAlgorithm, SigningFailed};
 
+/// Whether a document from outside is nested no deeper than anything that people mean: 32 levels.
+#[must_use]
+pub fn is_shallow(document: &serde_json::Value) -> bool {
+    header::within(document, header::MAX_DEPTH)
+}
+
 /// Text from outside, fit for a line of a log: short, and without control characters.
 fn shown(text: &str) -> Box<str> {
     text.chars()

@@ -29,7 +29,7 @@ pub enum OutboundFault {
     #[error("the name could not be resolved: {0}")]
     Name(Box<str>),
     /// The other side did not prove who it is, or speaks no TLS that is still good.
-    #[error("TLS failed: {0}")]
+    #[error("TLS failed: {0} (an authority of your own is named by the provider's `ca_file`)")]
     Tls(Box<str>),
     /// No connection, or it broke.
     #[error("{0}")]

@@ -9,6 +9,7 @@ use http::HeaderValue;
 use serde::Deserialize;
 use url::Url;
 
+use crate::domain::host::Host;
 use crate::domain::upstream_provider::ClientAuthentication;
 use crate::jose::SignatureAlgorithm;
 use crate::outbound::{DocumentCache, DocumentRules, FetchObserver};
@@ -95,9 +96,10 @@ impl ProviderMetadata {
     pub fn parse(document: &[u8]) -> Result<Self, MetadataFault> {
         let metadata: Self = serde_json::from_slice(document)
             .map_err(|error| MetadataFault::Malformed(error.to_string()))?;
-        // Plain http is for providers that are plain http themselves: in development, on loopback.
-        let plain = metadata.issuer.starts_with("http://");
-        let is_page = |url: &Url| url.scheme() == "https" || (plain && url.scheme() == "http");
+        // Plain http is for a provider on this machine, in development.
+        let is_loopback = |url: &Url| Host::of(url).is_some_and(|host| host.is_loopback());
+        let is_page =
+            |url: &Url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url));
         let sent_to = [
             Some(&metadata.authorization_endpoint),
             metadata.end_session_endpoint.as_ref(),

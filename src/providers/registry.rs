@@ -10,7 +10,7 @@ use super::claims::{Email, Place as PlaceDefinition};
 use super::preset::{Definition, Preset, Protocol as Speaks};
 use super::template::{Template, Values};
 use crate::config::{
-    Fault, Faults, PROVIDER_SETTINGS, ProviderSettings, checked_url, quoted, suggestion,
+    Fault, Faults, PROVIDER_SETTINGS, ProviderSettings, checked_url, nearest, quoted, suggestion,
 };
 use crate::domain::claims::{ClaimPath, EmailRule};
 use crate::domain::ids::Issuer;
@@ -86,7 +86,11 @@ impl Presets {
                 settings.preset.at.clone(),
                 format!("there is no preset {}", quoted(name)),
             );
-            return Err(fault.with_help(suggestion(name, self.names())).into());
+            let mut help = suggestion(name, self.names());
+            if nearest(name, self.names()).is_none() && self.0.contains_key("oidc") {
+                help.push_str("; with its `issuer`, `oidc` does for any OpenID Connect provider");
+            }
+            return Err(fault.with_help(help).into());
         };
         let mut resolution = Resolution {
             settings,

@@ -248,6 +248,11 @@ fn two_oauth2_servers_are_never_one_issuer() {
     0,
     "there is no preset `githb` = did you mean `github`?"
 )]
+#[case::no_preset_of_that_brand(
+    "preset = \"keycloak\"",
+    0,
+    "there is no preset `keycloak` = known here: `github`, `oauth2`, `oidc`; with its `issuer`, `oidc` does for any OpenID Connect provider"
+)]
 #[case::missing(
     "preset = \"oidc\"",
     0,

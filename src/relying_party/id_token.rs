@@ -20,7 +20,7 @@ use subtle::ConstantTimeEq as _;
 use time::{Duration, OffsetDateTime};
 
 use crate::domain::ids::Issuer;
-use crate::jose::{Jwk, SignatureAlgorithm};
+use crate::jose::{Jwk, SignatureAlgorithm, is_shallow};
 
 /// How far clocks may differ, in seconds.
 const SKEW: Duration = Duration::seconds(60);
@@ -175,7 +175,7 @@ fn payload(token: &str) -> Result<Value, IdTokenRefused> {
     let bytes = URL_SAFE_NO_PAD.decode(segment).map_err(|_| malformed())?;
     serde_json::from_slice(&bytes)
         .ok()
-        .filter(Value::is_object)
+        .filter(|claims: &Value| claims.is_object() && is_shallow(claims))
         .ok_or_else(malformed)
 }
 
@@ -271,6 +271,18 @@ mod tests {
             (Err(IdTokenRefused::Time(name)), Some(expected)) => assert_eq!(name, expected),
             (found, expected) => panic!("{found:?}, not {expected:?}"),
         }
+    }
+
+    #[rstest]
+    #[case::thirty_two(31, true)]
+    #[case::thirty_three(32, false)]
+    fn t15_a_payload_is_nested_no_deeper_than_a_header(
+        #[case] inner: usize,
+        #[case] expected: bool,
+    ) {
+        let claims = format!(r#"{{"a":{}{}}}"#, "[".repeat(inner), "]".repeat(inner));
+        let token = format!("e30.{}.", URL_SAFE_NO_PAD.encode(claims));
+        assert_eq!(payload(&token).is_ok(), expected);
     }
 
     #[rstest]

@@ -18,6 +18,7 @@ use crate::domain::upstream_provider::{
     GroupMapping, OpenIdConnect, Place, ProfileRequest, Protocol, Source, UpstreamProvider,
     Userinfo,
 };
+use crate::jose::is_shallow;
 use crate::outbound::HttpClient;
 
 /// Most pages of a list that are followed.
@@ -271,8 +272,11 @@ async fn fetch(
     if !parts.status.is_success() {
         return Err(UpstreamTrouble::Status(name.into(), parts.status.as_u16()));
     }
-    let document = serde_json::from_slice(&body)
+    let document: Value = serde_json::from_slice(&body)
         .map_err(|error| answered(format!("it is not JSON ({:?})", error.classify())))?;
+    if !is_shallow(&document) {
+        return Err(answered("it is nested deeper than 32 levels".to_owned()));
+    }
     Ok((document, parts.headers))
 }
 

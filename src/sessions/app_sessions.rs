@@ -241,7 +241,10 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
         host: &Host,
         handle: &Digest<AppSessionKind>,
     ) -> Result<Option<Arc<AppEntry<P>>>, StorageError> {
+        // It may have been kept since it was not recalled, for another place too.
         if let Some(entry) = self.entries.get(handle)
+            && entry.place.tenant == *tenant
+            && entry.place.host == *host
             && !entry.session.is_stale()
         {
             let alive = self.live.settle(&entry.session).await?;

@@ -294,17 +294,14 @@ impl ErrorPage {
 
     /// Status 400: the return target is none that this tenant leads to.
     #[must_use]
-    pub fn target_refused(request: RequestStamp<'_>, home: &str) -> Self {
+    pub fn target_refused(request: RequestStamp<'_>, without_it: &str) -> Self {
         Self::new(
             request,
             "target_refused",
             "This link leads somewhere else",
-            &[
-                "It asks to send you to an address that does not belong here, so we have stopped.",
-                "Open the app itself and sign in from there.",
-            ],
+            &["It asks to send you to an address that does not belong here, so we have stopped."],
         )
-        .action("Go to your sessions", home)
+        .action("Go on without it", without_it)
     }
 
     /// Status 503: the store does not answer. Sessions are not lost.

@@ -115,16 +115,11 @@ pub(crate) async fn callback(at: AppVisit, RawQuery(query): RawQuery) -> Respons
 /// tenant's host, which has a cookie of its own to remove.
 pub(crate) async fn sign_out(at: AppVisit, RawQuery(query): RawQuery) -> Response {
     let visit = &at.visit;
-    // An image or a script of another site must not sign anybody out.
-    let site = visit
-        .headers
-        .get("sec-fetch-site")
-        .map(http::HeaderValue::as_bytes);
-    let mode = visit
-        .headers
-        .get("sec-fetch-mode")
-        .map(http::HeaderValue::as_bytes);
-    if site == Some(b"cross-site") && mode != Some(b"navigate") {
+    // An image, a frame or a script of another site must not sign anybody out.
+    let site = visit.headers.get("sec-fetch-site");
+    if site.is_some_and(|site| site == "cross-site")
+        && !is_navigation(Some(&Method::GET), &visit.headers)
+    {
         return bare(StatusCode::FORBIDDEN, "sign out by opening this address\n");
     }
     let wanted = wanted_return(query.as_deref());

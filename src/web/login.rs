@@ -13,22 +13,19 @@ use crate::access::entry::{EntryRefused, may_enter};
 use crate::domain::handle::{Digest, Handle, SignInKind};
 use crate::domain::identity::Person;
 use crate::domain::ids::{ProviderId, SessionId};
-use crate::domain::login_attempt::{CallbackRefused, Continuation};
+use crate::domain::login_attempt::Continuation;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::upstream_provider::{Protocol, UpstreamProvider};
-use crate::relying_party::{
-    BeginFailed, CallbackParameters, Completed, Failure, InvalidCallback, LoginFailed, LoginRequest,
-};
+use crate::relying_party::{CallbackParameters, Completed, LoginRequest};
 use crate::storage::SignIn;
 use crate::telemetry::metrics::{count_login, count_session};
 use crate::views::{
-    Account, Contact, ErrorPage, Incident, OtherProvider, ProviderChoice, RefusedPage,
-    SignInNotice, SignInPage, mark_of,
+    Account, Contact, Incident, ProviderChoice, RefusedPage, SignInNotice, SignInPage, mark_of,
 };
 
 /// What `{base}/login` and `{base}/login/{provider}` are asked with.
 #[derive(Clone, Debug, Default)]
-struct LoginQuery {
+pub(super) struct LoginQuery {
     sign_in: Option<Handle<SignInKind>>,
     another: bool,
 }
@@ -158,8 +155,8 @@ pub(crate) struct ProviderPath {
 
 /// A sign-in that an app host waits for.
 #[derive(Debug)]
-struct Waiting {
-    sign_in: SignIn,
+pub(super) struct Waiting {
+    pub(super) sign_in: SignIn,
     id: Digest<SignInKind>,
 }
 
@@ -264,7 +261,10 @@ impl Visit {
 
     /// The sign-in that a login continues. One that is gone meanwhile is no reason to fail: the person is
     /// signed in.
-    async fn waiting(&self, continuation: Continuation) -> Result<Option<Waiting>, Response> {
+    pub(super) async fn waiting(
+        &self,
+        continuation: Continuation,
+    ) -> Result<Option<Waiting>, Response> {
         match continuation {
             Continuation::App(id) => self.find_sign_in(id).await,
             Continuation::Sessions => Ok(None),
@@ -357,7 +357,7 @@ impl Visit {
     }
 
     /// The way back into the same app: its own sign-in, with the same target.
-    fn start_again(&self, sign_in: &SignIn, another: bool) -> String {
+    pub(super) fn start_again(&self, sign_in: &SignIn, another: bool) -> String {
         let scheme = self.tenant.base.origin.scheme();
         let prefix = &self.door.parts.server.prefix;
         let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -384,122 +384,12 @@ impl Visit {
         self.tenant.contact.as_deref().map(Contact::from)
     }
 
-    fn login_address(&self, provider: &ProviderId, query: &LoginQuery) -> String {
+    /// Where a login at `provider` is begun that goes on as `query` says.
+    pub(super) fn login_address(&self, provider: &ProviderId, query: &LoginQuery) -> String {
         let query = query.to_query(query.another);
         self.tenant
             .base
             .address(&format!("/login/{provider}{query}"))
-    }
-
-    fn expired(&self) -> Response {
-        let page = ErrorPage::login_expired(self.stamp(), &self.tenant.base.address("/login"));
-        self.page(StatusCode::BAD_REQUEST, &page)
-    }
-
-    /// More sign-ins wait from this network than anybody needs.
-    pub(crate) fn too_many(&self, try_again: &str) -> Response {
-        tracing::warn!(
-            target: "audit", event = "too_many_sign_ins", tenant = %self.tenant.id,
-            network = %self.network(), request_id = %self.stamp().id,
-        );
-        let page = ErrorPage::too_many_sign_ins(self.stamp(), 1, try_again);
-        let mut response = self.page(StatusCode::TOO_MANY_REQUESTS, &page);
-        response.headers_mut().insert(
-            http::header::RETRY_AFTER,
-            http::HeaderValue::from_static("60"),
-        );
-        response
-    }
-
-    fn others(&self, than: &UpstreamProvider, query: &LoginQuery) -> Vec<OtherProvider> {
-        self.tenant
-            .providers
-            .iter()
-            .filter(|provider| provider.id != than.id)
-            .map(|provider| OtherProvider {
-                name: provider.name.to_string(),
-                mark: mark_of(&provider.name),
-                href: self.login_address(&provider.id, query),
-            })
-            .collect()
-    }
-
-    fn begin_failed(
-        &self,
-        provider: &UpstreamProvider,
-        query: &LoginQuery,
-        failed: &BeginFailed,
-    ) -> Response {
-        let again = self.login_address(&provider.id, query);
-        let outcome = match failed {
-            BeginFailed::Storage(error) => return self.store_failed(error),
-            BeginFailed::TooMany(_) => return self.too_many(&again),
-            BeginFailed::Upstream(_) => "upstream",
-        };
-        count_login(self.tenant.id.as_str(), provider.id.as_str(), outcome);
-        tracing::error!(
-            target: "audit", event = "login_not_begun", tenant = %self.tenant.id,
-            provider = %provider.id, request_id = %self.stamp().id, reason = %failed,
-        );
-        let page = ErrorPage::provider_unreachable(
-            self.stamp(),
-            &provider.name,
-            &again,
-            self.others(provider, query),
-        );
-        self.page(StatusCode::BAD_GATEWAY, &page)
-    }
-
-    fn callback_invalid(&self, provider: &UpstreamProvider, invalid: InvalidCallback) -> Response {
-        self.audit_refused(provider, &invalid);
-        self.expired()
-    }
-
-    /// Status, page and audit line of a login that failed: decided here, once.
-    async fn login_failed(&self, provider: &UpstreamProvider, failure: Failure) -> Response {
-        let waiting = match failure.continuation.clone() {
-            Some(continuation) => self.waiting(continuation).await.ok().flatten(),
-            None => None,
-        };
-        let again = waiting.map_or_else(
-            || self.tenant.base.address("/login"),
-            |waiting| self.start_again(&waiting.sign_in, false),
-        );
-        let stamp = self.stamp();
-        let (status, page) = match &failure.reason {
-            LoginFailed::Storage(error) => return self.store_failed(error),
-            LoginFailed::Refused(CallbackRefused::Provider(error)) => (
-                StatusCode::BAD_REQUEST,
-                ErrorPage::provider_refused(stamp, &provider.name, error.code(), &again),
-            ),
-            LoginFailed::Refused(CallbackRefused::ForeignBrowser) if self.cookies.is_empty() => (
-                StatusCode::BAD_REQUEST,
-                ErrorPage::cookies_refused(stamp, &self.tenant.base.host.to_string(), &again),
-            ),
-            LoginFailed::Unknown | LoginFailed::Refused(_) => (
-                StatusCode::BAD_REQUEST,
-                ErrorPage::login_expired(stamp, &again),
-            ),
-            LoginFailed::Upstream(trouble) if trouble.is_unreachable() => (
-                StatusCode::BAD_GATEWAY,
-                ErrorPage::provider_unreachable(stamp, &provider.name, &again, Vec::new()),
-            ),
-            LoginFailed::Upstream(_) => (
-                StatusCode::BAD_REQUEST,
-                ErrorPage::provider_answer_invalid(stamp, &provider.name, &again),
-            ),
-        };
-        self.audit_refused(provider, &failure.reason);
-        self.page(status, &page)
-    }
-
-    fn audit_refused(&self, provider: &UpstreamProvider, reason: &dyn std::error::Error) {
-        count_login(self.tenant.id.as_str(), provider.id.as_str(), "refused");
-        tracing::warn!(
-            target: "audit", event = "login_refused", tenant = %self.tenant.id, provider = %provider.id,
-            address = self.address().map(tracing::field::display), request_id = %self.stamp().id,
-            reason = %reason,
-        );
     }
 }
 

@@ -11,6 +11,7 @@ mod cookies;
 mod door;
 pub mod front;
 mod login;
+mod login_failed;
 mod logout;
 mod operations;
 mod reply;

@@ -15,6 +15,7 @@ use crate::domain::email::EmailAddress;
 use crate::domain::handle::{FormKind, Handle, SessionKind};
 use crate::domain::ids::SessionId;
 use crate::sessions::{CurrentSession, ListedSession};
+use crate::telemetry::metrics::count_session;
 use crate::views::{Account, ErrorPage, Moment, SessionEntry, SessionsPage};
 
 /// What came where a form of ours was expected.
@@ -142,7 +143,10 @@ pub(crate) async fn end(visit: Visit, posted: Posted) -> Response {
         .end_one(&visit.tenant.id, session.person.user, id)
         .await
     {
-        Ok(_) => see_other(&Done::Ended(id).address(&visit)),
+        Ok(ended) => {
+            visit.note_ended(&session, ended.then_some(id));
+            see_other(&Done::Ended(id).address(&visit))
+        }
         Err(error) => visit.store_failed(&error),
     }
 }
@@ -158,7 +162,10 @@ pub(crate) async fn end_others(visit: Visit, posted: Posted) -> Response {
         .end_others(&visit.tenant.id, session.person.user, session.id)
         .await
     {
-        Ok(_) => see_other(&Done::EndedOthers.address(&visit)),
+        Ok(ended) => {
+            visit.note_ended(&session, ended);
+            see_other(&Done::EndedOthers.address(&visit))
+        }
         Err(error) => visit.store_failed(&error),
     }
 }
@@ -169,6 +176,17 @@ impl Visit {
         match (self.session().await?, self.session_handle()) {
             (Some(session), Some(handle)) => Ok((session, handle)),
             _ => Err(see_other(&self.tenant.base.address("/login"))),
+        }
+    }
+
+    /// Counts and audits sessions that a person has ended from another one of theirs.
+    fn note_ended(&self, by: &CurrentSession, ended: impl IntoIterator<Item = SessionId>) {
+        for session in ended {
+            count_session(self.tenant.id.as_str(), "ended");
+            tracing::info!(
+                target: "audit", event = "session_ended", tenant = %self.tenant.id, user = %by.person.user,
+                session = %session, by = %by.id, request_id = %self.stamp().id,
+            );
         }
     }
 

@@ -65,7 +65,6 @@ test('signed out without having been signed in', async () => {
 });
 
 const faults = {
-  'error-expired': ['acme', '/login/staff/callback?code=x&state=AAAAAAAAAAAAAAAAAAAAAA', 400],
   'error-malformed': ['acme', '/login/staff/callback?code=x', 400],
   'error-no-such-page': ['acme', '/no/such/page', 404],
   'error-no-such-provider': ['acme', '/login/nobody', 404],
@@ -81,6 +80,19 @@ for (const [name, [place, path, status]] of Object.entries(faults)) {
     await look(page, name);
   });
 }
+
+test('error: a login that is over', async () => {
+  const page = await (await browser()).newPage();
+  await page.goto(`${stack().urls.wiki}/page`);
+  await chooseProvider(page, 'Acme staff');
+  const answered = page.waitForResponse((response) => response.url().includes('/login/staff/callback'));
+  await signInAtProvider(page, 'alice');
+  const used = (await answered).url();
+  await page.waitForURL(`${stack().urls.wiki}/page`);
+  const again = await page.goto(used);
+  assert.equal(again.status(), 400);
+  await look(page, 'error-expired');
+});
 
 test('error: a host that is nobody\'s', async () => {
   const page = await (await browser()).newPage();

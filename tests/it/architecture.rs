@@ -98,8 +98,10 @@ const DIRECTION: &[(&str, &[&str])] = &[
 /// Crates, and modules of `std`, that live in one place: the beginnings of paths in `src/`.
 const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["web", "cli/demo"]),
-    // The demo's proxy asks the broker as a service.
-    ("tower", &["cli/demo"]),
+    // Connections are served by hyper, and the demo's proxy asks the broker as a service.
+    ("tower", &["web", "cli/demo"]),
+    ("hyper", &["web/connections.rs"]),
+    ("hyper_util", &["web/connections.rs"]),
     ("tower_http", &["web"]),
     ("cookie", &["web"]),
     ("openidconnect", &["relying_party"]),
@@ -165,9 +167,6 @@ const ANYWHERE: &[&str] = &[
     "url",
 ];
 
-/// Crates that no file of `src/` names: features of theirs are switched on for others, or only tests use them.
-const UNNAMED: &[&str] = &["hyper", "hyper_util", "serde_urlencoded"];
-
 /// Lines of a file without its tests.
 const LONGEST: usize = 500;
 
@@ -206,21 +205,21 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 /// Every file of `src/` that is compiled into the program.
 fn sources() -> Vec<Source> {
     let folder = root().join("src");
-    let texts: BTreeMap<PathBuf, String> = files_below(&folder)
+    let files: BTreeMap<PathBuf, String> = files_below(&folder)
         .into_iter()
         .map(|path| {
             let text = fs::read_to_string(&path).expect("a text");
             (path, text)
         })
         .collect();
-    let tests: BTreeSet<PathBuf> = texts
+    let tests: BTreeSet<PathBuf> = files
         .iter()
         .flat_map(|(path, text)| {
             let parent = path.parent().expect("a folder").to_owned();
             test_modules(text).map(move |name| parent.join(format!("{name}.rs")))
         })
         .collect();
-    texts
+    files
         .into_iter()
         .filter(|(path, _)| !tests.contains(path))
         .map(|(path, text)| Source {
@@ -545,7 +544,6 @@ fn every_dependency_has_a_place() {
     let placed: BTreeSet<String> = homes
         .filter(|name| !name.starts_with("std::"))
         .chain(ANYWHERE.iter().copied())
-        .chain(UNNAMED.iter().copied())
         .map(ToOwned::to_owned)
         .collect();
     assert_eq!(dependencies, placed);

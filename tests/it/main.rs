@@ -10,6 +10,8 @@
 mod app_host;
 mod architecture;
 mod check;
+mod documents;
+mod ended_sessions;
 mod login;
 mod operations;
 mod pages;

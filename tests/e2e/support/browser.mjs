@@ -29,7 +29,8 @@ export function assertNothingRefused() {
 /** A browser that nobody has used before: no cookies, nothing remembered. */
 export async function freshBrowser(browser, options = {}) {
   const context = await browser.newContext({ locale: 'en-GB', ...options });
-  context.setDefaultTimeout(15_000);
+  // Against hangs, not against slow machines.
+  context.setDefaultTimeout(30_000);
   context.on('console', (message) => {
     if (message.text().includes('Content Security Policy')) {
       refusals.push(`${message.location().url}: ${message.text()}`);

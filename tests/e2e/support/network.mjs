@@ -1,26 +1,41 @@
 // Ports, and requests that say exactly what the test wants said: no header added, no path made tidy, no redirect followed.
+import { randomInt } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 
+// Ports that the system gives to connections could be taken while the program that they are meant for starts, or is
+// down for the length of a test. So they come from below that range, and from above what is well known.
+const lowest = 12_000;
+const taken = Number(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s/u)[0]);
+// Some machines give nearly all of them to connections; then there is none that is safe.
+const highest = taken > lowest + 1000 ? taken - 1 : 60_999;
+
+function isFree(port) {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}
+
 /** `count` free ports of the loopback interface, all different. */
 export async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => new Promise((resolve, reject) => {
-      const server = net.createServer();
-      server.once('error', reject);
-      server.listen(0, '127.0.0.1', () => resolve(server));
-    })),
-  );
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  const ports = new Set();
+  while (ports.size < count) {
+    const port = randomInt(lowest, highest + 1);
+    if (await isFree(port)) {
+      ports.add(port);
+    }
+  }
+  return [...ports];
 }
 
 /**
  * One request to 127.0.0.1:`port`. `host` goes into the Host header (glibc does not resolve *.localhost);
  * `headers` is an object or, where names repeat, a flat list.
  */
-export function request({ port, host, path = '/', method = 'GET', headers = {}, body, timeout = 15_000 }) {
+export function request({ port, host, path = '/', method = 'GET', headers = {}, body, timeout = 30_000 }) {
   return new Promise((resolve, reject) => {
     const given = Array.isArray(headers) ? headers : Object.entries(headers).flat();
     const outgoing = http.request({

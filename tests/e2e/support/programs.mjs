@@ -62,7 +62,7 @@ class Program {
   }
 
   /** Waits until `isReady` answers true; a program that ends before that fails the test with its log. */
-  async ready(isReady, milliseconds = 20_000) {
+  async ready(isReady, milliseconds = 60_000) {
     const deadline = Date.now() + milliseconds;
     for (;;) {
       if (!this.isRunning) {
@@ -92,7 +92,7 @@ class Program {
 }
 
 /** Waits until `check` answers something true, and answers that; fails after `milliseconds`. */
-export async function eventually(what, check, milliseconds = 10_000) {
+export async function eventually(what, check, milliseconds = 20_000) {
   const deadline = Date.now() + milliseconds;
   let last;
   for (;;) {

@@ -7,7 +7,7 @@ use crate::support::broker::Broker;
 use crate::support::nodes::{
     ACME, APP_COOKIE, BOARD, GLOBEX_WIKI, SOLO, WIKI, acme_cookie, app_cookie, check,
 };
-use crate::support::raw;
+use crate::support::raw::{self, misspelt};
 
 #[rstest]
 #[case::nothing("")]
@@ -220,38 +220,6 @@ async fn a24_a_truncated_or_extended_session_is_none() {
     let headers = [("host", &*authority), ("cookie", &cookie)];
     let answer = raw::get(broker.address, "/sessions", &headers).await;
     assert_eq!(answer.status(), StatusCode::OK);
-}
-
-/// Truncations, extensions, and another last character that decodes to the same bytes.
-pub(crate) fn misspelt(handle: &str) -> Vec<String> {
-    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    assert_eq!(handle.len(), 22);
-    let mut spellings: Vec<String> = (0..handle.len())
-        .map(|length| handle[..length].to_owned())
-        .collect();
-    spellings.extend((1..handle.len()).map(|start| handle[start..].to_owned()));
-    for more in [
-        "A",
-        "=",
-        "==",
-        ".",
-        "%00",
-        "AAAAAAAAAAAAAAAAAAAAAA",
-        "-",
-        "~",
-    ] {
-        spellings.push(format!("{handle}{more}"));
-        spellings.push(format!("{more}{handle}"));
-    }
-    spellings.push(format!("{handle}{handle}"));
-    // The last of 22 characters carries two bits of the handle and four that must be zero.
-    for other in ALPHABET.chars() {
-        let spelling = format!("{}{other}", &handle[..21]);
-        if spelling != handle {
-            spellings.push(spelling);
-        }
-    }
-    spellings
 }
 
 /// Another kind's handle in the app session's cookie, and the other way round.

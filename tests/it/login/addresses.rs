@@ -153,7 +153,7 @@ async fn t02_two_tenants_of_one_issuer_have_clients_of_their_own() {
 }
 
 #[rstest]
-#[case::other(DiscoveryFault::OtherIssuer, "https://evil.example")]
+#[case::other(DiscoveryFault::With("issuer", json!("http://evil.localhost")), "http://evil.localhost")]
 #[case::slash(DiscoveryFault::IssuerWithSlash, "/`, not `")]
 #[case::missing(DiscoveryFault::Without("issuer"), "issuer")]
 #[case::no_keys(DiscoveryFault::Without("jwks_uri"), "jwks_uri")]

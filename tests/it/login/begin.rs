@@ -240,7 +240,7 @@ async fn a_provider_that_is_down_at_the_start_may_come_up_later() {
     let clock = clock();
     let provider = TestProvider::start(Arc::clone(&clock));
     provider.down().await;
-    let folder = Arc::new(tempfile::TempDir::new().expect("a folder"));
+    let folder = folder();
     let broker = Broker::on(Setup::default(), clock, provider, folder).await;
     let mut browser = broker.browser();
     let page = broker.sign_in(&mut browser, WIKI, "/").await;

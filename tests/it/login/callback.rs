@@ -284,12 +284,16 @@ async fn code_and_error_at_once_is_an_error() {
 }
 
 #[rstest]
-#[case::script("<script>alert(1)</script>")]
-#[case::attribute("\" onmouseover=\"alert(1)")]
-#[case::line_break("a\r\nSet-Cookie: x=1")]
-#[case::long(LONG)]
+// RFC 6749 §4.1.2.1 allows angle brackets in a code, so the log may name it; the page does not.
+#[case::script("<script>alert(1)</script>", "`<script>alert(1)</script>`")]
+#[case::attribute("\" onmouseover=\"alert(1)", "`malformed_error`")]
+#[case::line_break("a\r\nSet-Cookie: x=1", "`malformed_error`")]
+#[case::long(LONG, "`malformed_error`")]
 #[tokio::test]
-async fn a38_a_hostile_error_is_neither_shown_nor_logged(#[case] error: &'static str) {
+async fn a38_a_hostile_error_is_neither_shown_nor_logged(
+    #[case] error: &'static str,
+    #[case] reason: &str,
+) {
     let broker = Broker::start().await;
     let description = "<img src=x onerror=alert(2)> your account is blocked, call 0900-EVIL";
     broker
@@ -300,15 +304,7 @@ async fn a38_a_hostile_error_is_neither_shown_nor_logged(#[case] error: &'static
     let callback = with_parameter(&callback, "error_uri", Some("javascript:alert(3)"));
     let page = browser.open(callback.as_str()).await;
     let title = "Acme ID did not sign you in";
-    // RFC 6749 §4.1.2.1 allows angle brackets in a code, so the log may name it; the page does not.
-    assert_refused(
-        &broker,
-        &browser,
-        &page,
-        (400, title),
-        "the provider answered",
-    )
-    .await;
+    assert_refused(&broker, &browser, &page, (400, title), reason).await;
     for hostile in ["alert", "onmouseover", "EVIL", "<img", "<script"] {
         assert!(!page.html().contains(hostile), "{hostile}: {}", page.html());
     }

@@ -8,18 +8,20 @@ use serde_json::json;
 use super::*;
 use crate::support::provider::{Endpoint, IdTokenFault, JwksFault, Trouble};
 
-/// A broker whose patience with providers is short. Real time: nothing else makes a socket give up.
-async fn impatient() -> Broker {
+/// A broker whose patience with providers is short where it is needed. Real time: nothing else makes a
+/// socket give up.
+pub(crate) async fn impatient(trouble: &Trouble) -> Broker {
+    let waits = matches!(trouble, Trouble::Held | Trouble::Stalled);
     Broker::with(Setup {
-        provider_deadline: Duration::from_millis(150),
+        provider_deadline: Duration::from_secs(if waits { 1 } else { 5 }),
         ..Setup::default()
     })
     .await
 }
 
 #[rstest]
-#[case::slow(Trouble::Held, "150ms")]
-#[case::stalled(Trouble::Stalled, "150ms")]
+#[case::slow(Trouble::Held, "1s")]
+#[case::stalled(Trouble::Stalled, "1s")]
 #[case::huge(Trouble::Huge(300 * 1024), "larger than")]
 #[case::huge_in_chunks(Trouble::HugeInChunks(300 * 1024), "larger than")]
 #[case::html(Trouble::Html(200), "")]
@@ -37,7 +39,7 @@ async fn t04_a_discovery_document_that_cannot_be_had(
     #[case] trouble: Trouble,
     #[case] reason: &str,
 ) {
-    let broker = impatient().await;
+    let broker = impatient(&trouble).await;
     broker.provider.trouble(Endpoint::Discovery, trouble);
     let mut browser = broker.browser();
     let page = broker.sign_in(&mut browser, WIKI, "/deep").await;
@@ -73,7 +75,7 @@ async fn t04_a_discovery_document_that_cannot_be_had(
 #[case::deep(Trouble::Text("[".repeat(100_000)))]
 #[tokio::test]
 async fn t04_keys_that_cannot_be_had(#[case] trouble: Trouble) {
-    let broker = impatient().await;
+    let broker = impatient(&trouble).await;
     broker.provider.trouble(Endpoint::Jwks, trouble);
     let mut browser = broker.browser();
     let page = answer_to_callback(&broker, &mut browser, WIKI).await;

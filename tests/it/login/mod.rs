@@ -21,7 +21,7 @@ use http::StatusCode;
 use url::Url;
 
 use crate::support::audit;
-use crate::support::broker::{Broker, Setup, clock};
+use crate::support::broker::{Broker, Setup, clock, folder};
 use crate::support::browser::{Browser, Page};
 use crate::support::provider::TestProvider;
 
@@ -141,8 +141,7 @@ pub(crate) async fn with_second_provider(settings: &str, setup: Setup) -> (Broke
         configuration,
         ..setup
     };
-    let folder = Arc::new(tempfile::TempDir::new().expect("a folder"));
-    (Broker::on(setup, clock, first, folder).await, second)
+    (Broker::on(setup, clock, first, folder()).await, second)
 }
 
 /// Whether this browser holds a session of any kind.

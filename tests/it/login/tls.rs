@@ -13,7 +13,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::*;
-use crate::support::broker::CONFIGURATION;
+use crate::support::broker::{CONFIGURATION, folder};
 use crate::support::provider::{DiscoveryFault, Endpoint};
 
 /// Ends TLS in front of a provider.
@@ -83,7 +83,7 @@ enum Certificate {
 async fn broker_with(certificate: Certificate, trusting: bool) -> (Broker, Front) {
     let clock = clock();
     let provider = TestProvider::start(Arc::clone(&clock));
-    let folder = Arc::new(tempfile::TempDir::new().expect("a folder"));
+    let folder = folder();
     let own = authority();
     let ca_file = folder.path().join("ca.pem");
     std::fs::write(&ca_file, own.pem()).expect("a file");
@@ -108,6 +108,8 @@ async fn broker_with(certificate: Certificate, trusting: bool) -> (Broker, Front
     let issuer = format!("https://{}", front.address);
     provider.configure(|settings| settings.issuer.clone_from(&issuer));
     for (member, path) in [
+        ("authorization_endpoint", "authorize"),
+        ("end_session_endpoint", "end_session"),
         ("token_endpoint", "token"),
         ("jwks_uri", "jwks"),
         ("userinfo_endpoint", "userinfo"),
@@ -133,7 +135,11 @@ async fn broker_with(certificate: Certificate, trusting: bool) -> (Broker, Front
 #[tokio::test]
 async fn a44_a_certificate_of_the_operators_authority_is_good() {
     let (broker, _front) = broker_with(Certificate::Good, true).await;
-    assert_signs_in(&broker, &mut broker.browser()).await;
+    let mut browser = broker.browser();
+    // The browser need not believe the certificate: what is tested is whether we do.
+    browser.reach("127.0.0.1", broker.provider.address());
+    assert_signs_in(&broker, &mut browser).await;
+    assert_eq!(broker.provider.count(Endpoint::Token), 1);
 }
 
 #[rstest]

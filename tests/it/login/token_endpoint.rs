@@ -101,11 +101,7 @@ async fn t04_an_answer_that_is_none_is_not_to_be_trusted(#[case] trouble: Troubl
 #[case::overloaded(Trouble::Status(429))]
 #[tokio::test]
 async fn t04_a_token_endpoint_that_does_not_answer(#[case] trouble: Trouble) {
-    let broker = Broker::with(Setup {
-        provider_deadline: std::time::Duration::from_millis(150),
-        ..Setup::default()
-    })
-    .await;
+    let broker = discovery_and_keys::impatient(&trouble).await;
     broker.provider.trouble(Endpoint::Token, trouble);
     let mut browser = broker.browser();
     let page = answer_to_callback(&broker, &mut browser, WIKI).await;

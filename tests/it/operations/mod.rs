@@ -1,1 +1,4 @@
-//! todo
+//! Health, metrics, log lines.
+
+mod health;
+mod log_lines;

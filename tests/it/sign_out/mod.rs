@@ -1,1 +1,4 @@
-//! todo
+//! `/oauth2/sign_out` and `{base}/logout`.
+
+mod ended;
+mod way_out;

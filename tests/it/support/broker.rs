@@ -162,6 +162,13 @@ pub(crate) fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(datetime!(2027-01-15 08:00 UTC)))
 }
 
+/// Where a broker keeps its database: in memory where the machine has such a place, since hundreds of
+/// tests would wait for its disk.
+pub(crate) fn folder() -> Arc<TempDir> {
+    let folder = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new());
+    Arc::new(folder.expect("a folder"))
+}
+
 impl Broker {
     /// The usual one.
     pub(crate) async fn start() -> Self {
@@ -172,7 +179,7 @@ impl Broker {
     pub(crate) async fn with(setup: Setup) -> Self {
         let clock = clock();
         let provider = TestProvider::start(Arc::clone(&clock));
-        let folder = Arc::new(TempDir::new().expect("a folder"));
+        let folder = folder();
         Self::on(setup, clock, provider, folder).await
     }
 

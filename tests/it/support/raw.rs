@@ -60,3 +60,35 @@ pub(crate) fn values(answer: &http::HeaderMap, name: &str) -> Vec<String> {
         .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
         .collect()
 }
+
+/// Truncations, extensions, and another last character that decodes to the same bytes.
+pub(crate) fn misspelt(handle: &str) -> Vec<String> {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    assert_eq!(handle.len(), 22);
+    let mut spellings: Vec<String> = (0..handle.len())
+        .map(|length| handle[..length].to_owned())
+        .collect();
+    spellings.extend((1..handle.len()).map(|start| handle[start..].to_owned()));
+    for more in [
+        "A",
+        "=",
+        "==",
+        ".",
+        "%00",
+        "AAAAAAAAAAAAAAAAAAAAAA",
+        "-",
+        "~",
+    ] {
+        spellings.push(format!("{handle}{more}"));
+        spellings.push(format!("{more}{handle}"));
+    }
+    spellings.push(format!("{handle}{handle}"));
+    // The last of 22 characters carries two bits of the handle and four that must be zero.
+    for other in ALPHABET.chars() {
+        let spelling = format!("{}{other}", &handle[..21]);
+        if spelling != handle {
+            spellings.push(spelling);
+        }
+    }
+    spellings
+}

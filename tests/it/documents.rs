@@ -1,0 +1,213 @@
+//! The documents say what is: what can be read from the code is compared with it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use doorward::config::{self, Config};
+use doorward::providers::Presets;
+use doorward::tenants::Directory;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).into()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Every Markdown page that people are led to.
+fn pages() -> Vec<String> {
+    let mut pages = vec![
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "tests/e2e/README.md",
+    ]
+    .into_iter()
+    .map(ToOwned::to_owned)
+    .collect();
+    below("docs", "md", &mut pages);
+    pages
+}
+
+fn below(folder: &str, extension: &str, found: &mut Vec<String>) {
+    for entry in fs::read_dir(root().join(folder)).expect("a folder") {
+        let name = entry
+            .expect("an entry")
+            .file_name()
+            .into_string()
+            .expect("a name");
+        let path = format!("{folder}/{name}");
+        if root().join(&path).is_dir() {
+            below(&path, extension, found);
+        } else if name.ends_with(&format!(".{extension}")) {
+            found.push(path);
+        }
+    }
+}
+
+/// The blocks of `page` in one language.
+fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("```{language}\n");
+    page.split(&*fence)
+        .skip(1)
+        .map(|after| after.split_once("```").expect("its end").0)
+        .collect()
+}
+
+fn all_code() -> String {
+    let mut files = Vec::new();
+    below("src", "rs", &mut files);
+    files.iter().map(|path| read(path)).collect()
+}
+
+/// What stands between each `before` and the next `after`.
+fn between<'a>(text: &'a str, before: &str, after: char) -> BTreeSet<&'a str> {
+    text.split(before)
+        .skip(1)
+        .filter_map(|rest| rest.split(after).next())
+        .collect()
+}
+
+/// The configuration of the README, in a folder that has what its steps make.
+fn readme_configuration() -> (Config, Directory) {
+    let page = read("README.md");
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n";
+    fs::write(folder.path().join("sealing-key"), key).expect("a file");
+    fs::write(folder.path().join("client-secret"), "secret\n").expect("a file");
+    let file = folder.path().join("doorward.toml");
+    let text = blocks(&page, "toml")[0];
+    let config = config::parse(text, &file, &config::SystemEnvironment)
+        .unwrap_or_else(|faults| panic!("{}", faults.render(config::Style::Plain)));
+    let presets = Presets::load(None).expect("presets");
+    let directory = Directory::build(&config, &presets, 1)
+        .unwrap_or_else(|faults| panic!("{}", faults.render(config::Style::Plain)));
+    (config, directory)
+}
+
+#[test]
+fn the_readmes_configuration_is_right() {
+    let (config, directory) = readme_configuration();
+    assert_eq!(config.warnings.len(), 0);
+    let tenant = &directory.tenants()[0];
+    let page = read("README.md");
+    for address in [
+        tenant.base.redirect_uri(&tenant.providers[0].id),
+        tenant.base.address("/signed-out"),
+    ] {
+        assert!(
+            page.contains(&address),
+            "the README says to register {address}"
+        );
+    }
+}
+
+#[test]
+fn the_readmes_nginx_configuration_is_the_recipe() {
+    let recipe = read("docs/proxies/nginx.conf");
+    let (_, recipe) = recipe.split_once("\n\n").expect("a heading");
+    assert_eq!(blocks(&read("README.md"), "nginx"), [recipe]);
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for page in pages() {
+        let text = read(&page);
+        let folder = root().join(&page);
+        let folder = folder.parent().expect("a folder");
+        for link in between(&text, "](", ')') {
+            if link.contains("://") {
+                continue;
+            }
+            let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() {
+                root().join(&page)
+            } else {
+                folder.join(path)
+            };
+            assert!(target.exists(), "{page}: {link}");
+            if !heading.is_empty() {
+                let text = fs::read_to_string(&target).expect("a page");
+                assert!(anchors(&text).contains(heading), "{page}: {link}");
+            }
+        }
+    }
+}
+
+/// The names under which a page's headings can be linked to.
+fn anchors(page: &str) -> BTreeSet<String> {
+    page.lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .map(|heading| {
+            heading
+                .trim_start_matches('#')
+                .trim()
+                .to_lowercase()
+                .chars()
+                .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+                .map(|c| if c == ' ' { '-' } else { c })
+                .collect()
+        })
+        .collect()
+}
+
+#[test]
+fn every_audit_event_is_described_and_no_other() {
+    let code = all_code();
+    let told = between(&code, "event = \"", '"');
+    assert!(told.len() > 10, "{told:?}");
+    let page = read("docs/operating.md");
+    let (_, table) = page.split_once("| Event | Level |").expect("the table");
+    let (table, _) = table.split_once("\n\n").expect("its end");
+    let described: BTreeSet<&str> = table
+        .lines()
+        .skip(2)
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    assert_eq!(described, told);
+}
+
+#[test]
+fn every_metric_is_described_and_no_other() {
+    let code = read("src/telemetry/metrics.rs");
+    let mut made = between(&code, "counter!(\"", '"');
+    made.extend(between(&code, "histogram!(\"", '"'));
+    let page = read("docs/operating.md");
+    let described: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .filter(|name| name.starts_with("doorward_"))
+        .collect();
+    assert_eq!(described, made);
+}
+
+/// What oauth2-proxy's options are called here is a setting, or a value that the reference knows.
+#[test]
+fn the_migration_guide_names_settings_that_exist() {
+    let guide = read("docs/migrating-from-oauth2-proxy.md");
+    let reference = read("docs/configuration.md");
+    for row in guide.lines().filter(|line| line.starts_with("| `--")) {
+        let ours = row.split(" | ").nth(1).expect("two columns");
+        for word in ours.split('`').skip(1).step_by(2) {
+            let setting = word.split(" = ").next().expect("a word").rsplit('.').next();
+            let setting = setting.expect("a word").trim_matches(['[', ']', '"']);
+            let is_name = setting.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            let quoted = format!("`{setting}`");
+            let tables = [format!("[{setting}]"), format!(".{setting}]")];
+            let known =
+                reference.contains(&quoted) || tables.iter().any(|table| reference.contains(table));
+            let foreign = [
+                "end_session_endpoint",
+                "level",
+                "format",
+                "common",
+                "email_verified",
+            ];
+            if is_name && setting.contains('_') && !foreign.contains(&setting) {
+                assert!(known, "{setting}, in: {row}");
+            }
+        }
+    }
+}
