@@ -279,6 +279,11 @@ fn is_preflight(method: Option<&Method>, headers: &HeaderMap) -> bool {
         && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
+/// Queries hold tokens and codes of apps: they are not for logs.
+fn without_query(target: &str) -> &str {
+    target.split(['?', '#']).next().unwrap_or_default()
+}
+
 /// Counts what was not allowed, and audits what an operator would want to know of.
 fn note(verdict: &Verdict, target: &CheckTarget<'_>, at: AppAt<'_>, peer: IpAddr) {
     let (tenant, app) = (at.tenant.id.as_str(), at.app.id.as_str());
@@ -302,7 +307,7 @@ fn note(verdict: &Verdict, target: &CheckTarget<'_>, at: AppAt<'_>, peer: IpAddr
         }
         Verdict::Refused(refusal) => tracing::info!(
             target: "audit", event = "check_refused", tenant, app, %peer,
-            target = ?target.path_and_query, reason = %refusal,
+            path = ?target.path_and_query.map(without_query), reason = %refusal,
         ),
         Verdict::Ambiguous(ambiguous) => tracing::warn!(
             target: "audit", event = "check_ambiguous", tenant, app, %peer, reason = %ambiguous,

@@ -115,9 +115,9 @@ pub(crate) async fn callback(at: AppVisit, RawQuery(query): RawQuery) -> Respons
 /// tenant's host, which has a cookie of its own to remove.
 pub(crate) async fn sign_out(at: AppVisit, RawQuery(query): RawQuery) -> Response {
     let visit = &at.visit;
-    // An image, a frame or a script of another site must not sign anybody out.
+    // An image, a frame or a script of another site, or of a sibling host, must not sign anybody out.
     let site = visit.headers.get("sec-fetch-site");
-    if site.is_some_and(|site| site == "cross-site")
+    if site.is_some_and(|site| site != "same-origin" && site != "none")
         && !is_navigation(Some(&Method::GET), &visit.headers)
     {
         return bare(StatusCode::FORBIDDEN, "sign out by opening this address\n");
@@ -221,8 +221,7 @@ impl AppVisit {
     fn audit_target(&self, wanted: Option<&str>, error: InvalidReturnTarget) {
         tracing::warn!(
             target: "audit", event = "return_target_refused", tenant = %self.visit.tenant.id,
-            app = %self.app(), wanted = ?wanted.map(|wanted| wanted.get(..200).unwrap_or(wanted)),
-            reason = %error,
+            app = %self.app(), wanted = ?wanted.map(shown), reason = %error,
         );
     }
 
@@ -251,6 +250,12 @@ impl AppVisit {
         let base = &self.visit.tenant.base;
         base.on_app_host && base.host == self.host
     }
+}
+
+/// As much of an address as a log needs: its query can hold what is nobody's business.
+fn shown(wanted: &str) -> String {
+    let address = wanted.split(['?', '#']).next().unwrap_or_default();
+    address.chars().take(200).collect()
 }
 
 /// Where the person wants to go: `rd`, else the header that proxies send.

@@ -24,17 +24,14 @@ const LARGEST_HEAD: usize = 64 * 1024;
 /// Serves until `stop`; then takes no new connection and returns when those there are have had their answers.
 pub async fn serve(mut listener: TcpListener, front: Front, stop: impl Future<Output = ()>) {
     let front = Arc::new(front);
-    let mut builder = Builder::new(TokioExecutor::new());
+    // HTTP/1.1 alone, which is what proxies speak to what is behind them: to tell versions apart, a silent
+    // connection would have to be waited for without limit.
+    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(LARGEST_HEAD);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(HEAD)
-        .max_header_list_size(64 * 1024);
     let graceful = GracefulShutdown::new();
     tokio::pin!(stop);
     loop {

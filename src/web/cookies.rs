@@ -136,7 +136,13 @@ fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
         .filter(|pair| !pair.is_empty())
 }
 
+/// Names that are not ASCII are nobody's: the library takes white space away that browsers count as part of a
+/// name, and `\u{2000}__Host-…` was planted by somebody whom the prefix should have kept out.
 fn parsed(pair: &[u8]) -> Option<Cookie<'_>> {
+    let name = pair.split(|byte| *byte == b'=').next()?;
+    if !name.is_ascii() {
+        return None;
+    }
     Cookie::parse(std::str::from_utf8(pair).ok()?).ok()
 }
 
@@ -256,6 +262,28 @@ mod tests {
         assert_eq!(
             cookies.handle::<AppSessionKind>(APP_SESSION).is_some(),
             expected
+        );
+    }
+
+    #[rstest]
+    #[case::wide_space("\u{2000}")]
+    #[case::no_break_space("\u{a0}")]
+    #[case::next_line("\u{85}")]
+    fn t08_a_name_behind_unicode_white_space_is_not_ours(#[case] space: &str) {
+        let planted = format!("{space}__Host-dws-acme={HANDLE}; {space}__Host-dwl-q=1.{HANDLE}");
+        let mut headers = HeaderMap::new();
+        let value = HeaderValue::from_bytes(planted.as_bytes()).expect("a value");
+        headers.append(header::COOKIE, value);
+        let cookies = RequestCookies::of(&headers);
+        assert!(
+            cookies
+                .handle::<AppSessionKind>("__Host-dws-acme")
+                .is_none()
+        );
+        assert!(
+            cookies
+                .attempt::<AttemptKind>(Attempt::Login, "q")
+                .is_none()
         );
     }
 

@@ -160,6 +160,11 @@ impl Visit {
         return_to: Option<ReturnTarget>,
         app: Option<String>,
     ) -> Result<String, Response> {
+        // Only a session that was ended is worth a row: anybody can ask, as often as they like.
+        if ended.is_none() {
+            let home = || self.tenant.base.address("/signed-out");
+            return Ok(return_to.map_or_else(home, |target| target.as_str().to_owned()));
+        }
         let state = self.handle::<SignOutKind>();
         let mut leaving = Leaving {
             return_to: return_to.map(|target| target.as_str().to_owned()),
