@@ -114,8 +114,8 @@ pub struct Asked {
 }
 
 impl Asked {
-    fn new(target: &CheckTarget<'_>, at: AppAt<'_>, host: &Host) -> Box<Self> {
-        Box::new(Self {
+    fn new(target: &CheckTarget<'_>, at: AppAt<'_>, host: &Host) -> Self {
+        Self {
             tenant: Arc::clone(at.tenant),
             host: host.clone(),
             scheme: match target.scheme {
@@ -125,7 +125,7 @@ impl Asked {
             },
             path_and_query: target.path_and_query.map(Into::into),
             method: target.method.clone(),
-        })
+        }
     }
 }
 
@@ -235,7 +235,7 @@ impl Gate {
             return None;
         }
         Some(if relayed {
-            Verdict::OwnPath(Asked::new(target, at, host))
+            Verdict::OwnPath(Box::new(Asked::new(target, at, host)))
         } else {
             Verdict::Ambiguous(AmbiguousTarget::OwnPath)
         })
@@ -358,7 +358,7 @@ fn nobody(
     host: &Host,
 ) -> Verdict {
     if is_navigation(target.method.as_ref(), request.headers) {
-        return Verdict::SignInOffered(Asked::new(target, at, host));
+        return Verdict::SignInOffered(Box::new(Asked::new(target, at, host)));
     }
     Verdict::SignInRequired {
         tenant: at.tenant.id.clone(),
