@@ -4,6 +4,7 @@
 //! internal text never reaches a client; a request id does.
 
 mod app_host;
+mod authz;
 mod check;
 mod client_address;
 pub mod connections;
