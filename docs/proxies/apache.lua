@@ -16,11 +16,14 @@ local plain = "^[A-Za-z0-9-]+$"
 
 -- What belongs to one connection or to the body is not for the check.
 local not_for_the_check = {
-    ["connection"] = true, ["content-length"] = true, ["expect"] = true, ["host"] = true, ["keep-alive"] = true,
-    ["te"] = true, ["trailer"] = true, ["transfer-encoding"] = true, ["upgrade"] = true,
+    ["content-length"] = true, ["expect"] = true, ["host"] = true, ["keep-alive"] = true, ["te"] = true, ["trailer"] = true,
+    ["transfer-encoding"] = true, ["upgrade"] = true,
 }
--- What a client is told that may not pass.
-local for_the_client = { "Location", "WWW-Authenticate", "Cache-Control" }
+-- What belongs to the connection to Doorward is not for the client.
+local not_for_the_client = {
+    ["connection"] = true, ["content-length"] = true, ["content-type"] = true, ["date"] = true, ["keep-alive"] = true,
+    ["transfer-encoding"] = true,
+}
 
 local function is_ours(name)
     for _, pattern in ipairs(ours) do
@@ -44,7 +47,9 @@ local function cleaned(r)
     end
     -- Apache takes away what a `Connection` names, also the headers that Doorward sends.
     local upgrade = (r.headers_in["Upgrade"] or ""):lower() == "websocket"
-    r.headers_in["Connection"] = upgrade and "Upgrade" or nil
+    local close = (headers["connection"] or ""):lower():find("close")
+    r.headers_in["Connection"] = upgrade and (close and "Upgrade, close" or "Upgrade") or close and "close" or nil
+    headers["connection"] = nil
     -- The host that Apache serves. With an absolute address in the request line, `Host` may name another one.
     local scheme = r.is_https and "https" or "http"
     local host = r.hostname or ""
@@ -85,10 +90,16 @@ function check(r)
         r.err_headers_out["Retry-After"] = "5"
         return 503
     end
-    for _, name in ipairs(for_the_client) do
-        if answer[name:lower()] then
-            r.err_headers_out[name] = answer[name:lower()]
+    for name, value in pairs(answer) do
+        if not not_for_the_client[name] then
+            r.err_headers_out[name] = value
         end
+    end
+    -- The page that says why, in place of Apache's own, in the letters that it names itself.
+    local page = table.concat(body)
+    if page ~= "" then
+        r.subprocess_env["suppress-error-charset"] = "1"
+        r:custom_response(status, page)
     end
     return status
 end

@@ -7,11 +7,16 @@ import { remote } from './identity.mjs';
 import { addresses, render, write } from './recipe.mjs';
 
 // What is left to the one who installs Caddy: plain http here, no certificates asked for, nothing outside the folder.
-const around = `{
+const around = ({ port }) => `{
 	admin off
 	auto_https off
 	persist_config off
 	default_bind 127.0.0.1
+}
+
+# A host that is nobody's: without it, Caddy would answer an empty 200.
+http://:${port} {
+	respond 421
 }
 
 `;
@@ -26,7 +31,7 @@ export const caddy = {
       [/(?<=^http:\S+)(?= \{$)/gmu, `:${settings.port}`],
       ...addresses(settings),
     ]);
-    const file = write(folder, 'caddy', 'Caddyfile', around + recipe);
+    const file = write(folder, 'caddy', 'Caddyfile', around(settings) + recipe);
     return startProgram('caddy', [caddyProgram, 'run', '--adapter', 'caddyfile', '--config', file], {
       log: path.join(folder, 'caddy.log'), cwd: path.dirname(file),
       env: { HOME: path.dirname(file), XDG_DATA_HOME: path.dirname(file), XDG_CONFIG_HOME: path.dirname(file) },
