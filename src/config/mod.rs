@@ -10,6 +10,7 @@ mod accent;
 mod addresses;
 mod apps;
 mod diagnostics;
+mod ext_authz;
 mod logging;
 mod operations;
 mod providers;
@@ -31,6 +32,7 @@ use toml::de::DeTable;
 
 pub use apps::AppSettings;
 pub use diagnostics::{Fault, Faults, Position, Severity, Style, nearest, quoted, suggestion};
+pub use ext_authz::ExtAuthz;
 pub use logging::{LogFormat, Logging};
 pub use operations::Operations;
 pub use providers::{Located, Parameter, ProviderSettings};
@@ -58,6 +60,8 @@ pub struct Config {
     pub server: Server,
     /// Health and metrics.
     pub operations: Operations,
+    /// Envoy asks over gRPC.
+    pub ext_authz: ExtAuthz,
     /// What is logged, and how.
     pub logging: Logging,
     /// What is remembered, and how it is sealed.
@@ -168,6 +172,7 @@ fn read(path: &Path) -> Result<String, Faults> {
 fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> Option<Config> {
     let server = server::read(root, context);
     let operations = operations::read(root, &server);
+    let ext_authz = ext_authz::read(root, &server, &operations);
     let logging = logging::read(root);
     let storage = storage::read(root, context);
     let sessions = sessions::read(root.get("sessions").as_ref(), sessions::DEFAULT);
@@ -177,6 +182,7 @@ fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> 
         file: file.into(),
         server,
         operations,
+        ext_authz,
         logging,
         storage: storage?,
         sessions,
@@ -188,7 +194,7 @@ fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> 
 /// Every word that is a setting somewhere, also in presets to come. The values of other words are never
 /// shown.
 const KEYS: &[&str] = &[
-    // [server], [operations], [logging], [storage], [sessions]
+    // [server], [operations], [ext_authz], [logging], [storage], [sessions]
     "server",
     "listen",
     "public_url",
@@ -201,6 +207,7 @@ const KEYS: &[&str] = &[
     "networks",
     "target_headers",
     "operations",
+    "ext_authz",
     "logging",
     "format",
     "level",

@@ -29,7 +29,7 @@ pub(super) const PREFIX: &str = "/api/authz/";
 
 /// One of the endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Endpoint {
+pub(super) enum Endpoint {
     /// Traefik, Caddy, `HAProxy`: the person gets our answer.
     ForwardAuth,
     /// nginx: it knows 2xx, 401 and 403, and looks for `Location` in a 401.
@@ -53,8 +53,7 @@ impl Endpoint {
     }
 }
 
-/// Answers a request below [`PREFIX`]: 200 with identity headers, 302, 303, 400, 401, 403 or 503. `router`
-/// answers our own paths, and what is no endpoint.
+/// Answers a request below [`PREFIX`]. `router` answers our own paths, and what is no endpoint.
 pub(super) async fn answer(
     door: &Arc<Door>,
     router: &Router,
@@ -65,8 +64,19 @@ pub(super) async fn answer(
     let Some((endpoint, behind)) = Endpoint::at(parts.uri.path()) else {
         return own_page(router, peer, Request::from_parts(parts, Body::empty())).await;
     };
-    let headers = &parts.headers;
     let target = endpoint.target(&parts, behind);
+    decide(door, router, peer, endpoint, target, &parts.headers).await
+}
+
+/// 200 with identity headers, 302, 303, 400, 401, 403 or 503; anything but 2xx at our own paths.
+pub(super) async fn decide(
+    door: &Arc<Door>,
+    router: &Router,
+    peer: SocketAddr,
+    endpoint: Endpoint,
+    target: WholeTarget<'_>,
+    headers: &HeaderMap,
+) -> Response {
     let relayed = endpoint != Endpoint::AuthRequest;
     let verdict = door
         .gate
@@ -78,7 +88,7 @@ pub(super) async fn answer(
         })
         .await;
     if let Verdict::OwnPath(asked) = verdict {
-        return relay(router, peer, parts.headers, *asked).await;
+        return relay(router, peer, headers.clone(), *asked).await;
     }
     if let Verdict::Refused(refusal) = verdict
         && relayed

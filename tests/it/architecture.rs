@@ -100,8 +100,14 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["web", "cli/demo"]),
     // Connections are served by hyper, and the demo's proxy asks the broker as a service.
     ("tower", &["web", "cli/demo"]),
-    ("hyper", &["web/connections.rs", "web/front.rs"]),
-    ("hyper_util", &["web/connections.rs"]),
+    (
+        "hyper",
+        &["web/connections.rs", "web/front.rs", "web/ext_authz"],
+    ),
+    ("hyper_util", &["web/connections.rs", "web/ext_authz"]),
+    ("tonic", &["web/ext_authz"]),
+    ("tonic_prost", &["web/ext_authz"]),
+    ("prost", &["web/ext_authz"]),
     ("tower_http", &["web"]),
     ("cookie", &["web"]),
     ("openidconnect", &["relying_party"]),

@@ -17,6 +17,7 @@ fn seen<'a>(body: &'a str, name: &str) -> Option<&'a str> {
 #[rstest]
 #[case::forward_auth(Asks::ForwardAuth)]
 #[case::ext_authz(Asks::ExtAuthz)]
+#[case::grpc(Asks::Grpc)]
 #[tokio::test]
 async fn a_person_signs_in_and_out_again(#[case] asks: Asks) {
     let broker = Broker::start().await;
@@ -87,6 +88,7 @@ async fn a_person_who_may_not_is_told_so_and_can_choose_another_account(#[case] 
 #[rstest]
 #[case::forward_auth(Asks::ForwardAuth)]
 #[case::ext_authz(Asks::ExtAuthz)]
+#[case::grpc(Asks::Grpc)]
 #[tokio::test]
 async fn login_and_app_can_share_one_host(#[case] asks: Asks) {
     let broker = Broker::start().await;
@@ -101,7 +103,7 @@ async fn login_and_app_can_share_one_host(#[case] asks: Asks) {
 #[rstest]
 #[tokio::test]
 async fn our_own_paths_never_reach_the_app(
-    #[values(Asks::ForwardAuth, Asks::ExtAuthz)] asks: Asks,
+    #[values(Asks::ForwardAuth, Asks::ExtAuthz, Asks::Grpc)] asks: Asks,
     #[values(WIKI, SOLO)] host: &str,
 ) {
     let broker = Broker::start().await;
@@ -146,6 +148,7 @@ async fn our_own_paths_never_reach_the_app(
 #[rstest]
 #[case::forward_auth(Asks::ForwardAuth)]
 #[case::ext_authz(Asks::ExtAuthz)]
+#[case::grpc(Asks::Grpc)]
 #[tokio::test]
 async fn a_background_call_is_not_sent_to_sign_in(#[case] asks: Asks) {
     let broker = Broker::start().await;
@@ -164,6 +167,7 @@ async fn a_background_call_is_not_sent_to_sign_in(#[case] asks: Asks) {
 #[rstest]
 #[case::forward_auth(Asks::ForwardAuth)]
 #[case::ext_authz(Asks::ExtAuthz)]
+#[case::grpc(Asks::Grpc)]
 #[tokio::test]
 async fn a_post_without_a_session_is_answered_with_303(#[case] asks: Asks) {
     let broker = Broker::start().await;
@@ -183,6 +187,7 @@ async fn a_post_without_a_session_is_answered_with_303(#[case] asks: Asks) {
 #[rstest]
 #[case::forward_auth(Asks::ForwardAuth)]
 #[case::ext_authz(Asks::ExtAuthz)]
+#[case::grpc(Asks::Grpc)]
 #[tokio::test]
 async fn a04_what_a_client_sends_under_our_names_does_not_survive(#[case] asks: Asks) {
     let broker = Broker::start().await;
