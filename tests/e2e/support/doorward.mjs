@@ -33,6 +33,9 @@ ${trustedProxies}
 [operations]
 listen = "127.0.0.1:${ports.operations}"
 
+[ext_authz]
+listen = "127.0.0.1:${ports.grpc}"
+
 [logging]
 format = "json"
 level = "info"

@@ -19,8 +19,8 @@ const providerSecret = 'not-a-secret-outside-these-tests';
  */
 export async function startStack(name, { providerDown = false, sessions } = {}) {
   const folder = freshFolder(name);
-  const [proxyPort, doorwardPort, operations, providerPort, wikiPort, boardPort, notesPort] = await freePorts(7);
-  const ports = { proxy: proxyPort, doorward: doorwardPort, operations, provider: providerPort };
+  const [proxyPort, doorwardPort, operations, grpc, providerPort, wikiPort, boardPort, notesPort] = await freePorts(8);
+  const ports = { proxy: proxyPort, doorward: doorwardPort, operations, grpc, provider: providerPort };
   const names = { acme: 'acme.localhost', wiki: 'wiki.acme.localhost', board: 'board.acme.localhost', solo: 'solo.localhost' };
   const hosts = Object.fromEntries(Object.entries(names).map(([id, host]) => [id, `${host}:${proxyPort}`]));
   const urls = Object.fromEntries(Object.entries(hosts).map(([id, host]) => [id, `http://${host}`]));
@@ -69,7 +69,7 @@ export async function startStack(name, { providerDown = false, sessions } = {}) 
     });
     await stack.startDoorward();
     stack.proxy = await starting(proxy.start(folder, {
-      port: proxyPort, doorward: doorwardPort, tenants: [names.acme],
+      port: proxyPort, doorward: doorwardPort, grpc, tenants: [names.acme],
       apps: [
         { host: names.wiki, port: wikiPort },
         { host: names.board, port: boardPort },

@@ -6,8 +6,9 @@ import { startProgram } from '../programs.mjs';
 import { remote } from './identity.mjs';
 import { addresses, render, write } from './recipe.mjs';
 
-function start(recipe, folder, settings) {
+function start(recipe, more, folder, settings) {
   const main = write(folder, 'envoy', recipe, render(recipe, [
+    ...more,
     ['address: 0.0.0.0, port_value: 443', `address: 127.0.0.1, port_value: ${settings.port}`],
     [/(?<=^ *- )# TLS begins here\n[^]*?# TLS ends here\n *(?=filters:)/gmu, ''],
     ['port_value: 4180', `port_value: ${settings.doorward}`],
@@ -24,5 +25,11 @@ export const envoy = {
   name: 'Envoy',
   page: 'envoy.md',
   identity: remote,
-  start: (folder, settings) => start('envoy.yaml', folder, settings),
+  start: (folder, settings) => start('envoy.yaml', [], folder, settings),
+};
+
+export const envoyOverGrpc = {
+  ...envoy,
+  name: 'Envoy over gRPC',
+  start: (folder, settings) => start('envoy-grpc.yaml', [['port_value: 4182', `port_value: ${settings.grpc}`]], folder, settings),
 };
