@@ -33,7 +33,7 @@ pub use apps::AppSettings;
 pub use diagnostics::{Fault, Faults, Position, Severity, Style, nearest, quoted, suggestion};
 pub use logging::{LogFormat, Logging};
 pub use operations::Operations;
-pub use providers::{Located, Parameter, ProviderSettings};
+pub use providers::{Located, Parameter, ParameterValue, ProviderSettings};
 pub use secrets::{Environment, SealingKey, SystemEnvironment};
 pub use server::{Server, TargetHeaders, TrustedProxy};
 pub use storage::Storage;
@@ -250,6 +250,11 @@ const KEYS: &[&str] = &[
     "tenant",
     "region",
     "realm",
+    "user_pool_id",
+    "allowed_tenants",
+    "hosted_domains",
+    "organizations",
+    "email_trusted_domains",
     // [[tenants.apps]]
     "apps",
     "hosts",
