@@ -4,7 +4,7 @@ use url::Url;
 
 use super::claims::{Claims, Email, Flag as FlagDefinition, Place as PlaceDefinition};
 use super::logout::Logout as LogoutDefinition;
-use super::parameters::{List, Lists};
+use super::parameters::{List, Lists, Parameter};
 use super::preset::{Definition, Preset, Protocol as Speaks};
 use super::required_claims::Rule;
 use super::template::{Template, Values};
@@ -103,7 +103,7 @@ impl Resolution<'_> {
                 continue;
             }
             if parameter.required {
-                self.missing(&parameter.name, &parameter.about, "");
+                self.missing(parameter, "");
             } else if let Some(text) = parameter
                 .default
                 .as_ref()
@@ -126,13 +126,19 @@ impl Resolution<'_> {
         all.any(|given| *given.name.value == *name)
     }
 
-    fn missing(&mut self, name: &str, about: &str, chosen: &str) {
+    fn missing(&mut self, parameter: &Parameter, chosen: &str) {
+        let (name, about) = (&parameter.name, &parameter.about);
         let message = format!(
             "the preset `{}`{chosen} needs `{name}`",
             self.settings.preset.value
         );
         let fault = Fault::at(self.settings.preset.at.clone(), message);
-        let help = format!("add {name} = \"…\": {about}");
+        let value = if parameter.list {
+            "[\"…\"]"
+        } else {
+            "\"…\""
+        };
+        let help = format!("add {name} = {value}: {about}");
         self.faults.push(fault.with_help(help));
     }
 
@@ -181,7 +187,7 @@ impl Resolution<'_> {
                 && let Some(parameter) = preset.parameters.iter().find(|it| it.name == *list)
                 && !parameter.required
             {
-                self.missing(list, &parameter.about, &chosen);
+                self.missing(parameter, &chosen);
             }
         }
     }
@@ -302,10 +308,9 @@ impl Resolution<'_> {
                 Rule::NoneOf(refused) => ClaimRule::NoneOf(refused.clone()),
                 Rule::OneOf { list, required } => match self.lists.get(list) {
                     Some(List::Of(admitted)) => ClaimRule::OneOf(admitted.clone()),
-                    Some(List::Unlimited) => continue,
                     // That it is missing was told; a rule is never left out for it.
                     None if *required => return None,
-                    None => continue,
+                    Some(List::Unlimited) | None => continue,
                 },
             };
             let place = self.place(&claim.place)?;

@@ -301,7 +301,7 @@ fn entra_lets_in_whom_the_operator_names() {
     );
     assert_eq!(
         rules("tenant = \"common\"\nallowed_tenants = \"any\""),
-        [ver.clone()]
+        std::slice::from_ref(&ver)
     );
     assert_eq!(
         rules(&format!(
@@ -515,7 +515,7 @@ fn two_oauth2_servers_are_never_one_issuer() {
 #[case::no_tenants(
     "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"common\"",
     0,
-    "the preset `entra` with `tenant` = \"common\" needs `allowed_tenants` = add allowed_tenants = \"…\": the ids of the directories that are let in, or \"any\" for everybody's"
+    "the preset `entra` with `tenant` = \"common\" needs `allowed_tenants` = add allowed_tenants = [\"…\"]: the ids of the directories that are let in, or \"any\" for everybody's"
 )]
 #[case::tenants_of_one_directory(
     "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\"\nallowed_tenants = \"any\"",
@@ -555,7 +555,7 @@ fn two_oauth2_servers_are_never_one_issuer() {
 #[case::google_without_domains(
     "preset = \"google\"\nclient_secret = { env = \"SECRET\" }",
     0,
-    "the preset `google` needs `hosted_domains` = add hosted_domains = \"…\": the primary domains of the organizations that are let in, or \"any\" for everybody with a Google account"
+    "the preset `google` needs `hosted_domains` = add hosted_domains = [\"…\"]: the primary domains of the organizations that are let in, or \"any\" for everybody with a Google account"
 )]
 #[case::name_of_an_organization(
     "preset = \"auth0\"\nclient_secret = { env = \"SECRET\" }\ndomain = \"acme.eu.auth0.com\"\norganizations = [\"acme\"]",

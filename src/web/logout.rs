@@ -226,15 +226,14 @@ impl Visit {
         let there = provider_place.as_ref();
         leaving.provider_address = there.map(|place| place.address.to_string());
         self.keep_leaving(&state, &leaving).await?;
-        Ok(match provider_place {
-            Some(place) => Next {
+        Ok(if let Some(place) = provider_place {
+            Next {
                 address: place.address.into(),
                 remember: (!place.returns_state).then_some(state),
-            },
-            None => {
-                let address = format!("/signed-out?state={}", state.reveal());
-                Next::to(self.tenant.base.address(&address))
             }
+        } else {
+            let address = format!("/signed-out?state={}", state.reveal());
+            Next::to(self.tenant.base.address(&address))
         })
     }
 

@@ -70,7 +70,7 @@ fn account(person: &mut Person, tenant: &str, number: u8) {
         "rh": "0.x",
         "aio": "opaque",
     });
-    person.more = more.as_object().expect("claims").clone();
+    person.more.clone_from(more.as_object().expect("claims"));
 }
 
 fn also(entra: &TestProvider, name: &str, value: Value) {
