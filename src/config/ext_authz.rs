@@ -28,10 +28,7 @@ pub(super) static TABLE: Table = Table::new(
 );
 
 pub(super) fn read(root: &Section<'_>, server: &Server, operations: &Operations) -> ExtAuthz {
-    let Some(section) = root
-        .get("ext_authz")
-        .and_then(|item| item.section(&TABLE))
-    else {
+    let Some(section) = root.get("ext_authz").and_then(|item| item.section(&TABLE)) else {
         return ExtAuthz::default();
     };
     let item = section.require("listen", "add listen = \"127.0.0.1:4181\"");

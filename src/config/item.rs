@@ -280,21 +280,23 @@ impl<'a> Item<'a> {
 
     /// The values of a list.
     pub(crate) fn items(&self) -> Option<Vec<Item<'a>>> {
-        let Some(values) = self.value.as_array() else {
+        let items = self.as_items();
+        if items.is_none() {
             self.wrong_type("a list in brackets");
-            return None;
-        };
-        Some(
-            values
-                .iter()
-                .map(|value| Item {
-                    value: value.get_ref(),
-                    span: value.span(),
-                    shape: self.shape.and_then(Shape::inner),
-                    ..self.clone()
-                })
-                .collect(),
-        )
+        }
+        items
+    }
+
+    /// The values, if it is a list; nothing is reported.
+    pub(crate) fn as_items(&self) -> Option<Vec<Item<'a>>> {
+        let values = self.value.as_array()?.iter();
+        let items = values.map(|value| Item {
+            value: value.get_ref(),
+            span: value.span(),
+            shape: self.shape.and_then(Shape::inner),
+            ..self.clone()
+        });
+        Some(items.collect())
     }
 
     /// The values of a list that each are what `read` makes of them; faults are reported for each. An empty

@@ -38,7 +38,7 @@ pub use diagnostics::{Fault, Faults, Position, Severity, Style, nearest, quoted,
 pub use ext_authz::ExtAuthz;
 pub use logging::{LogFormat, Logging};
 pub use operations::Operations;
-pub use providers::{Located, Parameter, ProviderSettings};
+pub use providers::{Located, Parameter, ParameterValue, ProviderSettings};
 pub use secrets::{Environment, SealingKey, SystemEnvironment};
 pub use server::{Server, TargetHeaders, TrustedProxy};
 pub use storage::Storage;

@@ -26,6 +26,10 @@ pub(crate) struct PresetKey {
     pub(crate) one_of: Vec<Box<str>>,
     pub(crate) required: bool,
     pub(crate) default: Option<Box<str>>,
+    /// Several of them, in brackets.
+    pub(crate) list: bool,
+    /// Words that stand in place of all that.
+    pub(crate) or: Vec<Box<str>>,
 }
 
 /// The schema of a configuration with these presets; a provider with another one may have any further keys.
@@ -182,6 +186,12 @@ fn preset_property(key: &PresetKey) -> Value {
     } else {
         json!({ "enum": key.one_of })
     };
+    if key.list {
+        schema = json!({ "type": "array", "minItems": 1, "items": schema });
+    }
+    if !key.or.is_empty() {
+        schema = json!({ "anyOf": [schema, { "enum": key.or }] });
+    }
     put(&mut schema, "description", &*key.about);
     if let Some(default) = &key.default {
         put(&mut schema, "default", &**default);

@@ -7,6 +7,7 @@
 pub mod claims;
 pub mod colour;
 pub mod email;
+pub mod email_rule;
 pub mod handle;
 pub mod host;
 pub mod identity;
