@@ -6,6 +6,9 @@
 pub mod check;
 pub mod entry;
 pub mod identity_headers;
+pub mod session_watch;
 pub mod target;
 
 pub use check::{Allowed, CheckRequest, Gate, Verdict};
+pub use session_watch::SessionWatch;
+pub use target::CheckTarget;

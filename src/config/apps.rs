@@ -4,11 +4,11 @@ use http::{HeaderName, StatusCode};
 
 use super::diagnostics::{Position, suggestion};
 use super::reader::{Item, Section};
-use super::rules;
 use super::server::Server;
+use super::{Context, rules, security_headers, upstreams};
 use crate::domain::host::{Host, HostPattern};
 use crate::domain::ids::AppId;
-use crate::domain::tenant::{IdentityHeader, IdentitySource, ProtectedApp};
+use crate::domain::tenant::{IdentityHeader, IdentitySource, ProtectedApp, SecurityHeaders};
 
 /// An app, with the places of what is checked across tenants.
 #[derive(Clone, Debug)]
@@ -21,12 +21,15 @@ pub struct AppSettings {
     pub hosts_at: Vec<Position>,
     /// Where each of its identity headers is, in their order; the table's own place for the defaults.
     pub headers_at: Vec<Position>,
+    /// Where its upstream is, if it has one.
+    pub upstream_at: Option<Position>,
 }
 
 pub(super) fn read(
     section: &Section<'_>,
     server: &Server,
     providers: &[&str],
+    context: &Context<'_>,
 ) -> Option<AppSettings> {
     let id: Option<AppId> = section
         .require("id", "add id = \"wiki\": its name in logs and metrics")
@@ -45,6 +48,15 @@ pub(super) fn read(
         || Some(default_headers(section)),
         |item| identity_headers(&item),
     );
+    let security_headers = section.get("security_headers").map_or_else(
+        || Some(SecurityHeaders::default()),
+        |item| security_headers::read(&item),
+    );
+    let upstream_item = section.get("upstream");
+    let upstream = match &upstream_item {
+        Some(item) => upstreams::read(item, server, context).map(Some),
+        None => Some(None),
+    };
     let policy = rules::read(section, providers);
     section.finish();
     let (hosts, hosts_at) = hosts?.into_iter().unzip();
@@ -59,10 +71,13 @@ pub(super) fn read(
             allowed_status: allowed_status?,
             identity_headers,
             hide_cookies: hide_cookies?,
+            security_headers: Some(security_headers?).filter(|headers| !headers.is_empty()),
+            upstream: upstream?,
         },
         at: section.position(),
         hosts_at,
         headers_at,
+        upstream_at: upstream_item.map(|item| item.position()),
     })
 }
 

@@ -16,6 +16,7 @@ mod providers;
 pub(crate) mod reader;
 mod rules;
 mod secrets;
+mod security_headers;
 mod server;
 mod sessions;
 pub(crate) mod source;
@@ -23,6 +24,7 @@ mod storage;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod upstreams;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -197,6 +199,7 @@ const KEYS: &[&str] = &[
     "request_timeout",
     "shutdown_timeout",
     "providers_folder",
+    "forward_to_apps",
     "trusted_proxies",
     "networks",
     "target_headers",
@@ -256,6 +259,12 @@ const KEYS: &[&str] = &[
     "allowed_status",
     "hide_cookies",
     "identity_headers",
+    "security_headers",
+    "upstream",
+    "address",
+    "connect_timeout",
+    "response_timeout",
+    "idle_timeout",
     "allow",
     "rules",
     "paths",

@@ -1,8 +1,11 @@
 //! Tenants and the apps they protect.
 
-use http::{HeaderName, StatusCode};
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, StatusCode};
 use url::Url;
 
+use super::app_upstream::AppUpstream;
 use super::colour::Colour;
 use super::host::{Host, HostPattern};
 use super::identity::Person;
@@ -132,7 +135,14 @@ pub struct ProtectedApp {
     pub identity_headers: Vec<IdentityHeader>,
     /// Whether an allowed answer carries `Cookie` without our own cookies, for the proxy to pass on.
     pub hide_cookies: bool,
+    /// Headers for the browser, which the app's answers are to have. None: that is the app's affair.
+    pub security_headers: Option<SecurityHeaders>,
+    /// Where it is, if we forward requests to it.
+    pub upstream: Option<AppUpstream>,
 }
+
+/// Headers for the browser, ready to be sent.
+pub type SecurityHeaders = Arc<[(HeaderName, HeaderValue)]>;
 
 /// One header that tells an app about a person.
 #[derive(Clone, Debug, PartialEq, Eq)]

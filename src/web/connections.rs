@@ -42,7 +42,7 @@ pub async fn serve(mut listener: TcpListener, front: Front, stop: impl Future<Ou
         };
         let front = Arc::clone(&front);
         let service = service_fn(move |request| Arc::clone(&front).answer(peer, request));
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         let connection = graceful.watch(connection.into_owned());
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -9,6 +9,7 @@ mod client_address;
 pub mod connections;
 mod cookies;
 mod door;
+mod forward;
 pub mod front;
 mod login;
 mod login_failed;

@@ -23,7 +23,14 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ),
     (
         "tenants",
-        &["domain", "ports", "config", "telemetry", "providers"],
+        &[
+            "domain",
+            "ports",
+            "config",
+            "telemetry",
+            "outbound",
+            "providers",
+        ],
     ),
     (
         "relying_party",
@@ -99,9 +106,26 @@ const DIRECTION: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["web", "cli/demo"]),
     // Connections are served by hyper, and the demo's proxy asks the broker as a service.
-    ("tower", &["web", "cli/demo"]),
-    ("hyper", &["web/connections.rs", "web/front.rs"]),
-    ("hyper_util", &["web/connections.rs"]),
+    // The connectors of the client for apps are services too.
+    ("tower", &["web", "cli/demo", "outbound/app_client.rs"]),
+    (
+        "hyper",
+        &[
+            "web/connections.rs",
+            "web/front.rs",
+            "web/forward",
+            "outbound/app_client.rs",
+        ],
+    ),
+    (
+        "hyper_util",
+        &[
+            "web/connections.rs",
+            "web/forward/tunnel.rs",
+            "outbound/app_client.rs",
+        ],
+    ),
+    ("hyper_rustls", &["outbound/app_client.rs"]),
     ("tower_http", &["web"]),
     ("cookie", &["web"]),
     ("openidconnect", &["relying_party"]),
@@ -126,7 +150,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustls", &["outbound"]),
     ("rustls_native_certs", &["outbound"]),
     // A file of authorities is read when it is configured.
-    ("rustls_pki_types", &["outbound", "config/providers.rs"]),
+    (
+        "rustls_pki_types",
+        &["outbound", "config/providers.rs", "config/upstreams.rs"],
+    ),
     ("webpki_roots", &["outbound"]),
     ("arc_swap", &["tenants"]),
     ("minijinja", &["views"]),

@@ -18,3 +18,4 @@ mod pages;
 mod sessions;
 mod sign_out;
 mod support;
+mod upstream;
