@@ -9,6 +9,6 @@ pub mod identity_headers;
 pub mod session_watch;
 pub mod target;
 
-pub use check::{Allowed, CheckRequest, Gate, Verdict};
+pub use check::{Allowed, Asked, CheckRequest, Dialect, Gate, Verdict};
 pub use session_watch::SessionWatch;
-pub use target::CheckTarget;
+pub use target::{AmbiguousTarget, CheckTarget, StartLine, WholeTarget};

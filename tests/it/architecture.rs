@@ -113,6 +113,7 @@ const HOMES: &[(&str, &[&str])] = &[
         &[
             "web/connections.rs",
             "web/front.rs",
+            "web/silence.rs",
             "web/forward",
             "outbound/app_client.rs",
         ],

@@ -27,7 +27,7 @@ use self::refusal::Asked;
 use super::Door;
 use super::visit::host_text;
 use super::{check, cookies};
-use crate::access::{Allowed, CheckRequest, CheckTarget, Verdict};
+use crate::access::{Allowed, CheckRequest, CheckTarget, Dialect, Verdict};
 use crate::domain::app_upstream::{AppUpstream, asks_for_websocket, check_framing};
 use crate::domain::handle::{AppSessionKind, Handle};
 use crate::domain::host::Host;
@@ -136,10 +136,12 @@ impl Forwarder {
                     .map_or(request.uri().path(), |it| it.as_str()),
             ),
             method: Some(request.method().clone()),
+            path_is_open: false,
         };
         let question = CheckRequest {
             headers: request.headers(),
-            query: None,
+            // Its headers are what those expect who forward with oauth2-proxy.
+            dialect: Dialect::OAuth2Proxy { limits: None },
             peer: destination.peer.ip(),
             app_session,
         };

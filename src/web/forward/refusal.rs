@@ -68,7 +68,7 @@ impl<'a> Asked<'a> {
         app_session: Option<Handle<AppSessionKind>>,
     ) -> Response {
         match verdict {
-            Verdict::SignInOffered => self.done(&self.id(), self.to_sign_in()),
+            Verdict::SignInOffered(_) => self.done(&self.id(), self.to_sign_in()),
             Verdict::SignInRequired { tenant } => {
                 let prefix = &self.door.parts.server.prefix;
                 let response = check::sign_in_required(tenant.as_str(), prefix);
@@ -93,8 +93,8 @@ impl<'a> Asked<'a> {
                     .insert(RETRY_AFTER, HeaderValue::from_static("5"));
                 response
             }
-            // The app was found before it was judged, and "allowed" is not refused.
-            Verdict::UnknownHost | Verdict::Allowed(_) => self.hidden().await,
+            // The app was found before it was judged, our own paths were not judged, and "allowed" is not refused.
+            Verdict::UnknownHost | Verdict::OwnPath(_) | Verdict::Allowed(_) => self.hidden().await,
         }
     }
 
