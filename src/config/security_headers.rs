@@ -7,10 +7,16 @@ use http::{HeaderName, HeaderValue, header};
 
 use super::diagnostics::suggestion;
 use super::reader::Item;
+use super::table::Shape;
 use crate::domain::tenant::SecurityHeaders;
 
 const REPORT_ONLY: HeaderName = header::CONTENT_SECURITY_POLICY_REPORT_ONLY;
 const REPORTING_ENDPOINTS: HeaderName = HeaderName::from_static("reporting-endpoints");
+
+const LONGEST: usize = 8 * 1024;
+
+/// The value of one of them.
+pub(super) static VALUE: Shape = Shape::Line(LONGEST);
 
 /// Every header there is, with its value where it is on by default.
 static KNOWN: [(HeaderName, Option<&str>); 11] = [
@@ -53,7 +59,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<SecurityHeaders> {
             SecurityHeaders::default()
         });
     }
-    let section = item.section("`security_headers`")?;
+    let section = item.free_section("`security_headers`")?;
     let mut changes: Vec<(HeaderName, Option<HeaderValue>)> = Vec::new();
     let mut right = true;
     for entry in section.entries() {
@@ -106,7 +112,7 @@ fn change(entry: &Item<'_>) -> Option<(HeaderName, Option<HeaderValue>)> {
         }
         return Some((name.clone(), value));
     }
-    let text = entry.line(8 * 1024)?;
+    let text = entry.line(LONGEST)?;
     let plain = text
         .bytes()
         .all(|byte| byte.is_ascii_graphic() || byte == b' ');

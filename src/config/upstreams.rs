@@ -12,10 +12,53 @@ use url::Url;
 use super::Context;
 use super::reader::{Item, Section};
 use super::server::Server;
+use super::table::{Key, Shape, Table};
 use crate::domain::app_upstream::{AppUpstream, Authorities, UpstreamHost};
 
-/// Shortest and longest times.
-const TIMES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_hours(24));
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_hours(24);
+
+pub(super) static TABLE: Table = Table::new(
+    "[tenants.apps.upstream]",
+    "Where the app is, if Doorward forwards to it.",
+    &[
+        Key::new(
+            "address",
+            Shape::Address,
+            "Scheme, host and port; plain http is usual. No path: the app gets the path that was asked for.",
+        )
+        .required(),
+        Key::new(
+            "host",
+            Shape::Words(&["original", "upstream"]),
+            "The `Host` that the app is told: the one that was asked for, or its own.",
+        )
+        .or("original"),
+        Key::new(
+            "ca_file",
+            Shape::Path,
+            "Certificate authorities to trust beside the usual ones, PEM; read with the configuration.",
+        ),
+        Key::new(
+            "connect_timeout",
+            Shape::Duration(SHORTEST, LONGEST),
+            "Until a connection stands: name, TCP and TLS.",
+        )
+        .or("5s"),
+        Key::new(
+            "response_timeout",
+            Shape::Duration(SHORTEST, LONGEST),
+            "From the end of the request to the head of the answer.",
+        )
+        .or("1m"),
+        Key::new(
+            "idle_timeout",
+            Shape::Duration(SHORTEST, LONGEST),
+            "How long a body or a WebSocket may be silent.",
+        )
+        .or("10m"),
+    ],
+);
 
 /// Reads an address, or a table with more about it.
 pub(super) fn read(item: &Item<'_>, server: &Server, context: &Context<'_>) -> Option<AppUpstream> {
@@ -28,7 +71,7 @@ pub(super) fn read(item: &Item<'_>, server: &Server, context: &Context<'_>) -> O
     if !item.is_table() {
         return upstream(Some(item), None, server, context);
     }
-    let section = item.section("`upstream`")?;
+    let section = item.section(&TABLE)?;
     let address = section.require("address", "add address = \"http://127.0.0.1:3000\"");
     let upstream = upstream(address.as_ref(), Some(&section), server, context);
     section.finish();
@@ -43,7 +86,7 @@ fn upstream(
 ) -> Option<AppUpstream> {
     let get = |key: &'static str| more.and_then(|section| section.get(key));
     let time = |key: &'static str, default: Duration| match get(key) {
-        Some(item) => item.duration(TIMES.0, TIMES.1),
+        Some(item) => item.duration(SHORTEST, LONGEST),
         None => Some(default),
     };
     let address = item.and_then(|item| address(item, server));
