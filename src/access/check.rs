@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::identity_headers::{ReadyHeaders, identity_headers};
+use super::session_watch::SessionWatch;
 use super::target::{AmbiguousTarget, CheckTarget, WholeTarget};
 use crate::config::Server;
 use crate::domain::handle::{AppSessionKind, Handle};
@@ -18,7 +19,7 @@ use crate::domain::identity::Person;
 use crate::domain::ids::TenantId;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::policy::{Refusal, Requirements, Ruling, Target};
-use crate::domain::tenant::{HeaderSet, ProtectedApp, Tenant};
+use crate::domain::tenant::{HeaderSet, ProtectedApp, SecurityHeaders, Tenant};
 use crate::sessions::{AppEntry, AppSessions};
 use crate::storage::StorageError;
 use crate::telemetry::metrics::{CheckOutcome, check_counter};
@@ -137,6 +138,8 @@ pub struct Allowed {
     told: Told,
     /// Whether the proxy is to pass on `Cookie` without our own.
     pub hide_cookies: bool,
+    /// What browsers are to be told about the app's pages.
+    pub security_headers: Option<SecurityHeaders>,
 }
 
 /// Whom the app is told about.
@@ -155,6 +158,27 @@ impl Allowed {
             // Prepared before the request was allowed.
             Told::Person(entry, set) => entry.ready().map_or(&[], |prepared| prepared.ready(*set)),
         }
+    }
+}
+
+impl Allowed {
+    /// What to watch while something stays open that was allowed for the session of `handle`, at `host`.
+    #[must_use]
+    pub fn session_watch(
+        &self,
+        tenant: &TenantId,
+        host: &Host,
+        handle: Option<&Handle<AppSessionKind>>,
+    ) -> Option<SessionWatch> {
+        let Told::Person(entry, _) = &self.told else {
+            return None;
+        };
+        Some(SessionWatch {
+            tenant: tenant.clone(),
+            host: host.clone(),
+            handle: handle?.digest(),
+            entry: Arc::clone(entry),
+        })
     }
 }
 
@@ -197,11 +221,23 @@ impl Gate {
             check_counter("", "", CheckOutcome::UnknownHost).increment(1);
             return Verdict::UnknownHost;
         };
-        let verdict = self
-            .judge(request, &target, at, host, directory.version())
-            .await;
+        self.check_app(request, &target, at, host, directory.version())
+            .await
+    }
+
+    /// Answers for `target` at an app that the caller found, by `host`, in the directory of that `version`.
+    /// Counts and audits it.
+    pub async fn check_app(
+        &self,
+        request: &CheckRequest<'_>,
+        target: &CheckTarget<'_>,
+        at: AppAt<'_>,
+        host: &Host,
+        version: u64,
+    ) -> Verdict {
+        let verdict = self.judge(request, target, at, host, version).await;
         if !matches!(verdict, Verdict::Allowed(_)) {
-            note(&verdict, &target, at, request.peer);
+            note(&verdict, target, at, request.peer);
         }
         verdict
     }
@@ -342,10 +378,11 @@ impl Prepared {
     }
 }
 
-const fn allowed(app: &ProtectedApp, told: Told) -> Verdict {
+fn allowed(app: &ProtectedApp, told: Told) -> Verdict {
     Verdict::Allowed(Allowed {
         status: app.allowed_status,
         hide_cookies: app.hide_cookies,
+        security_headers: app.security_headers.clone(),
         told,
     })
 }

@@ -26,8 +26,14 @@ pub(crate) struct Item<'a> {
 impl<'a> Item<'a> {
     /// Stops, in debug builds, where a value is read as something else than it was declared to be.
     fn expect_shape(&self, fits: impl Fn(Shape) -> bool) {
+        fn fits_one(shape: Shape, fits: &dyn Fn(Shape) -> bool) -> bool {
+            match shape {
+                Shape::Or(short, long) => fits_one(*short, fits) || fits_one(*long, fits),
+                shape => fits(shape),
+            }
+        }
         debug_assert!(
-            self.shape.is_none_or(fits),
+            self.shape.is_none_or(|shape| fits_one(shape, &fits)),
             "`{}` is declared as {:?} and read as something else",
             self.name,
             self.shape

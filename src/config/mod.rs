@@ -19,6 +19,7 @@ pub(crate) mod reader;
 mod rules;
 mod schema;
 mod secrets;
+mod security_headers;
 mod server;
 mod sessions;
 pub(crate) mod source;
@@ -27,6 +28,7 @@ pub(crate) mod table;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod upstreams;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

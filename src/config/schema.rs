@@ -117,6 +117,9 @@ fn limits(shape: Shape) -> Option<String> {
 
 /// `400d`, as one would write it.
 pub(super) fn short(duration: Duration) -> String {
+    if duration.subsec_millis() != 0 {
+        return format!("{}ms", duration.as_millis());
+    }
     let seconds = duration.as_secs();
     let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
     let unit = units
@@ -153,6 +156,9 @@ fn shape(of: Shape, presets: &[PresetTable]) -> Value {
         }
         Shape::Table(inner) => table(inner, presets),
         Shape::Tables(inner) => json!({ "type": "array", "items": table(inner, presets) }),
+        Shape::Or(short, long) => {
+            json!({ "anyOf": [shape(*short, presets), shape(*long, presets)] })
+        }
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Server {
     pub shutdown_timeout: Duration,
     /// Peers whose forwarded headers are believed.
     pub trusted_proxies: Vec<TrustedProxy>,
+    /// Whether allowed requests are forwarded to the apps that have an `upstream`.
+    pub forward_to_apps: bool,
     /// A folder whose presets are added to, or replace, the embedded ones.
     pub providers_folder: Option<PathBuf>,
     pub(super) public_url_given: bool,
@@ -115,6 +117,12 @@ pub(super) static TABLE: Table = Table::new(
         )
         .or("20s"),
         Key::new(
+            "forward_to_apps",
+            Shape::Flag,
+            "Allowed requests are forwarded to the apps that have an `upstream`.",
+        )
+        .or("false"),
+        Key::new(
             "providers_folder",
             Shape::Path,
             "Folder with presets of your own (*.toml): new names are added, known names replaced.",
@@ -151,6 +159,7 @@ pub(super) fn read(root: &Section<'_>, context: &Context<'_>) -> Server {
         request_timeout: Duration::from_secs(30),
         shutdown_timeout: Duration::from_secs(20),
         trusted_proxies: Vec::new(),
+        forward_to_apps: false,
         providers_folder: None,
         public_url_given: false,
     };
@@ -192,6 +201,10 @@ pub(super) fn read(root: &Section<'_>, context: &Context<'_>) -> Server {
         .iter()
         .filter_map(trusted_proxy)
         .collect();
+    server.forward_to_apps = section
+        .get("forward_to_apps")
+        .and_then(|item| item.flag())
+        .unwrap_or(false);
     server.providers_folder = section.get("providers_folder").and_then(|item| {
         let path = context.path(item.text()?);
         if !path.is_dir() {

@@ -8,6 +8,7 @@ use crate::config::{AppSettings, Fault, Position, TenantSettings};
 use crate::domain::host::HostPattern;
 use crate::domain::policy::Allow;
 use crate::domain::tenant::{IdentityHeader, IdentitySource, ProtectedApp, Tenant};
+use crate::outbound::AddressGuard;
 
 /// A host pattern and its owner.
 #[derive(Clone, Copy)]
@@ -39,6 +40,18 @@ pub(super) fn across(tenants: &[TenantSettings]) -> Vec<Fault> {
         faults.extend(own_host(tenant, &claims));
     }
     faults
+}
+
+/// Addresses that requests are never forwarded to.
+pub(super) fn upstreams(tenant: &TenantSettings) -> Vec<Fault> {
+    let guard = AddressGuard::for_apps();
+    let refused = |app: &AppSettings| {
+        let host = app.app.upstream.as_ref()?.authority.host();
+        let refusal = guard.check_host(host).err()?;
+        let fault = Fault::at(app.upstream_at.clone()?, refusal.to_string());
+        Some(fault.with_help("name the address of the app"))
+    };
+    tenant.apps.iter().filter_map(refused).collect()
 }
 
 fn claims_of(tenant: &TenantSettings) -> impl Iterator<Item = Claim<'_>> {

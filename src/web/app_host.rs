@@ -198,8 +198,15 @@ impl AppVisit {
         Url::parse(&format!("{scheme}://{}/", self.host)).ok()
     }
 
+    /// Where another account can be chosen to open `target` with.
+    pub(super) fn another_account(&self, target: &str) -> String {
+        let prefix = self.visit.door.parts.server.prefix.trim_start_matches('/');
+        let target: String = url::form_urlencoded::byte_serialize(target.as_bytes()).collect();
+        format!("{}{prefix}/sign_in?another=1&rd={target}", self.home())
+    }
+
     /// Where "start again" leads: the app itself.
-    fn home(&self) -> String {
+    pub(super) fn home(&self) -> String {
         self.origin().map_or_else(|| "/".to_owned(), String::from)
     }
 

@@ -88,6 +88,12 @@ pub(super) fn tell(response: &mut Response, allowed: &Allowed, request: &HeaderM
     if allowed.hide_cookies {
         headers.insert(header::COOKIE, cookies::without_ours(request));
     }
+    // Under their own names: the only ones that Envoy can put into the app's answer.
+    if let Some(security) = &allowed.security_headers {
+        for (name, value) in security.iter() {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
 }
 
 /// 401 has to say what it would take (RFC 9110 §15.5.2): a session's cookie. No browser asks for a password

@@ -152,6 +152,11 @@ fn parsed(pair: &[u8]) -> Option<Cookie<'_>> {
     Cookie::parse(std::str::from_utf8(pair).ok()?).ok()
 }
 
+/// Whether a `Set-Cookie` of an app would set one of ours.
+pub(crate) fn sets_ours(value: &HeaderValue) -> bool {
+    value.as_bytes().trim_ascii().starts_with(OURS.as_bytes())
+}
+
 /// `Cookie` without our own, for the app behind the proxy. Empty where nothing is left.
 pub(crate) fn without_ours(headers: &HeaderMap) -> HeaderValue {
     let sent = headers.get_all(header::COOKIE).iter();

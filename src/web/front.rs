@@ -14,6 +14,7 @@ use axum::response::Response;
 use hyper::body::Incoming;
 use tower::Service as _;
 
+use super::forward::Forwarder;
 use super::{Door, authz, check, router};
 
 /// What answers requests.
@@ -21,6 +22,8 @@ use super::{Door, authz, check, router};
 pub struct Front {
     router: Router,
     check: Option<Check>,
+    /// None: requests are not forwarded to apps.
+    forwarder: Option<Forwarder>,
 }
 
 #[derive(Debug)]
@@ -39,6 +42,7 @@ impl Front {
                 path: check::path(door).into(),
                 door: Arc::clone(door),
             }),
+            forwarder: Forwarder::new(door),
         }
     }
 
@@ -48,14 +52,22 @@ impl Front {
         Self {
             router: router::operations(door),
             check: None,
+            forwarder: None,
         }
     }
 
     pub(super) async fn answer(
         self: Arc<Self>,
         peer: SocketAddr,
-        request: hyper::Request<Incoming>,
+        mut request: hyper::Request<Incoming>,
     ) -> Result<Response, Infallible> {
+        if let Some(forwarder) = &self.forwarder {
+            // In a box for the same reason as below.
+            match Box::pin(forwarder.take(peer, request)).await {
+                Ok(response) => return Ok(response),
+                Err(not_an_apps) => request = not_an_apps,
+            }
+        }
         if let Some(check) = &self.check {
             let path = request.uri().path();
             if *check.path == *path {
