@@ -11,7 +11,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::identity_headers::{ReadyHeaders, identity_headers};
 use super::target::{AmbiguousTarget, CheckTarget};
-use crate::config::Server;
 use crate::domain::handle::{AppSessionKind, Handle};
 use crate::domain::host::Host;
 use crate::domain::identity::Person;
@@ -27,12 +26,10 @@ use crate::tenants::{AppAt, LiveDirectory};
 /// Answers checks.
 #[derive(Debug)]
 pub struct Gate {
-    /// Which app a host belongs to.
+    /// Which app a host belongs to, and whose target headers are believed.
     pub directory: Arc<LiveDirectory>,
     /// Who is signed in.
     pub sessions: AppSessions<Prepared>,
-    /// Whose target headers are believed.
-    pub server: Arc<Server>,
 }
 
 /// What the proxy sent.
@@ -110,15 +107,15 @@ pub struct Prepared {
 impl Gate {
     /// Answers one check. Counts and audits it.
     pub async fn check(&self, request: &CheckRequest<'_>) -> Verdict {
-        let family = self
-            .server
+        let directory = self.directory.snapshot();
+        let family = directory
+            .server()
             .trusted_proxy(request.peer)
             .and_then(|proxy| proxy.target_headers);
         let target = match CheckTarget::read(request.headers, family) {
             Ok(target) => target,
             Err(ambiguous) => return unreadable(request, ambiguous),
         };
-        let directory = self.directory.snapshot();
         let default_port = if target.scheme == Some("http") {
             80
         } else {

@@ -21,10 +21,7 @@ use crate::views::ErrorPage;
 pub(crate) async fn sign_in(at: AppVisit, RawQuery(query): RawQuery) -> Response {
     // A background call must not begin a login that nobody completes.
     if !is_navigation(Some(&at.asked_method()), &at.visit.headers) {
-        return super::check::sign_in_required(
-            at.visit.tenant.id.as_str(),
-            &at.visit.door.parts.server.prefix,
-        );
+        return super::check::sign_in_required(at.visit.tenant.id.as_str(), at.visit.door.prefix());
     }
     let wanted = wanted(&at, query.as_deref());
     let target = match at.return_target(wanted.as_deref().unwrap_or("/")) {

@@ -2,6 +2,7 @@
 //!
 //! `axum::serve` has no limits of its own, so connections are served by hyper directly.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +10,12 @@ use axum::serve::Listener;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
 use super::front::Front;
+use super::tls;
 
 /// How long a connection may take to send the head of a request, from its opening or from the last answer:
 /// longer than proxies keep idle connections (60 s).
@@ -33,6 +36,8 @@ pub async fn serve(mut listener: TcpListener, front: Front, stop: impl Future<Ou
         .header_read_timeout(HEAD)
         .max_buf_size(LARGEST_HEAD);
     let graceful = GracefulShutdown::new();
+    // Whoever still shakes hands has asked for nothing yet, and is let go at once when we stop.
+    let (shaking, stopping) = tokio::sync::watch::channel(());
     tokio::pin!(stop);
     loop {
         let (stream, peer) = tokio::select! {
@@ -40,16 +45,52 @@ pub async fn serve(mut listener: TcpListener, front: Front, stop: impl Future<Ou
             accepted = Listener::accept(&mut listener) => accepted,
             () = &mut stop => break,
         };
-        let front = Arc::clone(&front);
-        let service = service_fn(move |request| Arc::clone(&front).answer(peer, request));
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection.into_owned());
+        let connection = Connection {
+            peer,
+            builder: builder.clone(),
+            front: Arc::clone(&front),
+            watcher: graceful.watcher(),
+        };
+        let Some(acceptor) = front.tls() else {
+            tokio::spawn(connection.serve(stream));
+            continue;
+        };
+        let mut stopping = stopping.clone();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%peer, %error, "a connection broke");
+            tokio::select! {
+                shaken = tls::handshake(acceptor, stream) => match shaken {
+                    Ok(stream) => connection.serve(stream).await,
+                    Err(error) => tracing::debug!(%peer, %error, "no TLS with this peer"),
+                },
+                _ = stopping.changed() => {}
             }
         });
     }
     drop(listener);
+    drop(shaking);
     graceful.shutdown().await;
+}
+
+/// A peer that has connected.
+struct Connection {
+    peer: SocketAddr,
+    builder: Builder<TokioExecutor>,
+    front: Arc<Front>,
+    watcher: Watcher,
+}
+
+impl Connection {
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let Self {
+            peer,
+            builder,
+            front,
+            watcher,
+        } = self;
+        let service = service_fn(move |request| Arc::clone(&front).answer(peer, request));
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(%peer, %error, "a connection broke");
+        }
+    }
 }

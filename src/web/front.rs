@@ -12,8 +12,10 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use hyper::body::Incoming;
+use tokio_rustls::TlsAcceptor;
 use tower::Service as _;
 
+use super::tls::Tls;
 use super::{Door, check, router};
 
 /// What answers requests.
@@ -21,6 +23,7 @@ use super::{Door, check, router};
 pub struct Front {
     router: Router,
     check: Option<Check>,
+    tls: Option<Tls>,
 }
 
 #[derive(Debug)]
@@ -39,6 +42,7 @@ impl Front {
                 path: check::path(door).into(),
                 door: Arc::clone(door),
             }),
+            tls: Some(Tls::new(&door.parts.directory)),
         }
     }
 
@@ -48,7 +52,13 @@ impl Front {
         Self {
             router: router::operations(door),
             check: None,
+            tls: None,
         }
+    }
+
+    /// What the next connection has to begin with; none: plain http.
+    pub(super) fn tls(&self) -> Option<TlsAcceptor> {
+        self.tls.as_ref()?.acceptor()
     }
 
     pub(super) async fn answer(

@@ -18,6 +18,7 @@ mod reply;
 pub mod router;
 pub mod serve;
 mod sessions;
+mod tls;
 mod visit;
 
 pub use door::{Door, Parts};

@@ -16,8 +16,6 @@ pub struct Server {
     pub listener: TcpListener,
     /// Where health and metrics are answered, if not there.
     pub operations: Option<TcpListener>,
-    /// How long requests under way may take when we stop.
-    pub shutdown_timeout: Duration,
 }
 
 impl Server {
@@ -37,7 +35,8 @@ impl Server {
         ));
         stopped(stop).await;
         tracing::info!("stopping: requests under way may finish");
-        if tokio::time::timeout(self.shutdown_timeout, serving)
+        let shutdown_timeout = door.parts.directory.current().server().shutdown_timeout;
+        if tokio::time::timeout(shutdown_timeout, serving)
             .await
             .is_err()
         {
@@ -87,6 +86,6 @@ async fn every<F: Future<Output = ()>>(
 }
 
 /// Waits until it is time to stop; also when nobody is left to say so.
-async fn stopped(mut stop: watch::Receiver<bool>) {
+pub(crate) async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
