@@ -5,23 +5,24 @@
 //! does not answer is never a yes. With a session seen a moment ago nothing here waits for anything.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::identity_headers::{ReadyHeaders, identity_headers};
-use super::target::{AmbiguousTarget, CheckTarget};
+use super::target::{AmbiguousTarget, CheckTarget, WholeTarget};
+use crate::config::Server;
 use crate::domain::handle::{AppSessionKind, Handle};
 use crate::domain::host::Host;
 use crate::domain::identity::Person;
 use crate::domain::ids::TenantId;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::policy::{Refusal, Requirements, Ruling, Target};
-use crate::domain::tenant::ProtectedApp;
+use crate::domain::tenant::{HeaderSet, ProtectedApp, Tenant};
 use crate::sessions::{AppEntry, AppSessions};
 use crate::storage::StorageError;
 use crate::telemetry::metrics::{CheckOutcome, check_counter};
-use crate::tenants::{AppAt, LiveDirectory};
+use crate::tenants::{AppAt, Directory, LiveDirectory};
 
 /// Answers checks.
 #[derive(Debug)]
@@ -37,12 +38,38 @@ pub struct Gate {
 pub struct CheckRequest<'a> {
     /// Its headers: the held-back request's, and the proxy's own.
     pub headers: &'a HeaderMap,
-    /// Its query: limits that oauth2-proxy knows (`allowed_groups`, …).
-    pub query: Option<&'a str>,
+    /// How it asks.
+    pub dialect: Dialect<'a>,
     /// Who asks.
     pub peer: IpAddr,
     /// The app session cookie, if there is exactly one.
     pub app_session: Option<Handle<AppSessionKind>>,
+}
+
+/// How a proxy asks: where it tells what is asked for, and which headers it expects.
+#[derive(Clone, Copy, Debug)]
+pub enum Dialect<'a> {
+    /// oauth2-proxy's: in the headers named in the peer's entry, if at all.
+    OAuth2Proxy {
+        /// The query of the check's own address: limits that oauth2-proxy knows (`allowed_groups`, …).
+        limits: Option<&'a str>,
+    },
+    /// Authelia's: in one family of headers, or in the start line; whole.
+    Authelia {
+        /// Where.
+        target: WholeTarget<'a>,
+        /// Whether the person gets the answer as it is. Then there is nobody else to answer our own paths.
+        relayed: bool,
+    },
+}
+
+impl Dialect<'_> {
+    const fn header_set(self) -> HeaderSet {
+        match self {
+            Self::OAuth2Proxy { .. } => HeaderSet::OAuth2Proxy,
+            Self::Authelia { .. } => HeaderSet::Authelia,
+        }
+    }
 }
 
 /// The answer, before it is put into a dialect.
@@ -50,8 +77,10 @@ pub struct CheckRequest<'a> {
 pub enum Verdict {
     /// It may pass.
     Allowed(Allowed),
+    /// One of our own paths on an app's host is asked for, and the answer is passed on as it is.
+    OwnPath(Box<Asked>),
     /// Nobody is signed in, and a person is looking: they are offered a login.
-    SignInOffered,
+    SignInOffered(Box<Asked>),
     /// Nobody is signed in, and nobody could sign in here.
     SignInRequired {
         /// Whose session it would take.
@@ -67,10 +96,41 @@ pub enum Verdict {
     Unavailable(StorageError),
 }
 
+/// What was asked for, where that needs an answer of its own.
+#[derive(Debug)]
+pub struct Asked {
+    /// Whose app it is.
+    pub tenant: Arc<Tenant>,
+    /// The app's host.
+    pub host: Host,
+    /// `https` or `http`, where the proxy told.
+    pub scheme: Option<&'static str>,
+    /// The path and query, where the proxy told.
+    pub path_and_query: Option<Box<str>>,
+    /// The method, where the proxy told.
+    pub method: Option<Method>,
+}
+
+impl Asked {
+    fn new(target: &CheckTarget<'_>, at: AppAt<'_>, host: &Host) -> Self {
+        Self {
+            tenant: Arc::clone(at.tenant),
+            host: host.clone(),
+            scheme: match target.scheme {
+                Some("https") => Some("https"),
+                Some("http") => Some("http"),
+                _ => None,
+            },
+            path_and_query: target.path_and_query.map(Into::into),
+            method: target.method.clone(),
+        }
+    }
+}
+
 /// A request that may pass.
 #[derive(Debug)]
 pub struct Allowed {
-    /// 202, or 200 where the app's proxy wants that.
+    /// 202, or 200 where the app's proxy wants that. oauth2-proxy's dialect only; Authelia's knows 200 alone.
     pub status: StatusCode,
     told: Told,
     /// Whether the proxy is to pass on `Cookie` without our own.
@@ -80,7 +140,7 @@ pub struct Allowed {
 /// Whom the app is told about.
 #[derive(Debug)]
 enum Told {
-    Person(Arc<AppEntry<Prepared>>),
+    Person(Arc<AppEntry<Prepared>>, HeaderSet),
     Nobody(ReadyHeaders),
 }
 
@@ -91,7 +151,7 @@ impl Allowed {
         match &self.told {
             Told::Nobody(headers) => headers,
             // Prepared before the request was allowed.
-            Told::Person(entry) => entry.ready().map_or(&[], |prepared| &prepared.headers),
+            Told::Person(entry, set) => entry.ready().map_or(&[], |prepared| prepared.ready(*set)),
         }
     }
 }
@@ -100,7 +160,8 @@ impl Allowed {
 #[derive(Debug)]
 pub struct Prepared {
     version: u64,
-    headers: ReadyHeaders,
+    /// One for each [`HeaderSet`]; most sessions need one only.
+    headers: [OnceLock<ReadyHeaders>; 2],
     counter: metrics::Counter,
 }
 
@@ -108,11 +169,7 @@ impl Gate {
     /// Answers one check. Counts and audits it.
     pub async fn check(&self, request: &CheckRequest<'_>) -> Verdict {
         let directory = self.directory.snapshot();
-        let family = directory
-            .server()
-            .trusted_proxy(request.peer)
-            .and_then(|proxy| proxy.target_headers);
-        let target = match CheckTarget::read(request.headers, family) {
+        let target = match read_target(request, directory.server()) {
             Ok(target) => target,
             Err(ambiguous) => return unreadable(request, ambiguous),
         };
@@ -138,9 +195,7 @@ impl Gate {
             check_counter("", "", CheckOutcome::UnknownHost).increment(1);
             return Verdict::UnknownHost;
         };
-        let verdict = self
-            .judge(request, &target, at, host, directory.version())
-            .await;
+        let verdict = self.judge(request, &target, at, host, &directory).await;
         if !matches!(verdict, Verdict::Allowed(_)) {
             note(&verdict, &target, at, request.peer);
         }
@@ -153,8 +208,14 @@ impl Gate {
         target: &CheckTarget<'_>,
         at: AppAt<'_>,
         host: &Host,
-        version: u64,
+        directory: &Directory,
     ) -> Verdict {
+        if let Dialect::Authelia { relayed, .. } = request.dialect
+            && let Some(verdict) = before_rules(target, at, host, relayed, directory.server())
+        {
+            return verdict;
+        }
+        let set = request.dialect.header_set();
         let path = match target.path() {
             Ok(path) => path,
             Err(ambiguous) => return Verdict::Ambiguous(ambiguous),
@@ -173,28 +234,74 @@ impl Gate {
                     CheckOutcome::Allowed,
                 )
                 .increment(1);
-                return allowed(at.app, Told::Nobody(identity_headers(at.app, None)));
+                let headers = identity_headers(&at.app.id, at.app.headers_for(set), None);
+                return allowed(at.app, Told::Nobody(headers));
             }
             Ruling::SignedIn { requirements, .. } => requirements,
         };
         let Some(handle) = request.app_session.as_ref().map(Handle::digest) else {
-            return nobody(request, target, at);
+            return nobody(request, target, at, host);
         };
         let mut entry = match self.sessions.check(&at.tenant.id, host, &handle).await {
             Ok(Some(entry)) if *entry.app() == at.app.id => entry,
-            Ok(_) => return nobody(request, target, at),
+            Ok(_) => return nobody(request, target, at, host),
             Err(error) => return Verdict::Unavailable(error),
         };
-        if let Err(refusal) = admit(requirements, request.query, entry.person()) {
+        let limits = match request.dialect {
+            Dialect::OAuth2Proxy { limits } => limits,
+            // There the query is the client's own, or whatever its users have put there.
+            Dialect::Authelia { .. } => None,
+        };
+        if let Err(refusal) = admit(requirements, limits, entry.person()) {
             return Verdict::Refused(refusal);
         }
-        let prepare = |entry: &AppEntry<Prepared>| Prepared::new(version, at, entry.person());
-        if entry.prepared(prepare).version != version {
+        let version = directory.version();
+        if entry.prepared(|_| Prepared::new(version, at)).version != version {
             entry = self.sessions.renewed(&handle, &entry);
         }
-        entry.prepared(prepare).counter.increment(1);
-        allowed(at.app, Told::Person(entry))
+        let prepared = entry.prepared(|_| Prepared::new(version, at));
+        prepared.make_ready(set, at.app, entry.person());
+        prepared.counter.increment(1);
+        allowed(at.app, Told::Person(entry, set))
     }
+}
+
+fn read_target<'a>(
+    request: &CheckRequest<'a>,
+    server: &Server,
+) -> Result<CheckTarget<'a>, AmbiguousTarget> {
+    let proxy = server.trusted_proxy(request.peer);
+    match request.dialect {
+        Dialect::OAuth2Proxy { .. } => {
+            let family = proxy.and_then(|proxy| proxy.target_headers);
+            CheckTarget::read(request.headers, family)
+        }
+        Dialect::Authelia { .. } if proxy.is_none() => Err(AmbiguousTarget::Untrusted),
+        Dialect::Authelia { target, .. } => CheckTarget::read_whole(request.headers, target),
+    }
+}
+
+/// What only Authelia's dialect asks before the rules.
+fn before_rules(
+    target: &CheckTarget<'_>,
+    at: AppAt<'_>,
+    host: &Host,
+    relayed: bool,
+    server: &Server,
+) -> Option<Verdict> {
+    if target.scheme == Some("http") && !server.permits_plain_http(host) {
+        return Some(Verdict::Ambiguous(AmbiguousTarget::PlainHttp));
+    }
+    let path = target.path_and_query?.split('?').next()?;
+    let below = path.strip_prefix(&*server.prefix)?;
+    if !(below.is_empty() || below.starts_with('/')) {
+        return None;
+    }
+    Some(if relayed {
+        Verdict::OwnPath(Box::new(Asked::new(target, at, host)))
+    } else {
+        Verdict::Ambiguous(AmbiguousTarget::OwnPath)
+    })
 }
 
 /// The request has no single target, so it is nobody's.
@@ -208,13 +315,30 @@ fn unreadable(request: &CheckRequest<'_>, ambiguous: AmbiguousTarget) -> Verdict
 }
 
 impl Prepared {
-    fn new(version: u64, at: AppAt<'_>, person: &Person) -> Self {
+    fn new(version: u64, at: AppAt<'_>) -> Self {
         let (tenant, app) = (at.tenant.id.as_str(), at.app.id.as_str());
         Self {
             version,
-            headers: identity_headers(at.app, Some(person)),
+            headers: [OnceLock::new(), OnceLock::new()],
             counter: check_counter(tenant, app, CheckOutcome::Allowed),
         }
+    }
+
+    fn of(&self, set: HeaderSet) -> &OnceLock<ReadyHeaders> {
+        let [first, second] = &self.headers;
+        match set {
+            HeaderSet::OAuth2Proxy => first,
+            HeaderSet::Authelia => second,
+        }
+    }
+
+    fn make_ready(&self, set: HeaderSet, app: &ProtectedApp, person: &Person) {
+        self.of(set)
+            .get_or_init(|| identity_headers(&app.id, app.headers_for(set), Some(person)));
+    }
+
+    fn ready(&self, set: HeaderSet) -> &[(HeaderName, HeaderValue)] {
+        self.of(set).get().map_or(&[], |headers| headers)
     }
 }
 
@@ -227,9 +351,14 @@ const fn allowed(app: &ProtectedApp, told: Told) -> Verdict {
 }
 
 /// Nobody is signed in: whether somebody could be.
-fn nobody(request: &CheckRequest<'_>, target: &CheckTarget<'_>, at: AppAt<'_>) -> Verdict {
+fn nobody(
+    request: &CheckRequest<'_>,
+    target: &CheckTarget<'_>,
+    at: AppAt<'_>,
+    host: &Host,
+) -> Verdict {
     if is_navigation(target.method.as_ref(), request.headers) {
-        return Verdict::SignInOffered;
+        return Verdict::SignInOffered(Box::new(Asked::new(target, at, host)));
     }
     Verdict::SignInRequired {
         tenant: at.tenant.id.clone(),
@@ -285,8 +414,8 @@ fn without_query(target: &str) -> &str {
 fn note(verdict: &Verdict, target: &CheckTarget<'_>, at: AppAt<'_>, peer: IpAddr) {
     let (tenant, app) = (at.tenant.id.as_str(), at.app.id.as_str());
     let outcome = match verdict {
-        Verdict::Allowed(_) => return,
-        Verdict::SignInOffered => CheckOutcome::SignInOffered,
+        Verdict::Allowed(_) | Verdict::OwnPath(_) => return,
+        Verdict::SignInOffered(_) => CheckOutcome::SignInOffered,
         Verdict::SignInRequired { .. } => CheckOutcome::SignInRequired,
         Verdict::Refused(_) => CheckOutcome::Refused,
         Verdict::Ambiguous(_) => CheckOutcome::Ambiguous,

@@ -8,4 +8,5 @@ pub mod entry;
 pub mod identity_headers;
 pub mod target;
 
-pub use check::{Allowed, CheckRequest, Gate, Verdict};
+pub use check::{Allowed, Asked, CheckRequest, Dialect, Gate, Verdict};
+pub use target::{AmbiguousTarget, StartLine, WholeTarget};

@@ -206,3 +206,165 @@ fn pair(
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    use rcgen::{CertificateParams, KeyPair};
+    use rstest::rstest;
+    use tempfile::TempDir;
+
+    use crate::config::{Config, Faults, parse};
+
+    /// `cert.pem` and `key.pem`, for these names.
+    fn pair(names: &[&str]) -> (String, String) {
+        let key = KeyPair::generate().expect("a key");
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let params = CertificateParams::new(names).expect("names");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    fn read_pair(certificate: Option<&str>, key: Option<&str>) -> Result<Config, Faults> {
+        let folder = TempDir::new().expect("a folder");
+        for (name, text) in [("cert.pem", certificate), ("key.pem", key)] {
+            if let Some(text) = text {
+                fs::write(folder.path().join(name), text).expect("written");
+            }
+        }
+        let text = "[server.tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n\
+                    [storage]\nsqlite = \"doorward.db\"\nsealing_keys = [{ env = \"SEAL\" }]\n\
+                    [[tenants]]\nid = \"acme\"\nbase_url = \"https://acme.example\"\n\
+                    [[tenants.providers]]\nid = \"it\"\npreset = \"oidc\"\nclient_id = \"x\"\n";
+        let environment: BTreeMap<String, String> = [(
+            "SEAL".to_owned(),
+            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned(),
+        )]
+        .into();
+        parse(text, &folder.path().join("doorward.toml"), &environment)
+    }
+
+    /// The one fault, its line in front. Nothing of the key is in it.
+    fn fault(certificate: Option<&str>, key: Option<&str>) -> String {
+        let faults = read_pair(certificate, key).expect_err("a fault");
+        assert_eq!(faults.count(), 1, "{faults}");
+        let all = faults.to_string();
+        let inside = |line: &&str| line.len() > 8 && !line.contains("---");
+        for line in key.unwrap_or_default().lines().filter(inside) {
+            assert!(!all.contains(line), "{all}");
+        }
+        let fault = faults.iter().next().expect("one");
+        let line = fault.position().map_or(0, crate::config::Position::line);
+        let help = fault.help().unwrap_or_default();
+        format!("{line}: {} = {help}", fault.message())
+    }
+
+    #[test]
+    fn a_pair_is_read_and_knows_its_names() {
+        let (certificate, key) = pair(&["login.acme.example", "*.apps.acme.example"]);
+        let config = read_pair(Some(&certificate), Some(&key)).expect("right");
+        let tls = config.server.tls.expect("a certificate");
+        assert!(tls.is_for("login.acme.example"));
+        assert!(tls.is_for("wiki.apps.acme.example"));
+        assert!(!tls.is_for("a.b.apps.acme.example"));
+        assert!(!tls.is_for("acme.example"));
+        assert_eq!(format!("{tls:?}"), "ServerCertificate(…)");
+        let names = config.files.iter().filter_map(|path| path.file_name());
+        let names: Vec<_> = names.collect();
+        assert_eq!(names, ["doorward.toml", "cert.pem", "key.pem"]);
+    }
+
+    #[rstest]
+    #[case::certificate(false, true, "2: the file `cert.pem` of `certificate` cannot be read")]
+    #[case::key(true, false, "3: the file `key.pem` of `key` cannot be read")]
+    fn a_missing_file_is_told(
+        #[case] certificate: bool,
+        #[case] key: bool,
+        #[case] expected: &str,
+    ) {
+        let (one, other) = pair(&["a.example"]);
+        let found = fault(certificate.then_some(&*one), key.then_some(&*other));
+        assert!(found.starts_with(expected), "{found}");
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_told() {
+        let (certificate, _) = pair(&["a.example"]);
+        let (_, key) = pair(&["a.example"]);
+        let found = fault(Some(&certificate), Some(&key));
+        let expected = "3: the key in `key.pem` is not that of the certificate in `cert.pem`";
+        assert!(found.starts_with(expected), "{found}");
+    }
+
+    /// The chain in the wrong order: the first certificate is the one that is served.
+    #[test]
+    fn the_servers_own_certificate_comes_first() {
+        let (own, key) = pair(&["a.example"]);
+        let (above, _) = pair(&["Authority"]);
+        assert!(read_pair(Some(&format!("{own}{above}")), Some(&key)).is_ok());
+        let found = fault(Some(&format!("{above}{own}")), Some(&key));
+        assert!(
+            found.contains("the server's own certificate comes first"),
+            "{found}"
+        );
+    }
+
+    #[test]
+    fn a_half_written_file_is_told_wherever_it_was_cut() {
+        let (certificate, key) = pair(&["a.example"]);
+        // The last line can do without its line break.
+        for end in 0..certificate.trim_end().len() {
+            let found = fault(Some(&certificate[..end]), Some(&key));
+            assert!(found.starts_with("2: "), "{end}: {found}");
+        }
+        for end in 0..key.trim_end().len() {
+            let found = fault(Some(&certificate), Some(&key[..end]));
+            assert!(found.starts_with("3: "), "{end}: {found}");
+        }
+    }
+
+    #[rstest]
+    #[case::pkcs8(
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIE\n-----END ENCRYPTED PRIVATE KEY-----\n"
+    )]
+    #[case::older(
+        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nMIIE\n-----END RSA PRIVATE KEY-----\n"
+    )]
+    fn an_encrypted_key_is_told(#[case] key: &str) {
+        let (certificate, _) = pair(&["a.example"]);
+        let found = fault(Some(&certificate), Some(key));
+        let expected =
+            "3: the key in `key.pem` is encrypted = nobody is there to type its password";
+        assert!(found.starts_with(expected), "{found}");
+    }
+
+    #[test]
+    fn files_in_each_others_place_are_told() {
+        let (certificate, key) = pair(&["a.example"]);
+        let faults = read_pair(Some(&key), Some(&certificate)).expect_err("two faults");
+        let faults: Vec<_> = faults
+            .iter()
+            .map(|fault| fault.message().to_owned())
+            .collect();
+        assert_eq!(
+            faults,
+            [
+                "there is no certificate in `cert.pem`",
+                "there is no private key in `key.pem`"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_only_looks_like_a_certificate_is_told() {
+        let (_, key) = pair(&["a.example"]);
+        let text = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let found = fault(Some(text), Some(&key));
+        assert!(
+            found.starts_with("2: the first certificate in `cert.pem`"),
+            "{found}"
+        );
+    }
+}

@@ -100,7 +100,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["web", "cli/demo"]),
     // Connections are served by hyper, and the demo's proxy asks the broker as a service.
     ("tower", &["web", "cli/demo"]),
-    ("hyper", &["web/connections.rs", "web/front.rs"]),
+    (
+        "hyper",
+        &["web/connections.rs", "web/front.rs", "web/silence.rs"],
+    ),
     ("hyper_util", &["web/connections.rs"]),
     ("tower_http", &["web"]),
     ("cookie", &["web"]),

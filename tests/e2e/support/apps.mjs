@@ -38,8 +38,11 @@ export async function startApp(name, port) {
   };
 }
 
+// Without it the browser asks for /favicon.ico at a time of its own, and tests count requests.
+export const noIcon = '<link rel="icon" href="data:,">';
+
 function page(name, seen) {
   const escaped = JSON.stringify(seen).replaceAll('&', '&amp;').replaceAll('<', '&lt;');
-  return `<!doctype html><html lang="en"><head><title>${name}</title></head><body><main><h1>${name}</h1>`
+  return `<!doctype html><html lang="en"><head><title>${name}</title>${noIcon}</head><body><main><h1>${name}</h1>`
     + `<a href="/oauth2/sign_out">Sign out</a><pre id="seen">${escaped}</pre></main></body></html>`;
 }

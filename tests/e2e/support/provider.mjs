@@ -4,6 +4,8 @@ import http from 'node:http';
 
 import Provider, { interactionPolicy } from 'oidc-provider';
 
+import { noIcon } from './apps.mjs';
+
 export const password = 'correct horse battery staple';
 
 /** Who can sign in. What a claim is missing for is what the test of that name is about. */
@@ -175,7 +177,7 @@ function signInPage(client, problem) {
 }
 
 function page(title, body) {
-  return `<!doctype html><html lang="en"><head><title>${title}</title></head><body><main><h1>${title}</h1>${body}</main></body></html>`;
+  return `<!doctype html><html lang="en"><head><title>${title}</title>${noIcon}</head><body><main><h1>${title}</h1>${body}</main></body></html>`;
 }
 
 function escape(value) {
