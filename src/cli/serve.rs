@@ -37,6 +37,10 @@ async fn serve(config: Config, directory: Directory, files: WatchedFiles) -> Res
         Some(address) => Some(bind(address).await?),
         None => None,
     };
+    let ext_authz = match config.ext_authz.listen {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
     let door = start::door(&config, directory, start::Ground::default()).await?;
     let stop = stop_signal()?;
     let hangup = signal(SignalKind::hangup())?;
@@ -54,6 +58,7 @@ async fn serve(config: Config, directory: Directory, files: WatchedFiles) -> Res
     let server = Server {
         listener,
         operations,
+        ext_authz,
     };
     let environment = Arc::new(SystemEnvironment);
     let reloader = Reloader::new(&config, environment, Arc::clone(&door), files);

@@ -10,6 +10,7 @@ mod accent;
 mod addresses;
 mod apps;
 mod diagnostics;
+mod ext_authz;
 mod files;
 mod fixed;
 mod item;
@@ -38,6 +39,7 @@ use toml::de::DeTable;
 
 pub use apps::AppSettings;
 pub use diagnostics::{Fault, Faults, Position, Severity, Style, nearest, quoted, suggestion};
+pub use ext_authz::ExtAuthz;
 pub use files::WatchedFiles;
 pub use fixed::FixedSettings;
 pub use logging::{LogFormat, Logging};
@@ -66,6 +68,7 @@ static TABLE: Table = Table::new(
     &[
         Key::table("server", &server::TABLE),
         Key::table("operations", &operations::TABLE),
+        Key::table("ext_authz", &ext_authz::TABLE),
         Key::table("logging", &logging::TABLE),
         Key::table("storage", &storage::TABLE).required(),
         Key::table("sessions", &sessions::TABLE),
@@ -85,6 +88,8 @@ pub struct Config {
     pub server: Server,
     /// Health and metrics.
     pub operations: Operations,
+    /// Envoy asks over gRPC.
+    pub ext_authz: ExtAuthz,
     /// What is logged, and how.
     pub logging: Logging,
     /// What is remembered, and how it is sealed.
@@ -235,6 +240,7 @@ fn read(path: &Path) -> Result<String, Faults> {
 fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> Option<Config> {
     let server = server::read(root, context);
     let operations = operations::read(root, &server);
+    let ext_authz = ext_authz::read(root, &server, &operations);
     let logging = logging::read(root);
     let storage = storage::read(root, context);
     let sessions = sessions::read(root.get("sessions").as_ref(), sessions::DEFAULT);
@@ -244,6 +250,7 @@ fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> 
         file: file.into(),
         server,
         operations,
+        ext_authz,
         logging,
         storage: storage?,
         sessions,

@@ -10,6 +10,7 @@ mod client_address;
 pub mod connections;
 mod cookies;
 mod door;
+pub mod ext_authz;
 pub mod front;
 mod login;
 mod login_failed;

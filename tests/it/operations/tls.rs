@@ -153,7 +153,7 @@ async fn another_protocol_is_refused_and_none_is_not() {
     assert_eq!(healthz(&mut stream).await, StatusCode::OK);
 }
 
-/// A ClientHello (RFC 5246 §7.4.1.2) as versions before TLS 1.3 send it gets the server's, or the alert
+/// A `ClientHello` (RFC 5246 §7.4.1.2) as versions before TLS 1.3 send it gets the server's, or the alert
 /// `protocol_version` where all that it speaks is older.
 #[rstest]
 #[case::tls_1_2([3, 3], 22, None)]
