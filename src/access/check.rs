@@ -23,17 +23,15 @@ use crate::domain::tenant::{HeaderSet, ProtectedApp, SecurityHeaders, Tenant};
 use crate::sessions::{AppEntry, AppSessions};
 use crate::storage::StorageError;
 use crate::telemetry::metrics::{CheckOutcome, check_counter};
-use crate::tenants::{AppAt, LiveDirectory};
+use crate::tenants::{AppAt, Directory, LiveDirectory};
 
 /// Answers checks.
 #[derive(Debug)]
 pub struct Gate {
-    /// Which app a host belongs to.
+    /// Which app a host belongs to, and whose target headers are believed.
     pub directory: Arc<LiveDirectory>,
     /// Who is signed in.
     pub sessions: AppSessions<Prepared>,
-    /// Whose target headers are believed.
-    pub server: Arc<Server>,
 }
 
 /// What the proxy sent.
@@ -194,11 +192,11 @@ pub struct Prepared {
 impl Gate {
     /// Answers one check. Counts and audits it.
     pub async fn check(&self, request: &CheckRequest<'_>) -> Verdict {
-        let target = match self.target(request) {
+        let directory = self.directory.snapshot();
+        let target = match read_target(request, directory.server()) {
             Ok(target) => target,
             Err(ambiguous) => return unreadable(request, ambiguous),
         };
-        let directory = self.directory.snapshot();
         let default_port = if target.scheme == Some("http") {
             80
         } else {
@@ -221,60 +219,24 @@ impl Gate {
             check_counter("", "", CheckOutcome::UnknownHost).increment(1);
             return Verdict::UnknownHost;
         };
-        self.check_app(request, &target, at, host, directory.version())
-            .await
+        self.check_app(request, &target, at, host, &directory).await
     }
 
-    /// Answers for `target` at an app that the caller found, by `host`, in the directory of that `version`.
-    /// Counts and audits it.
+    /// Answers for `target` at an app that the caller found, by `host`, in this directory. Counts and audits
+    /// it.
     pub async fn check_app(
         &self,
         request: &CheckRequest<'_>,
         target: &CheckTarget<'_>,
         at: AppAt<'_>,
         host: &Host,
-        version: u64,
+        directory: &Directory,
     ) -> Verdict {
-        let verdict = self.judge(request, target, at, host, version).await;
+        let verdict = self.judge(request, target, at, host, directory).await;
         if !matches!(verdict, Verdict::Allowed(_)) {
             note(&verdict, target, at, request.peer);
         }
         verdict
-    }
-
-    fn target<'a>(&self, request: &CheckRequest<'a>) -> Result<CheckTarget<'a>, AmbiguousTarget> {
-        let proxy = self.server.trusted_proxy(request.peer);
-        match request.dialect {
-            Dialect::OAuth2Proxy { .. } => {
-                let family = proxy.and_then(|proxy| proxy.target_headers);
-                CheckTarget::read(request.headers, family)
-            }
-            Dialect::Authelia { .. } if proxy.is_none() => Err(AmbiguousTarget::Untrusted),
-            Dialect::Authelia { target, .. } => CheckTarget::read_whole(request.headers, target),
-        }
-    }
-
-    /// What only Authelia's dialect asks before the rules.
-    fn before_rules(
-        &self,
-        target: &CheckTarget<'_>,
-        at: AppAt<'_>,
-        host: &Host,
-        relayed: bool,
-    ) -> Option<Verdict> {
-        if target.scheme == Some("http") && !self.server.permits_plain_http(host) {
-            return Some(Verdict::Ambiguous(AmbiguousTarget::PlainHttp));
-        }
-        let path = target.path_and_query?.split('?').next()?;
-        let below = path.strip_prefix(&*self.server.prefix)?;
-        if !(below.is_empty() || below.starts_with('/')) {
-            return None;
-        }
-        Some(if relayed {
-            Verdict::OwnPath(Box::new(Asked::new(target, at, host)))
-        } else {
-            Verdict::Ambiguous(AmbiguousTarget::OwnPath)
-        })
     }
 
     async fn judge(
@@ -283,10 +245,10 @@ impl Gate {
         target: &CheckTarget<'_>,
         at: AppAt<'_>,
         host: &Host,
-        version: u64,
+        directory: &Directory,
     ) -> Verdict {
         if let Dialect::Authelia { relayed, .. } = request.dialect
-            && let Some(verdict) = self.before_rules(target, at, host, relayed)
+            && let Some(verdict) = before_rules(target, at, host, relayed, directory.server())
         {
             return verdict;
         }
@@ -330,6 +292,7 @@ impl Gate {
         if let Err(refusal) = admit(requirements, limits, entry.person()) {
             return Verdict::Refused(refusal);
         }
+        let version = directory.version();
         if entry.prepared(|_| Prepared::new(version, at)).version != version {
             entry = self.sessions.renewed(&handle, &entry);
         }
@@ -338,6 +301,44 @@ impl Gate {
         prepared.counter.increment(1);
         allowed(at.app, Told::Person(entry, set))
     }
+}
+
+fn read_target<'a>(
+    request: &CheckRequest<'a>,
+    server: &Server,
+) -> Result<CheckTarget<'a>, AmbiguousTarget> {
+    let proxy = server.trusted_proxy(request.peer);
+    match request.dialect {
+        Dialect::OAuth2Proxy { .. } => {
+            let family = proxy.and_then(|proxy| proxy.target_headers);
+            CheckTarget::read(request.headers, family)
+        }
+        Dialect::Authelia { .. } if proxy.is_none() => Err(AmbiguousTarget::Untrusted),
+        Dialect::Authelia { target, .. } => CheckTarget::read_whole(request.headers, target),
+    }
+}
+
+/// What only Authelia's dialect asks before the rules.
+fn before_rules(
+    target: &CheckTarget<'_>,
+    at: AppAt<'_>,
+    host: &Host,
+    relayed: bool,
+    server: &Server,
+) -> Option<Verdict> {
+    if target.scheme == Some("http") && !server.permits_plain_http(host) {
+        return Some(Verdict::Ambiguous(AmbiguousTarget::PlainHttp));
+    }
+    let path = target.path_and_query?.split('?').next()?;
+    let below = path.strip_prefix(&*server.prefix)?;
+    if !(below.is_empty() || below.starts_with('/')) {
+        return None;
+    }
+    Some(if relayed {
+        Verdict::OwnPath(Box::new(Asked::new(target, at, host)))
+    } else {
+        Verdict::Ambiguous(AmbiguousTarget::OwnPath)
+    })
 }
 
 /// The request has no single target, so it is nobody's.

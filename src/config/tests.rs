@@ -1037,11 +1037,14 @@ fn every_declared_table_is_read_key_by_key() {
          [[tenants.apps]]\nid = \"b\"\nhosts = [\"b.acme.example\"]\nallow = {{ signed_in = true }}\n\
          upstream = {{ address = \"http://127.0.0.1:3000\" }}"
     );
+    // Files that are wrong are read to the end of their table all the same.
     let server = "[server]\nforward_to_apps = true\ntrusted_proxies = [{ networks = [\"10.0.0.0/8\"] }]\n\
+                  [server.tls]\ncertificate = \"Cargo.toml\"\nkey = \"Cargo.toml\"\n\
                   [operations]\n[ext_authz]\nlisten = \"127.0.0.1:4181\"\n[logging]\n[sessions]";
     let tenant = format!("{BASE}\naccent = {{ light = \"#2a56e0\", dark = \"#8eabff\" }}");
     reader::READ.with_borrow_mut(std::collections::BTreeSet::clear);
-    read_text(&with(server, &tenant, "", &app)).expect("right");
+    let found = summary(&with(server, &tenant, "", &app));
+    assert_eq!(found.len(), 2, "no certificate, no key: {found:?}");
     let read = reader::READ.with_borrow(Clone::clone);
     let declared = all_tables().iter().map(|table| table.name).collect();
     assert_eq!(read, declared);
@@ -1135,6 +1138,7 @@ fn the_reference_has_every_key_and_no_other() {
                 row.unwrap_or_else(|| panic!("`{}` is missing in {}", key.name, table.name));
             assert_eq!(default.contains("required"), key.required, "{row}");
             assert!(default.contains(key.default.unwrap_or_default()), "{row}");
+            assert_eq!(row.contains("Restart."), key.fixed, "{row}");
             if let Shape::Duration(least, most) = key.shape {
                 let limits = format!("{} to {}", schema::short(least), schema::short(most));
                 assert!(row.contains(&limits), "{row}: {limits}");
