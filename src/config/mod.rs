@@ -14,6 +14,7 @@ mod ext_authz;
 mod item;
 mod logging;
 mod operations;
+mod parent_cookie;
 mod providers;
 pub(crate) mod reader;
 mod rules;
@@ -38,6 +39,7 @@ pub use diagnostics::{Fault, Faults, Position, Severity, Style, nearest, quoted,
 pub use ext_authz::ExtAuthz;
 pub use logging::{LogFormat, Logging};
 pub use operations::Operations;
+pub use parent_cookie::ParentCookieSettings;
 pub use providers::{Located, Parameter, ProviderSettings};
 pub use secrets::{Environment, SealingKey, SystemEnvironment};
 pub use server::{Server, TargetHeaders, TrustedProxy};

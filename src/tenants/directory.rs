@@ -195,5 +195,9 @@ fn tenant(settings: &TenantSettings, providers: Vec<UpstreamProvider>) -> Tenant
         providers,
         apps: settings.apps.iter().map(|app| app.app.clone()).collect(),
         return_hosts: settings.return_hosts.clone(),
+        parent_cookie: settings
+            .parent_cookie
+            .as_ref()
+            .map(|settings| Box::new(settings.cookie.clone())),
     }
 }
