@@ -9,4 +9,4 @@ pub mod identity_headers;
 pub mod target;
 
 pub use check::{Allowed, Asked, CheckRequest, Dialect, Gate, Verdict};
-pub use target::{AmbiguousTarget, StartLine, WholeTarget};
+pub use target::{AmbiguousTarget, CheckTarget, StartLine, WholeTarget};

@@ -54,6 +54,36 @@ async fn a_person_signs_in_and_out_again(#[case] asks: Asks) {
     assert_eq!(page.status, StatusCode::FOUND);
 }
 
+/// The answer is all that the person gets: an empty one would be a dead end.
+#[rstest]
+#[case::forward_auth(Asks::ForwardAuth)]
+#[case::ext_authz(Asks::ExtAuthz)]
+#[tokio::test]
+async fn a_person_who_may_not_is_told_so_and_can_choose_another_account(#[case] asks: Asks) {
+    let broker = Broker::start().await;
+    let relay = Relay::start(&broker, asks).await;
+    let mut browser = relay.browser(&broker, &[BOARD]);
+    assert!(is_app(&browser.visit(&broker.url(BOARD, "/")).await));
+
+    let page = browser.visit(&broker.url(BOARD, "/admin?x=1&y=2")).await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
+    assert_eq!(page.header("cache-control"), "no-store");
+    assert!(page.html().contains("Your account cannot open Board"));
+    let script = [("sec-fetch-mode", "cors"), ("accept", "*/*")];
+    let url = broker.url(BOARD, "/admin");
+    let answer = browser.request(Method::GET, &url, &script).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert_eq!(answer.text(), "", "a script could not read it");
+
+    broker
+        .provider
+        .person("root", |root| root.groups = vec!["admins".into()]);
+    broker.provider.sign_in_as("root");
+    let arrived = browser.click(&page.link("Use another account")).await;
+    assert!(is_app(&arrived), "{} {}", arrived.status, arrived.text());
+    assert_eq!(arrived.url.as_str(), broker.url(BOARD, "/admin?x=1&y=2"));
+}
+
 /// Where the tenant's pages are on the app's own host, a login with one provider needs no page of ours.
 #[rstest]
 #[case::forward_auth(Asks::ForwardAuth)]
