@@ -13,13 +13,13 @@ use super::identity_headers::{ReadyHeaders, identity_headers};
 use super::session_watch::SessionWatch;
 use super::target::{AmbiguousTarget, CheckTarget, WholeTarget};
 use crate::config::Server;
-use crate::domain::handle::{AppSessionKind, Handle};
+use crate::domain::handle::{AppSessionKind, Digest, Handle, ParentSessionKind};
 use crate::domain::host::Host;
 use crate::domain::identity::Person;
 use crate::domain::ids::TenantId;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::policy::{Refusal, Requirements, Ruling, Target};
-use crate::domain::tenant::{HeaderSet, ProtectedApp, SecurityHeaders, Tenant};
+use crate::domain::tenant::{HeaderSet, ParentCookie, ProtectedApp, SecurityHeaders, Tenant};
 use crate::sessions::{AppEntry, AppSessions};
 use crate::storage::StorageError;
 use crate::telemetry::metrics::{CheckOutcome, check_counter};
@@ -45,6 +45,9 @@ pub struct CheckRequest<'a> {
     pub peer: IpAddr,
     /// The app session cookie, if there is exactly one.
     pub app_session: Option<Handle<AppSessionKind>>,
+    /// Finds the cookie of a tenant that several of its app hosts share, if there is exactly one. Asked only where
+    /// such a cookie counts.
+    pub parent_session: fn(&HeaderMap, &TenantId) -> Option<Handle<ParentSessionKind>>,
 }
 
 /// How a proxy asks: where it tells what is asked for, and which headers it expects.
@@ -276,13 +279,26 @@ impl Gate {
             }
             Ruling::SignedIn { requirements, .. } => requirements,
         };
-        let Some(handle) = request.app_session.as_ref().map(Handle::digest) else {
-            return nobody(request, target, at, host);
+        let found = match request.app_session.as_ref().map(Handle::digest) {
+            None => None,
+            Some(handle) => match self.sessions.check(&at.tenant.id, host, &handle).await {
+                Ok(Some(entry)) if *entry.app() == at.app.id => Some((handle, entry)),
+                Ok(_) => None,
+                Err(error) => return Verdict::Unavailable(error),
+            },
         };
-        let mut entry = match self.sessions.check(&at.tenant.id, host, &handle).await {
-            Ok(Some(entry)) if *entry.app() == at.app.id => entry,
-            Ok(_) => return nobody(request, target, at, host),
-            Err(error) => return Verdict::Unavailable(error),
+        let found = match (found, at.tenant.parent_cookie_at(host)) {
+            // In a box, so that a check that does not come here need not carry room for it.
+            (None, Some(parent)) => {
+                match Box::pin(self.parent_session(request, parent, at, host)).await {
+                    Ok(found) => found,
+                    Err(error) => return Verdict::Unavailable(error),
+                }
+            }
+            (found, _) => found,
+        };
+        let Some((handle, mut entry)) = found else {
+            return nobody(request, target, at, host);
         };
         let limits = match request.dialect {
             Dialect::OAuth2Proxy { limits } => limits,
@@ -339,6 +355,27 @@ fn before_rules(
     } else {
         Verdict::Ambiguous(AmbiguousTarget::OwnPath)
     })
+}
+
+impl Gate {
+    /// Who is signed in by the cookie that this host shares with others.
+    async fn parent_session(
+        &self,
+        request: &CheckRequest<'_>,
+        parent: &ParentCookie,
+        at: AppAt<'_>,
+        host: &Host,
+    ) -> Result<Option<(Digest<AppSessionKind>, Arc<AppEntry<Prepared>>)>, StorageError> {
+        let Some(handle) = (request.parent_session)(request.headers, &at.tenant.id) else {
+            return Ok(None);
+        };
+        let here = (host, &at.app.id);
+        let found = self
+            .sessions
+            .check_parent(&at.tenant.id, &parent.domain, here, &handle)
+            .await?;
+        Ok(found.filter(|(_, entry)| *entry.app() == at.app.id))
+    }
 }
 
 /// The request has no single target, so it is nobody's.

@@ -211,6 +211,10 @@ fn tenant(settings: &TenantSettings, providers: Vec<UpstreamProvider>) -> Tenant
             .map(|app| protected_app(app, settings.base.is_secure()))
             .collect(),
         return_hosts: settings.return_hosts.clone(),
+        parent_cookie: settings
+            .parent_cookie
+            .as_ref()
+            .map(|settings| Box::new(settings.cookie.clone())),
     }
 }
 

@@ -287,7 +287,7 @@ impl AppVisit {
 }
 
 /// As much of an address as a log needs: its query can hold what is nobody's business.
-fn shown(wanted: &str) -> String {
+pub(crate) fn shown(wanted: &str) -> String {
     let address = wanted.split(['?', '#']).next().unwrap_or_default();
     address.chars().take(200).collect()
 }

@@ -43,6 +43,7 @@ pub(super) async fn answer(
             dialect: Dialect::OAuth2Proxy { limits: query },
             peer: peer.ip(),
             app_session: cookies::app_session(headers),
+            parent_session: cookies::parent_session,
         })
         .await;
     let mut response = empty(StatusCode::FORBIDDEN);

@@ -174,6 +174,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("humantime", &["config"]),
     ("strsim", &["config"]),
+    ("psl", &["config/parent_cookie.rs"]),
     // A counter is kept where it is used on every request, a handle where it is shown.
     ("metrics", &["telemetry", "access/check.rs"]),
     ("metrics_exporter_prometheus", &["telemetry", "web/door.rs"]),

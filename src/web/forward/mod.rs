@@ -143,6 +143,8 @@ impl Forwarder {
             dialect: Dialect::OAuth2Proxy { limits: None },
             peer: destination.peer.ip(),
             app_session,
+            // Here the app's host is ours to answer for, so it has a cookie of its own.
+            parent_session: |_, _| None,
         };
         let verdict = self
             .door
