@@ -16,6 +16,10 @@ use crate::domain::path::CanonicalPath;
 
 /// Where and how we listen.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting with a name of its own"
+)]
 pub struct Server {
     /// Where requests arrive, plain http.
     pub listen: SocketAddr,
