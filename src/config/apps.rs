@@ -57,7 +57,7 @@ pub(super) static TABLE: Table = Table::new(
         Key::new(
             "identity_headers",
             Shape::Entries(&Shape::Words(&IDENTITY_SOURCES)),
-            "What the app is told about a person, header by header. It replaces the default.",
+            "What the app is told about a person, header by header. It replaces both defaults.",
         ),
         Key::new(
             "security_headers",

@@ -22,9 +22,10 @@ pub(super) static TABLE: Table = Table::new(
     &[Key::new(
         "listen",
         Shape::Socket,
-        "Where Envoy asks over gRPC (HTTP/2 without TLS). Without it there is no such listener.",
+        "Where: HTTP/2 without TLS, for peers in `trusted_proxies`.",
     )
-    .required()],
+    .required()
+    .fixed()],
 );
 
 pub(super) fn read(root: &Section<'_>, server: &Server, operations: &Operations) -> ExtAuthz {

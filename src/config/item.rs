@@ -102,6 +102,12 @@ impl<'a> Item<'a> {
             .map_or_else(|| quoted(self.document.source.slice(&self.span)), quoted)
     }
 
+    /// What was written, text without its quotes.
+    pub(super) fn written(&self) -> &'a str {
+        let source = self.document.source;
+        self.as_text().unwrap_or_else(|| source.slice(&self.span))
+    }
+
     pub(crate) fn as_text(&self) -> Option<&'a str> {
         self.value.as_str()
     }

@@ -298,7 +298,7 @@ fn algorithm(item: &Item<'_>) -> Option<Box<str>> {
 
 fn reach(section: &Section<'_>, context: &Context<'_>) -> Reach {
     let ca_file = section.get("ca_file").and_then(|item| {
-        let path = context.path(item.text()?);
+        let path = context.file(item.text()?);
         let certificates =
             CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         match certificates {

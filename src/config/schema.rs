@@ -85,7 +85,12 @@ fn table(table: &Table, presets: &[PresetTable]) -> Value {
 fn property(key: &Key, presets: &[PresetTable]) -> Value {
     let mut schema = shape(key.shape, presets);
     let limits = limits(key.shape).map(|limits| format!(" {limits}"));
-    let about = [key.about, limits.as_deref().unwrap_or_default()].concat();
+    let restart = if key.fixed {
+        " A change needs a restart."
+    } else {
+        ""
+    };
+    let about = [key.about, limits.as_deref().unwrap_or_default(), restart].concat();
     put(&mut schema, "description", about);
     if let Some(default) = key.default {
         let written = match key.shape {

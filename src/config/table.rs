@@ -77,6 +77,8 @@ pub(crate) struct Key {
     pub(crate) required: bool,
     /// The value where it is left out, as it would be written, without quotes.
     pub(crate) default: Option<&'static str>,
+    /// It cannot change while the broker runs.
+    pub(crate) fixed: bool,
 }
 
 impl Key {
@@ -87,6 +89,7 @@ impl Key {
             about,
             required: false,
             default: None,
+            fixed: false,
         }
     }
 
@@ -102,6 +105,12 @@ impl Key {
 
     pub(crate) const fn required(mut self) -> Self {
         self.required = true;
+        self
+    }
+
+    /// A reload with another value is refused. Its table stands in the file at most once.
+    pub(crate) const fn fixed(mut self) -> Self {
+        self.fixed = true;
         self
     }
 

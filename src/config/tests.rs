@@ -909,6 +909,62 @@ fn development_has_ports_and_plain_http_on_loopback() {
     assert_eq!(hosts, ["wiki.localhost:8080", "shop.localhost"]);
 }
 
+#[rstest]
+#[case::public_suffix("com", "`com` is a public suffix")]
+#[case::longer_public_suffix("co.uk", "`co.uk` is a public suffix")]
+#[case::private_suffix("github.io", "`github.io` is a public suffix")]
+#[case::localhost("localhost", "`localhost` is a public suffix")]
+#[case::address("127.0.0.1", "`127.0.0.1` is an address")]
+#[case::ipv6("[::1]", "`[::1]` is an address")]
+#[case::port("acme.example:8443", "`acme.example:8443` is not the name of a domain")]
+#[case::star("*.acme.example", "`*.acme.example` is not the name of a domain")]
+#[case::elsewhere("other.example", "login.acme.example is not below other.example")]
+#[case::look_alike("cme.example", "login.acme.example is not below cme.example")]
+#[case::too_narrow(
+    "login.acme.example",
+    "wiki.acme.example is not below login.acme.example"
+)]
+fn a_wrong_domain_of_a_shared_cookie_is_told(#[case] domain: &str, #[case] expected: &str) {
+    let shared = format!(
+        "{BASE}\nparent_cookie = {{ domain = \"{domain}\", hosts = [\"wiki.acme.example\"] }}"
+    );
+    let found = summary(&with("", &shared, "", APP));
+    assert!(found[0].contains(expected), "{found:#?}");
+}
+
+#[rstest]
+#[case::nobodys(
+    "\"shop.acme.example\"",
+    "no app of this tenant has the host shop.acme.example"
+)]
+#[case::pattern(
+    "\"*.acme.example\"",
+    "no app of this tenant has the host *.acme.example"
+)]
+#[case::elsewhere(
+    "\"wiki.other.example\"",
+    "wiki.other.example is not below acme.example"
+)]
+fn a_wrong_host_of_a_shared_cookie_is_told(#[case] host: &str, #[case] expected: &str) {
+    let shared =
+        format!("{BASE}\nparent_cookie = {{ domain = \"acme.example\", hosts = [{host}] }}");
+    let found = one_fault(&with("", &shared, "", APP));
+    assert!(found.contains(expected), "{found}");
+}
+
+#[rstest]
+#[case("acme.example")]
+#[case(".acme.example")]
+#[case("ACME.example")]
+fn a_shared_cookie_is_read(#[case] domain: &str) {
+    let shared = format!(
+        "{BASE}\nparent_cookie = {{ domain = \"{domain}\", hosts = [\"wiki.acme.example\"] }}"
+    );
+    let config = read_text(&with("", &shared, "", APP)).expect("right");
+    let cookie = config.tenants[0].parent_cookie.as_ref().expect("a cookie");
+    assert_eq!(cookie.cookie.domain.name(), "acme.example");
+}
+
 #[test]
 fn what_is_odd_but_usable_is_a_warning() {
     let server = "[server]\ndevelopment = true\n[operations]\nlisten = \"0.0.0.0:4181\"\n[ext_authz]\nlisten = \"127.0.0.1:4182\"";
@@ -1037,11 +1093,17 @@ fn every_declared_table_is_read_key_by_key() {
          [[tenants.apps]]\nid = \"b\"\nhosts = [\"b.acme.example\"]\nallow = {{ signed_in = true }}\n\
          upstream = {{ address = \"http://127.0.0.1:3000\" }}"
     );
+    // Files that are wrong are read to the end of their table all the same.
     let server = "[server]\nforward_to_apps = true\ntrusted_proxies = [{ networks = [\"10.0.0.0/8\"] }]\n\
+                  [server.tls]\ncertificate = \"Cargo.toml\"\nkey = \"Cargo.toml\"\n\
                   [operations]\n[ext_authz]\nlisten = \"127.0.0.1:4181\"\n[logging]\n[sessions]";
-    let tenant = format!("{BASE}\naccent = {{ light = \"#2a56e0\", dark = \"#8eabff\" }}");
+    let tenant = format!(
+        "{BASE}\naccent = {{ light = \"#2a56e0\", dark = \"#8eabff\" }}\n\
+         parent_cookie = {{ domain = \"acme.example\", hosts = [\"b.acme.example\"] }}"
+    );
     reader::READ.with_borrow_mut(std::collections::BTreeSet::clear);
-    read_text(&with(server, &tenant, "", &app)).expect("right");
+    let found = summary(&with(server, &tenant, "", &app));
+    assert_eq!(found.len(), 2, "no certificate, no key: {found:?}");
     let read = reader::READ.with_borrow(Clone::clone);
     let declared = all_tables().iter().map(|table| table.name).collect();
     assert_eq!(read, declared);
@@ -1135,6 +1197,7 @@ fn the_reference_has_every_key_and_no_other() {
                 row.unwrap_or_else(|| panic!("`{}` is missing in {}", key.name, table.name));
             assert_eq!(default.contains("required"), key.required, "{row}");
             assert!(default.contains(key.default.unwrap_or_default()), "{row}");
+            assert_eq!(row.contains("Restart."), key.fixed, "{row}");
             if let Shape::Duration(least, most) = key.shape {
                 let limits = format!("{} to {}", schema::short(least), schema::short(most));
                 assert!(row.contains(&limits), "{row}: {limits}");

@@ -79,6 +79,12 @@ pub fn count_fetch(succeeded: bool, took: std::time::Duration) {
     histogram!("doorward_fetch_seconds", "outcome" => outcome).record(took.as_secs_f64());
 }
 
+/// Counts a time the configuration was read again.
+pub fn count_reload(applied: bool) {
+    let outcome = if applied { "applied" } else { "refused" };
+    counter!("doorward_reloads_total", "outcome" => outcome).increment(1);
+}
+
 /// Starts collecting, once in a process. `None` where somebody else collects already.
 #[must_use]
 pub fn start() -> Option<PrometheusHandle> {
@@ -110,6 +116,10 @@ fn install() -> Option<PrometheusHandle> {
     describe_counter!(
         "doorward_sessions_total",
         "Sessions begun and ended, by tenant."
+    );
+    describe_counter!(
+        "doorward_reloads_total",
+        "Times the configuration was read again while running, by outcome."
     );
     describe_counter!(
         "doorward_fetches_total",

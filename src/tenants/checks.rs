@@ -7,7 +7,7 @@ use super::hosts::and_parents;
 use crate::config::{AppSettings, Fault, Position, TenantSettings};
 use crate::domain::host::HostPattern;
 use crate::domain::policy::Allow;
-use crate::domain::tenant::{IdentityHeader, IdentitySource, ProtectedApp, Tenant};
+use crate::domain::tenant::{IdentityHeader, IdentitySource, ParentCookie, ProtectedApp, Tenant};
 use crate::outbound::AddressGuard;
 
 /// A host pattern and its owner.
@@ -36,6 +36,7 @@ pub(super) fn across(tenants: &[TenantSettings]) -> Vec<Fault> {
         faults.extend(clash(&claim, &claims));
     }
     faults.extend(addresses(tenants));
+    faults.extend(tenants.iter().filter_map(|it| parent_cookie(it, tenants)));
     for tenant in tenants {
         faults.extend(own_host(tenant, &claims));
     }
@@ -108,6 +109,32 @@ fn is_exception(one: &Claim<'_>, other: &Claim<'_>) -> bool {
     let same_app = std::ptr::eq(one.app, other.app);
     let twice = one.pattern == other.pattern;
     !twice && ((same_tenant && exact(one) != exact(other)) || same_app)
+}
+
+/// A cookie for a whole name reaches every host below it: none of them may be another tenant's.
+fn parent_cookie(tenant: &TenantSettings, tenants: &[TenantSettings]) -> Option<Fault> {
+    let parent = tenant.parent_cookie.as_ref()?;
+    let domain = &parent.cookie.domain;
+    let others = tenants.iter().filter(|other| other.id != tenant.id);
+    let (other, name, at) = others
+        .flat_map(|other| {
+            let hosts = claims_of(other).map(|claim| (claim.pattern.name(), claim.at));
+            let theirs = other.parent_cookie.as_ref();
+            let theirs = theirs.map(|theirs| (theirs.cookie.domain.name(), &theirs.at));
+            hosts.chain(theirs).map(move |(name, at)| (other, name, at))
+        })
+        .find(|(_, name, _)| ParentCookie::is_within(name, domain))?;
+    let fault = Fault::at(
+        parent.at.clone(),
+        format!(
+            "the cookie of {domain} would reach {name} of tenant `{}`",
+            other.id
+        ),
+    );
+    Some(fault.with_help(format!(
+        "see line {}: name a domain that is this tenant's alone",
+        at.line()
+    )))
 }
 
 fn addresses(tenants: &[TenantSettings]) -> Vec<Fault> {

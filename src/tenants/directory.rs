@@ -1,4 +1,4 @@
-//! One snapshot of all tenants.
+//! One snapshot of all tenants, and of the settings of the server that change with them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use http::header::STRICT_TRANSPORT_SECURITY;
 
 use super::checks;
 use super::hosts::{AppHosts, Slot};
-use crate::config::{AppSettings, Config, Fault, Faults, TenantSettings};
+use crate::config::{AppSettings, Config, Fault, Faults, Server, TenantSettings};
 use crate::domain::host::Host;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::{ProtectedApp, Tenant};
@@ -18,6 +18,7 @@ use crate::providers::Presets;
 #[derive(Debug)]
 pub struct Directory {
     version: u64,
+    server: Server,
     tenants: Vec<Arc<Tenant>>,
     by_id: HashMap<TenantId, usize>,
     /// Hosts with one tenant each: their own, or an app's.
@@ -70,12 +71,14 @@ impl Directory {
                 faults.extend(checks::identity_headers(settings, tenant));
             }
         }
-        Faults::new(faults).map_or_else(|| Ok(Self::of(tenants, version)), Err)
+        let server = config.server.clone();
+        Faults::new(faults).map_or_else(|| Ok(Self::of(tenants, server, version)), Err)
     }
 
-    fn of(tenants: Vec<Arc<Tenant>>, version: u64) -> Self {
+    fn of(tenants: Vec<Arc<Tenant>>, server: Server, version: u64) -> Self {
         let mut directory = Self {
             version,
+            server,
             by_id: HashMap::with_capacity(tenants.len()),
             by_host: HashMap::new(),
             shared: HashMap::new(),
@@ -109,6 +112,12 @@ impl Directory {
     #[must_use]
     pub const fn version(&self) -> u64 {
         self.version
+    }
+
+    /// Whom we believe and how we listen, as it stood in the same file.
+    #[must_use]
+    pub const fn server(&self) -> &Server {
+        &self.server
     }
 
     /// All of them, in the order of the file.
@@ -202,6 +211,10 @@ fn tenant(settings: &TenantSettings, providers: Vec<UpstreamProvider>) -> Tenant
             .map(|app| protected_app(app, settings.base.is_secure()))
             .collect(),
         return_hosts: settings.return_hosts.clone(),
+        parent_cookie: settings
+            .parent_cookie
+            .as_ref()
+            .map(|settings| Box::new(settings.cookie.clone())),
     }
 }
 

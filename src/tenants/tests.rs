@@ -236,6 +236,56 @@ fn an_address_with_two_meanings_is_a_fault(#[case] text: String, #[case] expecte
     assert!(fault.message().starts_with(expected), "{fault}");
 }
 
+/// A tenant whose cookie reaches all below `example.com`, and another one.
+#[rstest]
+#[case::an_app_below(
+    "\"shop.example.com\"",
+    "",
+    Some("would reach shop.example.com of tenant `globex`")
+)]
+#[case::a_pattern_below(
+    "\"*.shop.example.com\"",
+    "",
+    Some("would reach shop.example.com of tenant `globex`")
+)]
+#[case::the_name_itself(
+    "\"example.com\"",
+    "",
+    Some("would reach example.com of tenant `globex`")
+)]
+#[case::the_same_domain(
+    "\"shop.example.com\"",
+    "example.com",
+    Some("would reach shop.example.com of tenant `globex`")
+)]
+#[case::beside("\"shop.example.org\"", "", None)]
+#[case::look_alike("\"shop.notexample.com\"", "", None)]
+fn a_shared_cookie_never_reaches_another_tenant(
+    #[case] hosts: &str,
+    #[case] domain: &str,
+    #[case] expected: Option<&str>,
+) {
+    let shared = |text: String, domain: &str, host: &str| {
+        let table = format!("parent_cookie = {{ domain = \"{domain}\", hosts = [{host}] }}\n");
+        let id = text.find("[[tenants.providers]]").expect("a provider");
+        format!("{}{table}{}", &text[..id], &text[id..])
+    };
+    let acme = tenant("acme", "", &[("wiki", "\"wiki.example.com\"")]);
+    let acme = shared(acme, "example.com", "\"wiki.example.com\"");
+    let mut globex = tenant("globex", "", &[("shop", hosts)]);
+    if !domain.is_empty() {
+        globex = shared(globex, domain, hosts);
+    }
+    let faults: Vec<String> = build(&(acme + &globex)).map_or_else(
+        |faults| faults.iter().map(|it| it.message().to_owned()).collect(),
+        |_| Vec::new(),
+    );
+    match expected {
+        Some(expected) => assert!(faults[0].contains(expected), "{faults:#?}"),
+        None => assert_eq!(faults, Vec::<String>::new()),
+    }
+}
+
 fn with_headers(headers: &str, providers: &str, allow: &str) -> Vec<String> {
     let text = format!(
         "[[tenants]]\nid = \"acme\"\n{providers}[[tenants.apps]]\nid = \"wiki\"\nhosts = [\"wiki.example\"]\nidentity_headers = {{ {headers} }}\n{allow}\n"

@@ -12,9 +12,11 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use hyper::body::Incoming;
+use tokio_rustls::TlsAcceptor;
 use tower::Service as _;
 
 use super::forward::Forwarder;
+use super::tls::Tls;
 use super::{Door, authz, check, router};
 
 /// What answers requests.
@@ -24,6 +26,7 @@ pub struct Front {
     check: Option<Check>,
     /// None: requests are not forwarded to apps.
     forwarder: Option<Forwarder>,
+    tls: Option<Tls>,
 }
 
 #[derive(Debug)]
@@ -43,6 +46,7 @@ impl Front {
                 door: Arc::clone(door),
             }),
             forwarder: Forwarder::new(door),
+            tls: Some(Tls::new(&door.parts.directory)),
         }
     }
 
@@ -53,7 +57,13 @@ impl Front {
             router: router::operations(door),
             check: None,
             forwarder: None,
+            tls: None,
         }
+    }
+
+    /// What the next connection has to begin with; none: plain http.
+    pub(super) fn tls(&self) -> Option<TlsAcceptor> {
+        self.tls.as_ref()?.acceptor()
     }
 
     pub(super) async fn answer(

@@ -280,7 +280,7 @@ impl Visit {
 
     fn forget_session(&self, response: &mut Response) {
         let mut set = AnswerCookies::default();
-        set.forget(&cookies::session(&self.tenant.id));
+        set.forget_session(&self.tenant);
         if self.tenant.base.on_app_host {
             set.forget(cookies::APP_SESSION);
         }

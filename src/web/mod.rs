@@ -22,6 +22,7 @@ pub mod router;
 pub mod serve;
 mod sessions;
 mod silence;
+mod tls;
 mod visit;
 
 pub use door::{Door, Parts};

@@ -16,6 +16,7 @@ use super::client_address::{client_address, network};
 use super::cookies::{self, RequestCookies};
 use super::door::Door;
 use super::reply::{self, Reply, RequestId};
+use crate::config::Server;
 use crate::domain::handle::{Handle, SessionKind};
 use crate::domain::host::Host;
 use crate::domain::ids::AppId;
@@ -52,9 +53,9 @@ impl FromRequestParts<Arc<Door>> for Visit {
         let location = host
             .and_then(|host| directory.locate(&host, parts.uri.path()))
             .ok_or_else(|| misdirected(parts, door))?;
-        let visit = Self::new(parts, door, Arc::clone(location.tenant));
+        let visit = Self::new(parts, door, Arc::clone(location.tenant), directory.server());
         // Pages are mounted at the root too: there, the other mounts are no addresses of this tenant.
-        let prefix = &*door.parts.server.prefix;
+        let prefix = door.prefix();
         let elsewhere = |mount: &str| {
             let rest = location.rest.strip_prefix(mount);
             rest.is_some_and(|rest| rest.starts_with('/'))
@@ -76,7 +77,7 @@ impl FromRequestParts<Arc<Door>> for AppVisit {
             .app_at(&host)
             .ok_or_else(|| misdirected(parts, door))?;
         let app = at.app.id.clone();
-        let visit = Visit::new(parts, door, Arc::clone(at.tenant));
+        let visit = Visit::new(parts, door, Arc::clone(at.tenant), directory.server());
         Ok(Self { visit, host, app })
     }
 }
@@ -123,14 +124,11 @@ impl AppVisit {
 }
 
 impl Visit {
-    fn new(parts: &Parts, door: &Arc<Door>, tenant: Arc<Tenant>) -> Self {
-        let address =
-            parts
-                .extensions
-                .get::<ConnectInfo<SocketAddr>>()
-                .and_then(|ConnectInfo(peer)| {
-                    client_address(&parts.headers, peer.ip(), &door.parts.server)
-                });
+    fn new(parts: &Parts, door: &Arc<Door>, tenant: Arc<Tenant>, server: &Server) -> Self {
+        let address = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .and_then(|ConnectInfo(peer)| client_address(&parts.headers, peer.ip(), server));
         Self {
             door: Arc::clone(door),
             tenant,

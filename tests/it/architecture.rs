@@ -153,12 +153,19 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tower_sessions_core", &["sessions"]),
     ("moka", &["outbound", "sessions"]),
     ("reqwest", &["outbound"]),
-    ("rustls", &["outbound"]),
+    // The certificate is judged where it is configured, and shown where connections begin.
+    ("rustls", &["outbound", "config/tls.rs", "web/tls.rs"]),
+    ("tokio_rustls", &["web/tls.rs", "web/front.rs"]),
     ("rustls_native_certs", &["outbound"]),
     // A file of authorities is read when it is configured.
     (
         "rustls_pki_types",
-        &["outbound", "config/providers.rs", "config/upstreams.rs"],
+        &[
+            "outbound",
+            "config/providers.rs",
+            "config/tls.rs",
+            "config/upstreams.rs",
+        ],
     ),
     ("webpki_roots", &["outbound"]),
     ("arc_swap", &["tenants"]),
@@ -167,6 +174,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("humantime", &["config"]),
     ("strsim", &["config"]),
+    ("psl", &["config/parent_cookie.rs"]),
     // A counter is kept where it is used on every request, a handle where it is shown.
     ("metrics", &["telemetry", "access/check.rs"]),
     ("metrics_exporter_prometheus", &["telemetry", "web/door.rs"]),

@@ -34,7 +34,7 @@ use crate::domain::host::Host;
 use crate::domain::path::CanonicalPath;
 use crate::outbound::{AppBody, AppClients, AppFault};
 use crate::telemetry::metrics::count_forwarded;
-use crate::tenants::AppAt;
+use crate::tenants::{AppAt, Directory};
 
 /// Forwards what may pass.
 #[derive(Debug)]
@@ -48,6 +48,7 @@ pub(super) struct Forwarder {
 /// The app that a request is for.
 #[derive(Clone, Copy, Debug)]
 struct Destination<'a> {
+    directory: &'a Directory,
     at: AppAt<'a>,
     upstream: &'a AppUpstream,
     host: &'a Host,
@@ -72,12 +73,12 @@ impl Forwarder {
     pub(super) fn new(door: &Arc<Door>) -> Option<Self> {
         let path = |path: &str| CanonicalPath::parse(path).ok();
         Some(Self {
-            prefix: path(&door.parts.server.prefix)?,
+            prefix: path(door.prefix())?,
             check: path(&check::path(door))?,
             clients: AppClients::new(),
             door: Arc::clone(door),
         })
-        .filter(|_| door.parts.server.forward_to_apps)
+        .filter(|_| door.parts.directory.snapshot().server().forward_to_apps)
     }
 
     /// Answers a request to an app that has an upstream; gives back any other.
@@ -92,6 +93,7 @@ impl Forwarder {
         let found = host.as_ref().and_then(|host| {
             let at = directory.app_at(host)?;
             Some(Destination {
+                directory: &directory,
                 upstream: at.app.upstream.as_ref()?,
                 at,
                 host,
@@ -112,9 +114,7 @@ impl Forwarder {
         if path.is_ok_and(|path| path.is_under(&self.prefix)) {
             return Err(request);
         }
-        Ok(self
-            .judge(destination, asked, request, directory.version())
-            .await)
+        Ok(self.judge(destination, asked, request).await)
     }
 
     async fn judge(
@@ -122,7 +122,6 @@ impl Forwarder {
         destination: Destination<'_>,
         asked: Asked<'_>,
         request: Request<Incoming>,
-        version: u64,
     ) -> Response {
         let app_session: Option<Handle<AppSessionKind>> = cookies::app_session(request.headers());
         let at = destination.at;
@@ -144,11 +143,19 @@ impl Forwarder {
             dialect: Dialect::OAuth2Proxy { limits: None },
             peer: destination.peer.ip(),
             app_session,
+            // Here the app's host is ours to answer for, so it has a cookie of its own.
+            parent_session: |_, _| None,
         };
         let verdict = self
             .door
             .gate
-            .check_app(&question, &target, at, destination.host, version)
+            .check_app(
+                &question,
+                &target,
+                at,
+                destination.host,
+                destination.directory,
+            )
             .await;
         let app_session = question.app_session;
         match verdict {
@@ -179,7 +186,7 @@ impl Forwarder {
         let switch = asks_for_websocket(request.method(), request.headers())
             .then(|| hyper::upgrade::on(&mut request));
         let (request, progress) =
-            outgoing::request(&self.door, destination, request, allowed, switch.is_some());
+            outgoing::request(destination, request, allowed, switch.is_some());
         let sent = self.send(destination.upstream, request, progress).await;
         let (mut response, switched) = match sent {
             Ok(response) => {

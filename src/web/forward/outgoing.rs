@@ -15,7 +15,7 @@ use crate::config::Server;
 use crate::domain::app_upstream::UpstreamHost;
 use crate::outbound::AppBody;
 use crate::web::client_address::client_address;
-use crate::web::{Door, cookies};
+use crate::web::cookies;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -24,7 +24,6 @@ const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// `request` as it goes on, and how far its body has come. Path and query stay as they were judged.
 pub(super) fn request(
-    door: &Door,
     destination: Destination<'_>,
     request: Request<Incoming>,
     allowed: &Allowed,
@@ -32,8 +31,16 @@ pub(super) fn request(
 ) -> (Request<AppBody>, Arc<Progress>) {
     let (mut parts, body) = request.into_parts();
     // What the app is told stands on what came, so it is read before that is taken out.
-    let chain = forwarded_for(&parts.headers, destination.peer.ip(), &door.parts.server);
-    let person = client_address(&parts.headers, destination.peer.ip(), &door.parts.server);
+    let chain = forwarded_for(
+        &parts.headers,
+        destination.peer.ip(),
+        destination.directory.server(),
+    );
+    let person = client_address(
+        &parts.headers,
+        destination.peer.ip(),
+        destination.directory.server(),
+    );
     let cookie = cookies::without_ours(&parts.headers);
     headers_to_app(&mut parts.headers, destination);
     let headers = &mut parts.headers;

@@ -70,7 +70,7 @@ impl<'a> Asked<'a> {
         match verdict {
             Verdict::SignInOffered(_) => self.done(&self.id(), self.to_sign_in()),
             Verdict::SignInRequired { tenant } => {
-                let prefix = &self.door.parts.server.prefix;
+                let prefix = self.door.prefix();
                 let response = check::sign_in_required(tenant.as_str(), prefix);
                 self.done(&self.id(), response)
             }
@@ -188,7 +188,7 @@ impl<'a> Asked<'a> {
 
     /// To our sign-in on this host, and back here afterwards (RFC 9110 §15.4.3, §15.4.4).
     fn to_sign_in(&self) -> Response {
-        let prefix = &self.door.parts.server.prefix;
+        let prefix = self.door.prefix();
         let target = self.uri.path_and_query().map_or("/", |it| it.as_str());
         let target: String = url::form_urlencoded::byte_serialize(target.as_bytes()).collect();
         let mut response = Response::new(Body::empty());
