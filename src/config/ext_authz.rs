@@ -7,6 +7,7 @@ use super::diagnostics::Fault;
 use super::operations::Operations;
 use super::reader::Section;
 use super::server::Server;
+use super::table::{Key, Shape, Table};
 
 /// Envoy asks over gRPC.
 #[derive(Clone, Debug, Default)]
@@ -15,10 +16,21 @@ pub struct ExtAuthz {
     pub listen: Option<SocketAddr>,
 }
 
+pub(super) static TABLE: Table = Table::new(
+    "[ext_authz]",
+    "Envoy asks over gRPC.",
+    &[Key::new(
+        "listen",
+        Shape::Socket,
+        "Where Envoy asks over gRPC (HTTP/2 without TLS). Without it there is no such listener.",
+    )
+    .required()],
+);
+
 pub(super) fn read(root: &Section<'_>, server: &Server, operations: &Operations) -> ExtAuthz {
     let Some(section) = root
         .get("ext_authz")
-        .and_then(|item| item.section("[ext_authz]"))
+        .and_then(|item| item.section(&TABLE))
     else {
         return ExtAuthz::default();
     };

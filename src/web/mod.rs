@@ -20,6 +20,7 @@ mod reply;
 pub mod router;
 pub mod serve;
 mod sessions;
+mod silence;
 mod visit;
 
 pub use door::{Door, Parts};

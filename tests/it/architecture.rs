@@ -102,7 +102,12 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tower", &["web", "cli/demo"]),
     (
         "hyper",
-        &["web/connections.rs", "web/front.rs", "web/ext_authz"],
+        &[
+            "web/connections.rs",
+            "web/front.rs",
+            "web/silence.rs",
+            "web/ext_authz",
+        ],
     ),
     ("hyper_util", &["web/connections.rs", "web/ext_authz"]),
     ("tonic", &["web/ext_authz"]),
