@@ -30,10 +30,41 @@ function readAs(name, seen) {
   return values;
 }
 
+const sessions = new Map();
+
+/**
+ * The app session of `account` at the wiki: `{ name, value, cookie }`, the cookie at the `board`, and the `state` of the
+ * browser. It is the same behind every proxy: they stand at one address, and the broker keeps its database.
+ */
+async function session(account) {
+  if (!sessions.has(account)) {
+    const context = await freshBrowser(stack().browser);
+    const page = await context.newPage();
+    await signIn(page, `${stack().urls.wiki}/page`, account);
+    await page.goto(`${stack().urls.board}/`);
+    await keep(account, context);
+    await context.close();
+    forget();
+  }
+  return sessions.get(account);
+}
+
+async function keep(account, context) {
+  const cookies = await cookiesNamed(context, '__Host-dwa');
+  const { name, value } = cookies.find(({ domain }) => stack().hosts.wiki.startsWith(`${domain}:`));
+  const board = await cookieHeader(context, stack().urls.board);
+  sessions.set(account, { name, value, cookie: `${name}=${value}`, board, state: await context.storageState() });
+}
+
+function forget() {
+  for (const app of Object.values(stack().apps)) {
+    app.requests.length = 0;
+  }
+}
+
 for (const proxy of Object.values(proxies)) {
   describe(proxy.name, () => {
     const identityHeaders = Object.keys(proxy.identity);
-    const sessions = new Map();
 
     /** Whether `seen` tells of `account` and of nobody else, each header once. */
     function tellsOf(account, seen, what = '') {
@@ -46,36 +77,6 @@ for (const proxy of Object.values(proxies)) {
         } else {
           assert.deepEqual(values, [String(claims[claim])], `${name} ${what}`);
         }
-      }
-    }
-
-    /**
-     * The app session of `account` at the wiki, begun through this proxy: `{ name, value, cookie }`, the cookie at the `board`,
-     * and the `state` of the browser. A person signs in once, in the first test that needs them.
-     */
-    async function session(account) {
-      if (!sessions.has(account)) {
-        const context = await freshBrowser(stack().browser);
-        const page = await context.newPage();
-        await signIn(page, `${stack().urls.wiki}/page`, account);
-        await page.goto(`${stack().urls.board}/`);
-        await keep(account, context);
-        await context.close();
-        forget();
-      }
-      return sessions.get(account);
-    }
-
-    async function keep(account, context) {
-      const cookies = await cookiesNamed(context, '__Host-dwa');
-      const { name, value } = cookies.find(({ domain }) => stack().hosts.wiki.startsWith(`${domain}:`));
-      const board = await cookieHeader(context, stack().urls.board);
-      sessions.set(account, { name, value, cookie: `${name}=${value}`, board, state: await context.storageState() });
-    }
-
-    function forget() {
-      for (const app of Object.values(stack().apps)) {
-        app.requests.length = 0;
       }
     }
 
@@ -174,7 +175,10 @@ for (const proxy of Object.values(proxies)) {
       // The board has no rule about paths: its check could be answered without a target.
       for (const app of [stack().urls.wiki, stack().urls.board]) {
         await page.goto(`${app}/page`);
-        for (const path of ['/oauth2/auth', '/oauth2/auth?x=1', '/oauth2/auth/', '/oauth2//auth', '/oauth2/%61uth', '/OAuth2/auth', '/x/..%2foauth2/auth']) {
+        for (const path of [
+          '/oauth2/auth', '/oauth2/auth?x=1', '/oauth2/auth/', '/oauth2//auth', '/oauth2/%61uth', '/OAuth2/auth', '/x/..%2foauth2/auth',
+          proxy.check ?? '/oauth2/auth',
+        ]) {
           const [status, told] = await page.evaluate(async ([address, names]) => {
             const answer = await fetch(address);
             return [answer.status, names.filter((name) => answer.headers.has(name))];
@@ -341,5 +345,17 @@ for (const proxy of Object.values(proxies)) {
         await stack().startDoorward();
       }
     });
+
+    if (proxy.startWithFault) {
+      test('a script that fails lets nobody in', async () => {
+        const { cookie } = await session('alice');
+        await stack().useProxy({ ...proxy, start: proxy.startWithFault }, proxy.fault);
+        for (const path of ['/page', '/public/']) {
+          const { status } = await ask(path, { headers: byScript({ cookie }) });
+          assert.ok(status >= 500, `${path}: ${status}`);
+        }
+        assert.deepEqual(requests(), []);
+      });
+    }
   });
 }
