@@ -10,29 +10,28 @@ use std::sync::{Arc, OnceLock};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::identity_headers::{ReadyHeaders, identity_headers};
+use super::session_watch::SessionWatch;
 use super::target::{AmbiguousTarget, CheckTarget, WholeTarget};
 use crate::config::Server;
-use crate::domain::handle::{AppSessionKind, Handle};
+use crate::domain::handle::{AppSessionKind, Digest, Handle, ParentSessionKind};
 use crate::domain::host::Host;
 use crate::domain::identity::Person;
 use crate::domain::ids::TenantId;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::policy::{Refusal, Requirements, Ruling, Target};
-use crate::domain::tenant::{HeaderSet, ProtectedApp, Tenant};
+use crate::domain::tenant::{HeaderSet, ParentCookie, ProtectedApp, SecurityHeaders, Tenant};
 use crate::sessions::{AppEntry, AppSessions};
 use crate::storage::StorageError;
 use crate::telemetry::metrics::{CheckOutcome, check_counter};
-use crate::tenants::{AppAt, LiveDirectory};
+use crate::tenants::{AppAt, Directory, LiveDirectory};
 
 /// Answers checks.
 #[derive(Debug)]
 pub struct Gate {
-    /// Which app a host belongs to.
+    /// Which app a host belongs to, and whose target headers are believed.
     pub directory: Arc<LiveDirectory>,
     /// Who is signed in.
     pub sessions: AppSessions<Prepared>,
-    /// Whose target headers are believed.
-    pub server: Arc<Server>,
 }
 
 /// What the proxy sent.
@@ -46,6 +45,9 @@ pub struct CheckRequest<'a> {
     pub peer: IpAddr,
     /// The app session cookie, if there is exactly one.
     pub app_session: Option<Handle<AppSessionKind>>,
+    /// Finds the cookie of a tenant that several of its app hosts share, if there is exactly one. Asked only where
+    /// such a cookie counts.
+    pub parent_session: fn(&HeaderMap, &TenantId) -> Option<Handle<ParentSessionKind>>,
 }
 
 /// How a proxy asks: where it tells what is asked for, and which headers it expects.
@@ -137,6 +139,8 @@ pub struct Allowed {
     told: Told,
     /// Whether the proxy is to pass on `Cookie` without our own.
     pub hide_cookies: bool,
+    /// What browsers are to be told about the app's pages.
+    pub security_headers: Option<SecurityHeaders>,
 }
 
 /// Whom the app is told about.
@@ -158,6 +162,27 @@ impl Allowed {
     }
 }
 
+impl Allowed {
+    /// What to watch while something stays open that was allowed for the session of `handle`, at `host`.
+    #[must_use]
+    pub fn session_watch(
+        &self,
+        tenant: &TenantId,
+        host: &Host,
+        handle: Option<&Handle<AppSessionKind>>,
+    ) -> Option<SessionWatch> {
+        let Told::Person(entry, _) = &self.told else {
+            return None;
+        };
+        Some(SessionWatch {
+            tenant: tenant.clone(),
+            host: host.clone(),
+            handle: handle?.digest(),
+            entry: Arc::clone(entry),
+        })
+    }
+}
+
 /// What is ready for one session at one app, as long as the directory stays the same.
 #[derive(Debug)]
 pub struct Prepared {
@@ -170,11 +195,11 @@ pub struct Prepared {
 impl Gate {
     /// Answers one check. Counts and audits it.
     pub async fn check(&self, request: &CheckRequest<'_>) -> Verdict {
-        let target = match self.target(request) {
+        let directory = self.directory.snapshot();
+        let target = match read_target(request, directory.server()) {
             Ok(target) => target,
             Err(ambiguous) => return unreadable(request, ambiguous),
         };
-        let directory = self.directory.snapshot();
         let default_port = if target.scheme == Some("http") {
             80
         } else {
@@ -197,48 +222,24 @@ impl Gate {
             check_counter("", "", CheckOutcome::UnknownHost).increment(1);
             return Verdict::UnknownHost;
         };
-        let verdict = self
-            .judge(request, &target, at, host, directory.version())
-            .await;
-        if !matches!(verdict, Verdict::Allowed(_)) {
-            note(&verdict, &target, at, request.peer);
-        }
-        verdict
+        self.check_app(request, &target, at, host, &directory).await
     }
 
-    fn target<'a>(&self, request: &CheckRequest<'a>) -> Result<CheckTarget<'a>, AmbiguousTarget> {
-        let proxy = self.server.trusted_proxy(request.peer);
-        match request.dialect {
-            Dialect::OAuth2Proxy { .. } => {
-                let family = proxy.and_then(|proxy| proxy.target_headers);
-                CheckTarget::read(request.headers, family)
-            }
-            Dialect::Authelia { .. } if proxy.is_none() => Err(AmbiguousTarget::Untrusted),
-            Dialect::Authelia { target, .. } => CheckTarget::read_whole(request.headers, target),
-        }
-    }
-
-    /// What only Authelia's dialect asks before the rules.
-    fn before_rules(
+    /// Answers for `target` at an app that the caller found, by `host`, in this directory. Counts and audits
+    /// it.
+    pub async fn check_app(
         &self,
+        request: &CheckRequest<'_>,
         target: &CheckTarget<'_>,
         at: AppAt<'_>,
         host: &Host,
-        relayed: bool,
-    ) -> Option<Verdict> {
-        if target.scheme == Some("http") && !self.server.permits_plain_http(host) {
-            return Some(Verdict::Ambiguous(AmbiguousTarget::PlainHttp));
+        directory: &Directory,
+    ) -> Verdict {
+        let verdict = self.judge(request, target, at, host, directory).await;
+        if !matches!(verdict, Verdict::Allowed(_)) {
+            note(&verdict, target, at, request.peer);
         }
-        let path = target.path_and_query?.split('?').next()?;
-        let below = path.strip_prefix(&*self.server.prefix)?;
-        if !(below.is_empty() || below.starts_with('/')) {
-            return None;
-        }
-        Some(if relayed {
-            Verdict::OwnPath(Box::new(Asked::new(target, at, host)))
-        } else {
-            Verdict::Ambiguous(AmbiguousTarget::OwnPath)
-        })
+        verdict
     }
 
     async fn judge(
@@ -247,10 +248,10 @@ impl Gate {
         target: &CheckTarget<'_>,
         at: AppAt<'_>,
         host: &Host,
-        version: u64,
+        directory: &Directory,
     ) -> Verdict {
         if let Dialect::Authelia { relayed, .. } = request.dialect
-            && let Some(verdict) = self.before_rules(target, at, host, relayed)
+            && let Some(verdict) = before_rules(target, at, host, relayed, directory.server())
         {
             return verdict;
         }
@@ -278,13 +279,26 @@ impl Gate {
             }
             Ruling::SignedIn { requirements, .. } => requirements,
         };
-        let Some(handle) = request.app_session.as_ref().map(Handle::digest) else {
-            return nobody(request, target, at, host);
+        let found = match request.app_session.as_ref().map(Handle::digest) {
+            None => None,
+            Some(handle) => match self.sessions.check(&at.tenant.id, host, &handle).await {
+                Ok(Some(entry)) if *entry.app() == at.app.id => Some((handle, entry)),
+                Ok(_) => None,
+                Err(error) => return Verdict::Unavailable(error),
+            },
         };
-        let mut entry = match self.sessions.check(&at.tenant.id, host, &handle).await {
-            Ok(Some(entry)) if *entry.app() == at.app.id => entry,
-            Ok(_) => return nobody(request, target, at, host),
-            Err(error) => return Verdict::Unavailable(error),
+        let found = match (found, at.tenant.parent_cookie_at(host)) {
+            // In a box, so that a check that does not come here need not carry room for it.
+            (None, Some(parent)) => {
+                match Box::pin(self.parent_session(request, parent, at, host)).await {
+                    Ok(found) => found,
+                    Err(error) => return Verdict::Unavailable(error),
+                }
+            }
+            (found, _) => found,
+        };
+        let Some((handle, mut entry)) = found else {
+            return nobody(request, target, at, host);
         };
         let limits = match request.dialect {
             Dialect::OAuth2Proxy { limits } => limits,
@@ -294,6 +308,7 @@ impl Gate {
         if let Err(refusal) = admit(requirements, limits, entry.person()) {
             return Verdict::Refused(refusal);
         }
+        let version = directory.version();
         if entry.prepared(|_| Prepared::new(version, at)).version != version {
             entry = self.sessions.renewed(&handle, &entry);
         }
@@ -301,6 +316,65 @@ impl Gate {
         prepared.make_ready(set, at.app, entry.person());
         prepared.counter.increment(1);
         allowed(at.app, Told::Person(entry, set))
+    }
+}
+
+fn read_target<'a>(
+    request: &CheckRequest<'a>,
+    server: &Server,
+) -> Result<CheckTarget<'a>, AmbiguousTarget> {
+    let proxy = server.trusted_proxy(request.peer);
+    match request.dialect {
+        Dialect::OAuth2Proxy { .. } => {
+            let family = proxy.and_then(|proxy| proxy.target_headers);
+            CheckTarget::read(request.headers, family)
+        }
+        Dialect::Authelia { .. } if proxy.is_none() => Err(AmbiguousTarget::Untrusted),
+        Dialect::Authelia { target, .. } => CheckTarget::read_whole(request.headers, target),
+    }
+}
+
+/// What only Authelia's dialect asks before the rules.
+fn before_rules(
+    target: &CheckTarget<'_>,
+    at: AppAt<'_>,
+    host: &Host,
+    relayed: bool,
+    server: &Server,
+) -> Option<Verdict> {
+    if target.scheme == Some("http") && !server.permits_plain_http(host) {
+        return Some(Verdict::Ambiguous(AmbiguousTarget::PlainHttp));
+    }
+    let path = target.path_and_query?.split('?').next()?;
+    let below = path.strip_prefix(&*server.prefix)?;
+    if !(below.is_empty() || below.starts_with('/')) {
+        return None;
+    }
+    Some(if relayed {
+        Verdict::OwnPath(Box::new(Asked::new(target, at, host)))
+    } else {
+        Verdict::Ambiguous(AmbiguousTarget::OwnPath)
+    })
+}
+
+impl Gate {
+    /// Who is signed in by the cookie that this host shares with others.
+    async fn parent_session(
+        &self,
+        request: &CheckRequest<'_>,
+        parent: &ParentCookie,
+        at: AppAt<'_>,
+        host: &Host,
+    ) -> Result<Option<(Digest<AppSessionKind>, Arc<AppEntry<Prepared>>)>, StorageError> {
+        let Some(handle) = (request.parent_session)(request.headers, &at.tenant.id) else {
+            return Ok(None);
+        };
+        let here = (host, &at.app.id);
+        let found = self
+            .sessions
+            .check_parent(&at.tenant.id, &parent.domain, here, &handle)
+            .await?;
+        Ok(found.filter(|(_, entry)| *entry.app() == at.app.id))
     }
 }
 
@@ -342,10 +416,11 @@ impl Prepared {
     }
 }
 
-const fn allowed(app: &ProtectedApp, told: Told) -> Verdict {
+fn allowed(app: &ProtectedApp, told: Told) -> Verdict {
     Verdict::Allowed(Allowed {
         status: app.allowed_status,
         hide_cookies: app.hide_cookies,
+        security_headers: app.security_headers.clone(),
         told,
     })
 }

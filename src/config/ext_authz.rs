@@ -22,16 +22,14 @@ pub(super) static TABLE: Table = Table::new(
     &[Key::new(
         "listen",
         Shape::Socket,
-        "Where Envoy asks over gRPC (HTTP/2 without TLS). Without it there is no such listener.",
+        "Where: HTTP/2 without TLS, for peers in `trusted_proxies`.",
     )
-    .required()],
+    .required()
+    .fixed()],
 );
 
 pub(super) fn read(root: &Section<'_>, server: &Server, operations: &Operations) -> ExtAuthz {
-    let Some(section) = root
-        .get("ext_authz")
-        .and_then(|item| item.section(&TABLE))
-    else {
+    let Some(section) = root.get("ext_authz").and_then(|item| item.section(&TABLE)) else {
         return ExtAuthz::default();
     };
     let item = section.require("listen", "add listen = \"127.0.0.1:4181\"");

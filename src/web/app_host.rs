@@ -22,10 +22,7 @@ use crate::views::{Account, ErrorPage, Incident, RefusedPage};
 pub(crate) async fn sign_in(at: AppVisit, RawQuery(query): RawQuery) -> Response {
     // A background call must not begin a login that nobody completes.
     if !is_navigation(Some(&at.asked_method()), &at.visit.headers) {
-        return super::check::sign_in_required(
-            at.visit.tenant.id.as_str(),
-            &at.visit.door.parts.server.prefix,
-        );
+        return super::check::sign_in_required(at.visit.tenant.id.as_str(), at.visit.door.prefix());
     }
     let wanted = wanted(&at, query.as_deref());
     let target = match at.return_target(wanted.as_deref().unwrap_or("/")) {
@@ -198,8 +195,15 @@ impl AppVisit {
         Url::parse(&format!("{scheme}://{}/", self.host)).ok()
     }
 
+    /// Where another account can be chosen to open `target` with.
+    pub(super) fn another_account(&self, target: &str) -> String {
+        let prefix = self.visit.door.prefix().trim_start_matches('/');
+        let target: String = url::form_urlencoded::byte_serialize(target.as_bytes()).collect();
+        format!("{}{prefix}/sign_in?another=1&rd={target}", self.home())
+    }
+
     /// Where "start again" leads: the app itself.
-    fn home(&self) -> String {
+    pub(super) fn home(&self) -> String {
         self.origin().map_or_else(|| "/".to_owned(), String::from)
     }
 
@@ -213,7 +217,7 @@ impl AppVisit {
             .await
             .ok()??;
         let person = session.person();
-        let prefix = &visit.door.parts.server.prefix;
+        let prefix = visit.door.prefix();
         let here = |path: &str| Some(self.origin()?.join(&format!("{prefix}{path}")).ok()?.into());
         let mut another = url::form_urlencoded::Serializer::new("/sign_in?another=1".to_owned());
         another.append_pair("rd", target);
@@ -283,7 +287,7 @@ impl AppVisit {
 }
 
 /// As much of an address as a log needs: its query can hold what is nobody's business.
-fn shown(wanted: &str) -> String {
+pub(crate) fn shown(wanted: &str) -> String {
     let address = wanted.split(['?', '#']).next().unwrap_or_default();
     address.chars().take(200).collect()
 }

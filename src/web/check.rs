@@ -17,7 +17,7 @@ use crate::access::{Allowed, CheckRequest, Dialect, Verdict};
 
 /// Where it is.
 pub(super) fn path(door: &Door) -> String {
-    format!("{}/auth", door.parts.server.prefix)
+    format!("{}/auth", door.prefix())
 }
 
 /// [`answer`], for the router.
@@ -43,6 +43,7 @@ pub(super) async fn answer(
             dialect: Dialect::OAuth2Proxy { limits: query },
             peer: peer.ip(),
             app_session: cookies::app_session(headers),
+            parent_session: cookies::parent_session,
         })
         .await;
     let mut response = empty(StatusCode::FORBIDDEN);
@@ -54,7 +55,7 @@ pub(super) async fn answer(
         }
         Verdict::SignInOffered(_) => StatusCode::UNAUTHORIZED,
         Verdict::SignInRequired { tenant } => {
-            challenge(&mut response, tenant.as_str(), &door.parts.server.prefix);
+            challenge(&mut response, tenant.as_str(), door.prefix());
             StatusCode::UNAUTHORIZED
         }
         // nginx shows any other refusal than 403 as a fault of its own.
@@ -87,6 +88,12 @@ pub(super) fn tell(response: &mut Response, allowed: &Allowed, request: &HeaderM
     }
     if allowed.hide_cookies {
         headers.insert(header::COOKIE, cookies::without_ours(request));
+    }
+    // Under their own names: the only ones that Envoy can put into the app's answer.
+    if let Some(security) = &allowed.security_headers {
+        for (name, value) in security.iter() {
+            headers.insert(name.clone(), value.clone());
+        }
     }
 }
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::access::Gate;
-use crate::config::Server;
 use crate::ports::{Clock, SecureRandom};
 use crate::relying_party::RelyingParty;
 use crate::sessions::{AppSessions, Sessions};
+use crate::storage::sealing::SealingKeys;
 use crate::storage::{Store, WaitingCaps};
 use crate::tenants::LiveDirectory;
 use crate::views::Views;
@@ -28,8 +28,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn SecureRandom>,
-    /// Where and how we listen.
-    pub server: Arc<Server>,
+    /// What is sealed in the store is sealed with these.
+    pub sealing_keys: SealingKeys,
     /// How many sign-ins may wait.
     pub waiting: WaitingCaps,
     /// What `/metrics` shows.
@@ -45,6 +45,7 @@ pub struct Door {
     /// What it is made of.
     pub parts: Parts,
     pub(crate) gate: Gate,
+    prefix: Box<str>,
 }
 
 impl Door {
@@ -54,9 +55,19 @@ impl Door {
         let gate = Gate {
             directory: Arc::clone(&parts.directory),
             sessions: AppSessions::new(&parts.sessions, APP_SESSIONS_IN_MEMORY),
-            server: Arc::clone(&parts.server),
         };
-        Arc::new(Self { parts, gate })
+        let prefix = parts.directory.current().server().prefix.clone();
+        Arc::new(Self {
+            parts,
+            gate,
+            prefix,
+        })
+    }
+
+    /// What our paths on app hosts begin with. It does not change while we run.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// What has to be done now and then: look for sessions ended elsewhere, write down uses, refresh

@@ -2,3 +2,6 @@
 
 mod health;
 mod log_lines;
+mod process;
+mod reload;
+mod tls;
