@@ -85,7 +85,9 @@ pub(crate) fn question(arguments: &WriteDown) -> anyhow::Result<()> {
             request: Some(Request { http: Some(http) }),
         }),
     };
-    std::fs::write(&arguments.question, framed(&question))?;
+    let question = framed(&question);
+    std::fs::write(&arguments.question, &question)?;
+    crate::tell(&json!({ "bytes": question.len() }))?;
     Ok(())
 }
 
