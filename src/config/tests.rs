@@ -1039,7 +1039,8 @@ fn every_declared_table_is_read_key_by_key() {
     // Files that are wrong are read to the end of their table all the same.
     let server = "[server]\ntrusted_proxies = [{ networks = [\"10.0.0.0/8\"] }]\n\
                   [server.tls]\ncertificate = \"Cargo.toml\"\nkey = \"Cargo.toml\"\n\
-                  [operations]\n[logging]\n[sessions]";
+                  [operations]\n[logging]\n[sessions]\n\
+                  [ext_authz]\nlisten = \"127.0.0.1:4181\"";
     let tenant = format!("{BASE}\naccent = {{ light = \"#2a56e0\", dark = \"#8eabff\" }}");
     reader::READ.with_borrow_mut(std::collections::BTreeSet::clear);
     let found = summary(&with(server, &tenant, "", &app));

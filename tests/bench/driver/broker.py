@@ -108,7 +108,8 @@ class Folder:
         self.folder = tempfile.TemporaryDirectory(prefix="doorward-bench-")
         self.path = pathlib.Path(self.folder.name)
         issuer = f"http://127.0.0.1:{provider.port}"
-        (self.path / "doorward.toml").write_text(CONFIGURATION.format(port=self.port, issuer=issuer))
+        self.configuration = self.path / "doorward.toml"
+        self.configuration.write_text(CONFIGURATION.format(port=self.port, issuer=issuer))
         self.host = f"wiki.acme.localhost:{self.port}"
         self.handles = self.path / "handles"
         self.check_file = self.path / "check"
@@ -117,7 +118,7 @@ class Folder:
     def start(self, core=SERVER_CORE):
         """`doorward serve`, ready."""
         return Server(
-            [os.environ["DOORWARD"], "serve", "--config", self.path / "doorward.toml"],
+            [os.environ["DOORWARD"], "serve", "--config", self.configuration],
             self.port,
             core,
             {"SEALING_KEY": base64.b64encode(bytes(range(32))).decode(), "CLIENT_SECRET": "a secret of this run"},
