@@ -6,7 +6,9 @@
 pub mod check;
 pub mod entry;
 pub mod identity_headers;
+pub mod session_watch;
 pub mod target;
 
 pub use check::{Allowed, Asked, CheckRequest, Dialect, Gate, Verdict};
+pub use session_watch::SessionWatch;
 pub use target::{AmbiguousTarget, CheckTarget, StartLine, WholeTarget};

@@ -7,7 +7,7 @@ use super::{Failure, load, say, say_warnings};
 use crate::config::{Config, TargetHeaders};
 use crate::domain::policy::{Allow, Requirements, Rule};
 use crate::domain::tenant::{ProtectedApp, Tenant};
-use crate::domain::upstream_provider::Logout;
+use crate::domain::upstream_provider::{Logout, LogoutValue};
 use crate::tenants::Directory;
 
 /// Loads the configuration as `serve` would, and prints what its tenants' users will see.
@@ -22,7 +22,9 @@ pub(super) fn run(file: &Path) -> Result<(), Failure> {
 fn undecidable<'a>(config: &Config, directory: &'a Directory) -> Option<&'a ProtectedApp> {
     let proxies = &config.server.trusted_proxies;
     let told = proxies.iter().any(|proxy| proxy.target_headers.is_some());
-    let mut apps = directory.tenants().iter().flat_map(|tenant| &tenant.apps);
+    let apps = directory.tenants().iter().flat_map(|tenant| &tenant.apps);
+    // What we forward ourselves needs nobody to tell.
+    let mut apps = apps.filter(|app| app.upstream.is_none());
     let about_targets = |rule: &Rule| !rule.paths.is_empty() || !rule.methods.is_empty();
     apps.find(|app| !told && !proxies.is_empty() && app.policy.rules().iter().any(about_targets))
 }
@@ -72,6 +74,10 @@ fn describe(tenant: &Tenant, out: &mut String) {
         "\n{} ({})\n  pages      {pages}\n",
         tenant.name, tenant.id
     );
+    if let Some(cookie) = &tenant.parent_cookie {
+        let (domain, hosts) = (cookie.domain.name(), list(&cookie.hosts));
+        let _ = writeln!(out, "  cookie     for {domain}, which counts at {hosts}");
+    }
     for provider in &tenant.providers {
         let _ = write!(
             out,
@@ -81,7 +87,7 @@ fn describe(tenant: &Tenant, out: &mut String) {
             provider.preset,
             base.redirect_uri(&provider.id),
         );
-        if provider.logout == Logout::Discovered {
+        if returns(&provider.logout) {
             let _ = write!(
                 out,
                 "             and this address for after a sign-out:\n             {}\n",
@@ -92,6 +98,10 @@ fn describe(tenant: &Tenant, out: &mut String) {
     for app in &tenant.apps {
         let hosts = list(&app.hosts);
         let _ = writeln!(out, "  app        {} ({}) at {hosts}", app.name, app.id);
+        if let Some(upstream) = &app.upstream {
+            let (scheme, authority) = (&upstream.scheme, &upstream.authority);
+            let _ = writeln!(out, "             forwarded to {scheme}://{authority}");
+        }
         let mut rest = "everything";
         for rule in app.policy.rules() {
             let (place, who) = (place(rule, rest), who(&rule.allow));
@@ -99,6 +109,15 @@ fn describe(tenant: &Tenant, out: &mut String) {
             rest = "everything else";
         }
     }
+}
+
+/// Whether people come back to us after a sign-out there.
+fn returns(logout: &Logout) -> bool {
+    let Logout::Redirect(redirect) = logout else {
+        return false;
+    };
+    let mut values = redirect.parameters.iter().map(|(_, value)| value);
+    values.any(|value| matches!(value, LogoutValue::ReturnAddress))
 }
 
 /// What a rule is about, where `rest` is what those before it left.
@@ -155,7 +174,9 @@ fn either(all: &[impl Display]) -> String {
 /// What can be right, and often is not.
 fn remarks(config: &Config, directory: &Directory) -> Vec<String> {
     let mut remarks = Vec::new();
-    if config.server.trusted_proxies.is_empty() {
+    let mut apps = directory.tenants().iter().flat_map(|tenant| &tenant.apps);
+    let asked_for = apps.any(|app| app.upstream.is_none());
+    if config.server.trusted_proxies.is_empty() && asked_for {
         remarks.push(
             "No proxy is trusted: target headers are ignored, and apps with rules about paths answer 403.\n\
              Add [[server.trusted_proxies]] with your proxy's network."

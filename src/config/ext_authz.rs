@@ -22,7 +22,7 @@ pub(super) static TABLE: Table = Table::new(
     &[Key::new(
         "listen",
         Shape::Socket,
-        "Where Envoy asks over gRPC (HTTP/2 without TLS). Without it there is no such listener.",
+        "Where: HTTP/2 without TLS, for peers in `trusted_proxies`.",
     )
     .required()
     .fixed()],

@@ -26,6 +26,10 @@ pub(crate) struct PresetKey {
     pub(crate) one_of: Vec<Box<str>>,
     pub(crate) required: bool,
     pub(crate) default: Option<Box<str>>,
+    /// Several of them, in brackets.
+    pub(crate) list: bool,
+    /// Words that stand in place of all that.
+    pub(crate) or: Vec<Box<str>>,
 }
 
 /// The schema of a configuration with these presets; a provider with another one may have any further keys.
@@ -118,6 +122,9 @@ fn limits(shape: Shape) -> Option<String> {
 
 /// `400d`, as one would write it.
 pub(super) fn short(duration: Duration) -> String {
+    if duration.subsec_millis() != 0 {
+        return format!("{}ms", duration.as_millis());
+    }
     let seconds = duration.as_secs();
     let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
     let unit = units
@@ -154,6 +161,9 @@ fn shape(of: Shape, presets: &[PresetTable]) -> Value {
         }
         Shape::Table(inner) => table(inner, presets),
         Shape::Tables(inner) => json!({ "type": "array", "items": table(inner, presets) }),
+        Shape::Or(short, long) => {
+            json!({ "anyOf": [shape(*short, presets), shape(*long, presets)] })
+        }
     }
 }
 
@@ -187,6 +197,12 @@ fn preset_property(key: &PresetKey) -> Value {
     } else {
         json!({ "enum": key.one_of })
     };
+    if key.list {
+        schema = json!({ "type": "array", "minItems": 1, "items": schema });
+    }
+    if !key.or.is_empty() {
+        schema = json!({ "anyOf": [schema, { "enum": key.or }] });
+    }
     put(&mut schema, "description", &*key.about);
     if let Some(default) = &key.default {
         put(&mut schema, "default", &**default);

@@ -16,6 +16,10 @@ use crate::domain::path::CanonicalPath;
 
 /// Where and how we listen.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting with a name of its own"
+)]
 pub struct Server {
     /// Where requests arrive, plain http.
     pub listen: SocketAddr,
@@ -31,6 +35,8 @@ pub struct Server {
     pub shutdown_timeout: Duration,
     /// Peers whose forwarded headers are believed.
     pub trusted_proxies: Vec<TrustedProxy>,
+    /// Whether allowed requests are forwarded to the apps that have an `upstream`.
+    pub forward_to_apps: bool,
     /// A folder whose presets are added to, or replace, the embedded ones.
     pub providers_folder: Option<PathBuf>,
     /// Whether the configuration is read again when a file of it changes.
@@ -123,6 +129,13 @@ pub(super) static TABLE: Table = Table::new(
         )
         .or("20s"),
         Key::new(
+            "forward_to_apps",
+            Shape::Flag,
+            "Allowed requests are forwarded to the apps that have an `upstream`.",
+        )
+        .or("false")
+        .fixed(),
+        Key::new(
             "providers_folder",
             Shape::Path,
             "Folder with presets of your own (*.toml): new names are added, known names replaced.",
@@ -166,6 +179,7 @@ pub(super) fn read(root: &Section<'_>, context: &Context<'_>) -> Server {
         request_timeout: Duration::from_secs(30),
         shutdown_timeout: Duration::from_secs(20),
         trusted_proxies: Vec::new(),
+        forward_to_apps: false,
         providers_folder: None,
         reload_on_change: true,
         tls: None,
@@ -209,6 +223,10 @@ pub(super) fn read(root: &Section<'_>, context: &Context<'_>) -> Server {
         .iter()
         .filter_map(trusted_proxy)
         .collect();
+    server.forward_to_apps = section
+        .get("forward_to_apps")
+        .and_then(|item| item.flag())
+        .unwrap_or(false);
     server.providers_folder = section.get("providers_folder").and_then(|item| {
         let folder = item.text()?;
         let path = context.file(folder);

@@ -7,7 +7,9 @@ use super::providers::ProviderSettings;
 use super::reader::{Item, Section};
 use super::server::Server;
 use super::table::{Key, Shape, Table};
-use super::{Context, accent, addresses, apps, providers, sessions};
+use super::{
+    Context, ParentCookieSettings, accent, addresses, apps, parent_cookie, providers, sessions,
+};
 use crate::config::AppSettings;
 use crate::domain::host::{Host, HostPattern};
 use crate::domain::ids::TenantId;
@@ -39,6 +41,8 @@ pub struct TenantSettings {
     pub apps: Vec<AppSettings>,
     /// Further hosts that a sign-in or sign-out may return to.
     pub return_hosts: Vec<HostPattern>,
+    /// A cookie that several app hosts share.
+    pub parent_cookie: Option<ParentCookieSettings>,
 }
 
 pub(super) static TABLE: Table = Table::new(
@@ -70,6 +74,7 @@ pub(super) static TABLE: Table = Table::new(
             Shape::List(&Shape::Host),
             "Further hosts that a sign-in or sign-out may return to; the tenant's own and its apps' always may.",
         ),
+        Key::table("parent_cookie", &parent_cookie::TABLE),
         Key::tables("providers", &providers::TABLE).required(),
         Key::tables("apps", &apps::TABLE),
     ],
@@ -114,6 +119,9 @@ fn tenant(
         .get("return_hosts")
         .and_then(|item| item.list(|item| apps::host_pattern(item, server)))
         .unwrap_or_default();
+    let parent_cookie = section
+        .get("parent_cookie")
+        .map(|item| parent_cookie::read(&item, server));
     let providers = tables(section, "providers", &providers::TABLE);
     if providers.is_empty() {
         section.fault_with_help(
@@ -135,7 +143,7 @@ fn tenant(
     let app_count = apps.len();
     let apps: Vec<_> = apps
         .iter()
-        .filter_map(|section| apps::read(section, server, &names))
+        .filter_map(|section| apps::read(section, server, &names, context))
         .collect();
     section.finish();
     let Some(id) = id else {
@@ -157,6 +165,10 @@ fn tenant(
     if !apps_are_whole {
         return None;
     }
+    let parent_cookie = match parent_cookie {
+        Some(read) => Some(read?.finish(base.as_ref(), &apps)?),
+        None => None,
+    };
     Some(TenantSettings {
         name: name.unwrap_or_else(|| id.as_str().into()),
         at: section.position(),
@@ -169,6 +181,7 @@ fn tenant(
         providers: providers?,
         apps,
         return_hosts,
+        parent_cookie,
     })
 }
 

@@ -8,6 +8,7 @@ use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::str::FromStr;
 
+use super::host::Host;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -36,6 +37,8 @@ kinds! {
     SessionKind = "session",
     /// The same session at one app host, in the cookie `__Host-dwa`.
     AppSessionKind = "app session",
+    /// The same session at several app hosts below one name, in the cookie `__Secure-dwd-{tenant}`.
+    ParentSessionKind = "parent session",
     /// A login attempt's browser, in the cookie `__Host-dwl-…`.
     AttemptKind = "login attempt",
     /// `state` of an authorization request (RFC 6749 §4.1.1).
@@ -105,6 +108,28 @@ impl<K: Kind> Handle<K> {
     #[must_use]
     pub fn reveal(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.bytes)
+    }
+}
+
+impl Handle<ParentSessionKind> {
+    /// What it is stored as: it stands among the app sessions, none of which has a digest of this kind.
+    #[must_use]
+    pub fn stored(&self) -> Digest<AppSessionKind> {
+        Digest::from_bytes(*self.digest().as_bytes())
+    }
+
+    /// What is remembered of it at one host, for it can be another app at each.
+    #[must_use]
+    pub fn remembered_at(&self, host: &Host) -> Digest<AppSessionKind> {
+        let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+        context.update(b"parent session at a host");
+        context.update(&[0]);
+        context.update(&self.bytes);
+        context.update(host.name().as_bytes());
+        context.update(&host.port().unwrap_or_default().to_be_bytes());
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(context.finish().as_ref());
+        Digest::from_bytes(bytes)
     }
 }
 

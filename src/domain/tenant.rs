@@ -1,8 +1,11 @@
 //! Tenants and the apps they protect.
 
-use http::{HeaderName, StatusCode};
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, StatusCode};
 use url::Url;
 
+use super::app_upstream::AppUpstream;
 use super::colour::Colour;
 use super::host::{Host, HostPattern};
 use super::identity::Person;
@@ -32,6 +35,32 @@ pub struct Tenant {
     pub apps: Vec<ProtectedApp>,
     /// Further hosts that a sign-in or sign-out may return to.
     pub return_hosts: Vec<HostPattern>,
+    /// A cookie that several app hosts share; none: each has its own.
+    pub parent_cookie: Option<Box<ParentCookie>>,
+}
+
+/// A cookie for several app hosts below one name, where nothing can be routed to us. Only the check accepts it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParentCookie {
+    /// The name they share: `Domain` of the cookie (RFC 6265 §4.1.2.3).
+    pub domain: Host,
+    /// Where it counts.
+    pub hosts: Vec<HostPattern>,
+}
+
+impl ParentCookie {
+    /// Whether it counts at `host`.
+    #[must_use]
+    pub fn counts_at(&self, host: &Host) -> bool {
+        self.hosts.iter().any(|pattern| pattern.matches(host))
+    }
+
+    /// Whether a browser sends a cookie of `domain` to `name` (RFC 6265 §5.1.3).
+    #[must_use]
+    pub fn is_within(name: &str, domain: &Host) -> bool {
+        name.strip_suffix(domain.name())
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    }
 }
 
 /// Accent colours, checked for contrast when the configuration was read.
@@ -63,6 +92,14 @@ impl Tenant {
                 .iter()
                 .find(|app| app.hosts.iter().any(|pattern| pattern.matches(host)))
         })
+    }
+
+    /// The cookie that counts at `host` beside its own.
+    #[must_use]
+    pub fn parent_cookie_at(&self, host: &Host) -> Option<&ParentCookie> {
+        self.parent_cookie
+            .as_deref()
+            .filter(|cookie| cookie.counts_at(host))
     }
 
     /// Whether a sign-in or sign-out may return to `host`.
@@ -134,7 +171,14 @@ pub struct ProtectedApp {
     pub authelia_headers: Option<Vec<IdentityHeader>>,
     /// Whether an allowed answer carries `Cookie` without our own cookies, for the proxy to pass on.
     pub hide_cookies: bool,
+    /// Headers for the browser, which the app's answers are to have. None: that is the app's affair.
+    pub security_headers: Option<SecurityHeaders>,
+    /// Where it is, if we forward requests to it.
+    pub upstream: Option<AppUpstream>,
 }
+
+/// Headers for the browser, ready to be sent.
+pub type SecurityHeaders = Arc<[(HeaderName, HeaderValue)]>;
 
 /// Which of the two sets of identity headers an endpoint answers with, where an app names none of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use moka::sync::Cache;
 
 use super::lifecycle::Sessions;
 use super::live::{Generation, LiveSession, LiveSessions, RandomIdHasher};
-use crate::domain::handle::{AppSessionKind, Digest};
+use crate::domain::handle::{AppSessionKind, Digest, Handle, ParentSessionKind};
 use crate::domain::host::Host;
 use crate::domain::identity::Person;
 use crate::domain::ids::{AppId, SessionId, TenantId};
@@ -73,6 +73,19 @@ impl<P> AppEntry<P> {
     pub fn prepared(&self, make: impl FnOnce(&Self) -> P) -> &P {
         self.prepared.get_or_init(|| make(self))
     }
+}
+
+/// What the store is asked for.
+#[derive(Clone, Copy, Debug)]
+struct Stored<'a> {
+    host: &'a Host,
+    handle: Digest<AppSessionKind>,
+    /// The app it is for, where the store does not say: it counts at several.
+    app: Option<&'a AppId>,
+}
+
+fn untrusted() -> StorageError {
+    StorageError::Unavailable("no news of ended sessions for 5 s".into())
 }
 
 /// What memory says.
@@ -149,6 +162,15 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
         Recalled::Alive(entry)
     }
 
+    /// Whether an app session is as alive as it was, as far as memory tells; no use of it. If not, ask
+    /// [`check`](Self::check).
+    #[must_use]
+    pub fn is_settled(&self, entry: &AppEntry<P>) -> bool {
+        let session = &entry.session;
+        let now = self.live.clock().now().unix_timestamp();
+        !session.is_over() && !session.is_stale() && session.standing(now) == Standing::Alive
+    }
+
     /// Whether a handle shown at `host` may pass: from memory, else from the store.
     ///
     /// # Errors
@@ -163,11 +185,45 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
             Recalled::Alive(entry) => Ok(Some(entry)),
             Recalled::No => Ok(None),
             // In a box, so that a check that does not come here need not carry room for it.
-            Recalled::Unknown => Box::pin(self.look_up(tenant, host, handle)).await,
-            Recalled::Untrusted => Err(StorageError::Unavailable(
-                "no news of ended sessions for 5 s".into(),
-            )),
+            Recalled::Unknown => {
+                let stored = Stored {
+                    host,
+                    handle: *handle,
+                    app: None,
+                };
+                Box::pin(self.look_up(tenant, host, handle, stored)).await
+            }
+            Recalled::Untrusted => Err(untrusted()),
         }
+    }
+
+    /// The same for a handle that counts at several hosts below `domain`, shown at `host`, which is `app`'s. Gives
+    /// what it is remembered by there, too.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub async fn check_parent(
+        &self,
+        tenant: &TenantId,
+        domain: &Host,
+        (host, app): (&Host, &AppId),
+        handle: &Handle<ParentSessionKind>,
+    ) -> Result<Option<(Digest<AppSessionKind>, Arc<AppEntry<P>>)>, StorageError> {
+        let remembered = handle.remembered_at(host);
+        let found = match self.recall(tenant, host, &remembered) {
+            Recalled::Alive(entry) => Some(entry),
+            Recalled::No => None,
+            Recalled::Unknown => {
+                let stored = Stored {
+                    host: domain,
+                    handle: handle.stored(),
+                    app: Some(app),
+                };
+                self.look_up(tenant, host, &remembered, stored).await?
+            }
+            Recalled::Untrusted => return Err(untrusted()),
+        };
+        Ok(found.map(|entry| (remembered, entry)))
     }
 
     /// The same app session with nothing prepared, in place of `entry`: for when what was prepared depends on
@@ -240,6 +296,7 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
         tenant: &TenantId,
         host: &Host,
         handle: &Digest<AppSessionKind>,
+        stored: Stored<'_>,
     ) -> Result<Option<Arc<AppEntry<P>>>, StorageError> {
         // It may have been kept since it was not recalled, for another place too.
         if let Some(entry) = self.entries.get(handle)
@@ -254,15 +311,16 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
         let found = self
             .live
             .store()
-            .find_app_session(tenant, host, *handle)
+            .find_app_session(tenant, stored.host, stored.handle)
             .await?;
-        let Some(found) = found else {
+        let Some((session, app)) = found else {
             self.entries.invalidate(handle);
             let key = (*handle, self.hasher.hash_one((tenant, host)));
             let until = self.live.clock().monotonic() + UNKNOWN;
             self.unknown.insert(key, until);
             return Ok(None);
         };
+        let found = (session, stored.app.cloned().unwrap_or(app));
         self.admit(tenant, host, handle, found, generation).await
     }
 

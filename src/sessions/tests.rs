@@ -145,6 +145,7 @@ fn tenant() -> Tenant {
         providers: Vec::new(),
         apps: Vec::new(),
         return_hosts: Vec::new(),
+        parent_cookie: None,
     }
 }
 

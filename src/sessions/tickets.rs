@@ -3,7 +3,9 @@
 use time::Duration;
 
 use super::lifecycle::Sessions;
-use crate::domain::handle::{AppSessionKind, BindingKind, Digest, Handle, SignInKind, TicketKind};
+use crate::domain::handle::{
+    AppSessionKind, BindingKind, Digest, Handle, ParentSessionKind, SignInKind, TicketKind,
+};
 use crate::domain::host::Host;
 use crate::domain::identity::Person;
 use crate::domain::ids::{AppId, SessionId, TenantId};
@@ -152,6 +154,34 @@ impl Sessions {
             app: app.clone(),
             host: host.clone(),
             handle: handle.digest(),
+            began_at: self.live().clock().now(),
+        };
+        let begun = self
+            .live()
+            .store()
+            .begin_app_session(session, &app_session)
+            .await?;
+        Ok(begun.then_some(handle))
+    }
+
+    /// Begins what a cookie for all hosts below `domain` stands for, when somebody enters `app`, the first of them.
+    /// `None`: the session has ended.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn begin_parent_session(
+        &self,
+        tenant: &TenantId,
+        app: &AppId,
+        domain: &Host,
+        session: SessionId,
+    ) -> Result<Option<Handle<ParentSessionKind>>, StorageError> {
+        let handle = Handle::<ParentSessionKind>::from_bytes(self.random().array());
+        let app_session = NewAppSession {
+            tenant: tenant.clone(),
+            app: app.clone(),
+            host: domain.clone(),
+            handle: handle.stored(),
             began_at: self.live().clock().now(),
         };
         let begun = self

@@ -55,6 +55,12 @@ pub fn count_login(tenant: &str, provider: &str, outcome: &'static str) {
         .increment(1);
 }
 
+/// Counts requests forwarded to one app. `outcome` is of a fixed list: `answered`, `unreachable`, …
+pub fn count_forwarded(tenant: &str, app: &str, outcome: &'static str) {
+    counter!("doorward_forwarded_total", "tenant" => tenant.to_owned(), "app" => app.to_owned(), "outcome" => outcome)
+        .increment(1);
+}
+
 /// Counts sessions of one tenant that were begun or ended.
 pub fn count_session(tenant: &str, what: &'static str) {
     counter!("doorward_sessions_total", "tenant" => tenant.to_owned(), "event" => what)
@@ -102,6 +108,10 @@ fn install() -> Option<PrometheusHandle> {
     describe_counter!(
         "doorward_logins_total",
         "Logins by tenant, provider and outcome."
+    );
+    describe_counter!(
+        "doorward_forwarded_total",
+        "Requests forwarded to apps, by tenant, app and outcome."
     );
     describe_counter!(
         "doorward_sessions_total",

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use http::header::STRICT_TRANSPORT_SECURITY;
+
 use super::checks;
 use super::hosts::{AppHosts, Slot};
-use crate::config::{Config, Fault, Faults, Server, TenantSettings};
+use crate::config::{AppSettings, Config, Fault, Faults, Server, TenantSettings};
 use crate::domain::host::Host;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::{ProtectedApp, Tenant};
@@ -62,6 +64,7 @@ impl Directory {
             })
             .collect();
         faults.extend(checks::across(&config.tenants));
+        faults.extend(config.tenants.iter().flat_map(checks::upstreams));
         for (settings, tenant) in config.tenants.iter().zip(&tenants) {
             // Whom a policy admits is not known while a provider is missing.
             if settings.providers.len() == tenant.providers.len() {
@@ -202,7 +205,29 @@ fn tenant(settings: &TenantSettings, providers: Vec<UpstreamProvider>) -> Tenant
         accent: settings.accent,
         lifetimes: settings.lifetimes,
         providers,
-        apps: settings.apps.iter().map(|app| app.app.clone()).collect(),
+        apps: settings
+            .apps
+            .iter()
+            .map(|app| protected_app(app, settings.base.is_secure()))
+            .collect(),
         return_hosts: settings.return_hosts.clone(),
+        parent_cookie: settings
+            .parent_cookie
+            .as_ref()
+            .map(|settings| Box::new(settings.cookie.clone())),
     }
+}
+
+/// A promise of https is no use to somebody who came without (RFC 6797 §7.2).
+fn protected_app(settings: &AppSettings, is_secure: bool) -> ProtectedApp {
+    let mut app = settings.app.clone();
+    if !is_secure {
+        app.security_headers = app.security_headers.map(|headers| {
+            let plain = headers
+                .iter()
+                .filter(|(name, _)| *name != STRICT_TRANSPORT_SECURITY);
+            plain.cloned().collect()
+        });
+    }
+    app
 }

@@ -14,10 +14,11 @@ fn build(tenants: &str) -> Result<Directory, Faults> {
     let text = format!(
         "[server]\npublic_url = \"https://login.example.com\"\n[storage]\nsqlite = \"doorward.db\"\nsealing_keys = [{{ env = \"SEAL\" }}]\n{tenants}"
     );
-    let environment: BTreeMap<String, String> = [(
-        "SEAL".to_owned(),
-        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned(),
-    )]
+    let environment: BTreeMap<String, String> = [
+        ("SEAL", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+        ("SECRET", "secret"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     let config = config::parse(&text, Path::new("doorward.toml"), &environment)?;
     Directory::build(&config, &Presets::load(None)?, 7)
@@ -235,6 +236,56 @@ fn an_address_with_two_meanings_is_a_fault(#[case] text: String, #[case] expecte
     assert!(fault.message().starts_with(expected), "{fault}");
 }
 
+/// A tenant whose cookie reaches all below `example.com`, and another one.
+#[rstest]
+#[case::an_app_below(
+    "\"shop.example.com\"",
+    "",
+    Some("would reach shop.example.com of tenant `globex`")
+)]
+#[case::a_pattern_below(
+    "\"*.shop.example.com\"",
+    "",
+    Some("would reach shop.example.com of tenant `globex`")
+)]
+#[case::the_name_itself(
+    "\"example.com\"",
+    "",
+    Some("would reach example.com of tenant `globex`")
+)]
+#[case::the_same_domain(
+    "\"shop.example.com\"",
+    "example.com",
+    Some("would reach shop.example.com of tenant `globex`")
+)]
+#[case::beside("\"shop.example.org\"", "", None)]
+#[case::look_alike("\"shop.notexample.com\"", "", None)]
+fn a_shared_cookie_never_reaches_another_tenant(
+    #[case] hosts: &str,
+    #[case] domain: &str,
+    #[case] expected: Option<&str>,
+) {
+    let shared = |text: String, domain: &str, host: &str| {
+        let table = format!("parent_cookie = {{ domain = \"{domain}\", hosts = [{host}] }}\n");
+        let id = text.find("[[tenants.providers]]").expect("a provider");
+        format!("{}{table}{}", &text[..id], &text[id..])
+    };
+    let acme = tenant("acme", "", &[("wiki", "\"wiki.example.com\"")]);
+    let acme = shared(acme, "example.com", "\"wiki.example.com\"");
+    let mut globex = tenant("globex", "", &[("shop", hosts)]);
+    if !domain.is_empty() {
+        globex = shared(globex, domain, hosts);
+    }
+    let faults: Vec<String> = build(&(acme + &globex)).map_or_else(
+        |faults| faults.iter().map(|it| it.message().to_owned()).collect(),
+        |_| Vec::new(),
+    );
+    match expected {
+        Some(expected) => assert!(faults[0].contains(expected), "{faults:#?}"),
+        None => assert_eq!(faults, Vec::<String>::new()),
+    }
+}
+
 fn with_headers(headers: &str, providers: &str, allow: &str) -> Vec<String> {
     let text = format!(
         "[[tenants]]\nid = \"acme\"\n{providers}[[tenants.apps]]\nid = \"wiki\"\nhosts = [\"wiki.example\"]\nidentity_headers = {{ {headers} }}\n{allow}\n"
@@ -314,6 +365,59 @@ fn two_clients_of_one_issuer_are_one_issuer() {
     let second = provider("one").replace("id = \"one\"", "id = \"other\"");
     let providers = provider("one") + &second;
     assert!(with_headers("Remote-User = \"subject\"", &providers, ANYBODY).is_empty());
+}
+
+fn entra(id: &str, more: &str) -> String {
+    format!(
+        "[[tenants.providers]]\nid = \"{id}\"\npreset = \"entra\"\nclient_id = \"x\"\nclient_secret = {{ env = \"SECRET\" }}\n{more}\n"
+    )
+}
+
+const ONE_DIRECTORY: &str = "tenant = \"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\"";
+
+/// All directories of a cloud share one key of persons, and are as many issuers all the same.
+#[rstest]
+#[case::one_directory(entra("one", ONE_DIRECTORY), None)]
+#[case::two_registrations(entra("one", ONE_DIRECTORY) + &entra("two", ONE_DIRECTORY), None)]
+#[case::two_directories(
+    entra("one", ONE_DIRECTORY) + &entra("two", "tenant = \"bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee\""),
+    Some("`one`, `two`")
+)]
+#[case::common(
+    entra("one", "tenant = \"common\"\nallowed_tenants = \"any\""),
+    Some("`one`")
+)]
+#[case::organizations(
+    entra(
+        "one",
+        "tenant = \"organizations\"\nallowed_tenants = [\"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\"]"
+    ),
+    Some("`one`")
+)]
+#[case::consumers(entra("one", "tenant = \"consumers\""), None)]
+fn a29_all_directories_together_are_not_one_issuer(
+    #[case] providers: String,
+    #[case] admitted: Option<&str>,
+) {
+    for (header, source) in [
+        ("Remote-User", "subject"),
+        ("X-WEBAUTH-USER", "email"),
+        ("X-Auth-Request-User", "email"),
+    ] {
+        let headers = format!("{header} = \"{source}\"");
+        let found = with_headers(&headers, &providers, ANYBODY);
+        let expected: Vec<String> = admitted
+            .iter()
+            .map(|admitted| {
+                let header = header.to_lowercase();
+                format!("{header} gives `{source}` as the name of a person, but app `wiki` admits more than one issuer: {admitted}")
+            })
+            .collect();
+        assert_eq!(found, expected);
+    }
+    // As a fact or by our own id everybody can be told.
+    let headers = "X-Auth-Request-User = \"user\", X-Auth-Request-Email = \"email\"";
+    assert!(with_headers(headers, &providers, ANYBODY).is_empty());
 }
 
 #[test]

@@ -195,8 +195,15 @@ impl AppVisit {
         Url::parse(&format!("{scheme}://{}/", self.host)).ok()
     }
 
+    /// Where another account can be chosen to open `target` with.
+    pub(super) fn another_account(&self, target: &str) -> String {
+        let prefix = self.visit.door.prefix().trim_start_matches('/');
+        let target: String = url::form_urlencoded::byte_serialize(target.as_bytes()).collect();
+        format!("{}{prefix}/sign_in?another=1&rd={target}", self.home())
+    }
+
     /// Where "start again" leads: the app itself.
-    fn home(&self) -> String {
+    pub(super) fn home(&self) -> String {
         self.origin().map_or_else(|| "/".to_owned(), String::from)
     }
 
@@ -280,7 +287,7 @@ impl AppVisit {
 }
 
 /// As much of an address as a log needs: its query can hold what is nobody's business.
-fn shown(wanted: &str) -> String {
+pub(crate) fn shown(wanted: &str) -> String {
     let address = wanted.split(['?', '#']).next().unwrap_or_default();
     address.chars().take(200).collect()
 }

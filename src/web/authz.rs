@@ -85,6 +85,7 @@ pub(super) async fn decide(
             dialect: Dialect::Authelia { target, relayed },
             peer: peer.ip(),
             app_session: cookies::app_session(headers),
+            parent_session: cookies::parent_session,
         })
         .await;
     if let Verdict::OwnPath(asked) = verdict {
@@ -162,25 +163,26 @@ fn start_line<'a>(method: &'a Method, uri: &'a Uri, behind: &'a str) -> StartLin
     }
 }
 
-/// Where a person signs in who asked for this: on the app's own host, which remembers the browser. `rd` is where
-/// they return to; `rm`, the method, is there for those whose scripts look for it.
+/// Where a person signs in who asked for this: on the app's own host, which remembers the browser, or, where
+/// that host shares the tenant's cookie, at the tenant's. `rd` is where they return to; `rm`, the method, is
+/// there for those whose scripts look for it.
 fn sign_in_address(asked: &Asked, prefix: &str) -> Option<String> {
-    let scheme = asked.tenant.base.origin.scheme();
+    let base = &asked.tenant.base;
     let host = &asked.host;
-    let target = format!(
-        "{}://{host}{}",
-        asked.scheme?,
-        asked.path_and_query.as_deref()?
-    );
+    let path = asked.path_and_query.as_deref()?;
+    let target = format!("{}://{host}{path}", asked.scheme?);
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.append_pair("rd", &target);
     if let Some(method) = &asked.method {
         query.append_pair("rm", method.as_str());
     }
-    Some(format!(
-        "{scheme}://{host}{prefix}/sign_in?{}",
-        query.finish()
-    ))
+    let query = query.finish();
+    Some(if asked.tenant.parent_cookie_at(host).is_some() {
+        base.address(&format!("/login?{query}"))
+    } else {
+        let scheme = base.origin.scheme();
+        format!("{scheme}://{host}{prefix}/sign_in?{query}")
+    })
 }
 
 /// Somebody who looks at the answer is told why they may not pass, and can choose another account. `None`:

@@ -43,6 +43,7 @@ pub(super) async fn answer(
             dialect: Dialect::OAuth2Proxy { limits: query },
             peer: peer.ip(),
             app_session: cookies::app_session(headers),
+            parent_session: cookies::parent_session,
         })
         .await;
     let mut response = empty(StatusCode::FORBIDDEN);
@@ -87,6 +88,12 @@ pub(super) fn tell(response: &mut Response, allowed: &Allowed, request: &HeaderM
     }
     if allowed.hide_cookies {
         headers.insert(header::COOKIE, cookies::without_ours(request));
+    }
+    // Under their own names: the only ones that Envoy can put into the app's answer.
+    if let Some(security) = &allowed.security_headers {
+        for (name, value) in security.iter() {
+            headers.insert(name.clone(), value.clone());
+        }
     }
 }
 

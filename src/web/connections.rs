@@ -99,7 +99,9 @@ where
             async move { answer.await.map(|response| busy.until_sent(response)) }
         }
     });
-    let connection = builder.serve_connection(stream, service).into_owned();
+    let connection = builder
+        .serve_connection_with_upgrades(stream, service)
+        .into_owned();
     let connection = watcher.watch(connection);
     async move {
         tokio::select! {

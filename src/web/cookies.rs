@@ -1,32 +1,48 @@
 //! Our cookies: names, attributes, and how requests are read.
 //!
-//! Names by kind, disjoint, all with the `__Host-` prefix (RFC 6265bis §4.1.3.2): `Secure`, `HttpOnly`,
-//! `SameSite=Lax`, `Path=/`, no domain. Browsers accept that on plain http for loopback hosts. Invariant: a
+//! Names by kind, disjoint, with the `__Host-` prefix (RFC 6265bis §4.1.3.2): `Secure`, `HttpOnly`,
+//! `SameSite=Lax`, `Path=/`, no domain; but for the one that several hosts share, where a tenant wants it: that
+//! has a domain and `__Secure-`. Browsers accept that on plain http for loopback hosts. Invariant: a
 //! name that a request brings twice counts as absent, for one of the two was planted.
 
 use cookie::{Cookie, SameSite};
 use http::{HeaderMap, HeaderValue, header};
 use time::{Duration, OffsetDateTime};
 
-use crate::domain::handle::{Digest, Handle, Kind};
+use crate::domain::handle::{Digest, Handle, Kind, ParentSessionKind};
+use crate::domain::host::Host;
 use crate::domain::ids::TenantId;
+use crate::domain::tenant::Tenant;
 
 /// The cookie of a session at one app host.
 pub(crate) const APP_SESSION: &str = "__Host-dwa";
-/// What all our cookies begin with.
+/// What all our cookies begin with,
 const OURS: &str = "__Host-dw";
+/// or, where several hosts share one, with this.
+const PARENT: &str = "__Secure-dwd-";
 /// What a login attempt's cookie begins with.
 const ATTEMPT: &str = "__Host-dwl-";
 /// What a ticket binding's cookie begins with.
 const BINDING: &str = "__Host-dwt-";
 /// Most cookies of one kind in one browser: twenty tabs, and some that were left.
 const MOST: usize = 24;
-/// How long an attempt's or binding's cookie is kept.
-const SHORT: Duration = Duration::minutes(crate::domain::login_attempt::LIFETIME_MINUTES);
+/// How long the cookie of an attempt, a binding or a sign-out is kept.
+pub(crate) const SHORT: Duration =
+    Duration::minutes(crate::domain::login_attempt::LIFETIME_MINUTES);
 
 /// The cookie of a tenant's session.
 pub(crate) fn session(tenant: &TenantId) -> String {
     format!("__Host-dws-{tenant}")
+}
+
+/// The cookie of a sign-out that a provider brings nothing back for.
+pub(crate) fn sign_out(tenant: &TenantId) -> String {
+    format!("__Host-dwo-{tenant}")
+}
+
+/// The cookie that several app hosts of a tenant share.
+pub(crate) fn parent(tenant: &TenantId) -> String {
+    format!("{PARENT}{tenant}")
 }
 
 /// Cookies that come one for each attempt.
@@ -115,10 +131,19 @@ impl RequestCookies {
 
 /// The one app session handle of a request, without copying anything. The check's own way.
 pub(crate) fn app_session<K: Kind>(headers: &HeaderMap) -> Option<Handle<K>> {
+    only_handle(headers, APP_SESSION)
+}
+
+/// The one handle that this host shares with others of `tenant`.
+pub(crate) fn parent_session<K: Kind>(headers: &HeaderMap, tenant: &TenantId) -> Option<Handle<K>> {
+    only_handle(headers, &parent(tenant))
+}
+
+fn only_handle<K: Kind>(headers: &HeaderMap, name: &str) -> Option<Handle<K>> {
     let mut found = pairs(headers)
-        .filter(|pair| pair.starts_with(APP_SESSION.as_bytes()))
+        .filter(|pair| pair.starts_with(name.as_bytes()))
         .filter_map(parsed)
-        .filter(|cookie| cookie.name() == APP_SESSION);
+        .filter(|cookie| cookie.name() == name);
     match (found.next(), found.next()) {
         (Some(cookie), None) => cookie.value().parse().ok(),
         _ => None,
@@ -146,11 +171,18 @@ fn parsed(pair: &[u8]) -> Option<Cookie<'_>> {
     Cookie::parse(std::str::from_utf8(pair).ok()?).ok()
 }
 
+/// Whether a `Set-Cookie` of an app would set one of ours.
+pub(crate) fn sets_ours(value: &HeaderValue) -> bool {
+    value.as_bytes().trim_ascii().starts_with(OURS.as_bytes())
+}
+
 /// `Cookie` without our own, for the app behind the proxy. Empty where nothing is left.
 pub(crate) fn without_ours(headers: &HeaderMap) -> HeaderValue {
     let sent = headers.get_all(header::COOKIE).iter();
     let mut kept = Vec::with_capacity(sent.map(|value| value.len() + 2).sum());
-    for pair in pairs(headers).filter(|pair| !pair.starts_with(OURS.as_bytes())) {
+    let is_ours =
+        |pair: &[u8]| pair.starts_with(OURS.as_bytes()) || pair.starts_with(PARENT.as_bytes());
+    for pair in pairs(headers).filter(|pair| !is_ours(pair)) {
         if !kept.is_empty() {
             kept.extend_from_slice(b"; ");
         }
@@ -167,6 +199,26 @@ impl AnswerCookies {
     /// Sets a session's cookie; the browser drops it when the session must be over.
     pub(crate) fn set<K: Kind>(&mut self, name: &str, handle: &Handle<K>, lifetime: Duration) {
         self.push(name, handle.reveal(), lifetime);
+    }
+
+    /// Sets the cookie that the tenant's listed app hosts share.
+    pub(crate) fn set_parent(
+        &mut self,
+        tenant: &TenantId,
+        domain: &Host,
+        handle: &Handle<ParentSessionKind>,
+        lifetime: Duration,
+    ) {
+        self.push_for(&parent(tenant), handle.reveal(), lifetime, Some(domain));
+    }
+
+    /// Removes what a browser has of a tenant's session, on the tenant's own host.
+    pub(crate) fn forget_session(&mut self, tenant: &Tenant) {
+        self.forget(&session(&tenant.id));
+        if let Some(shared) = &tenant.parent_cookie {
+            let name = parent(&tenant.id);
+            self.push_for(&name, String::new(), Duration::ZERO, Some(&shared.domain));
+        }
     }
 
     /// Sets an attempt's cookie, and drops the oldest where there are too many.
@@ -203,13 +255,20 @@ impl AnswerCookies {
     }
 
     fn push(&mut self, name: &str, value: String, lifetime: Duration) {
-        let cookie = Cookie::build((name, value))
+        self.push_for(name, value, lifetime, None);
+    }
+
+    fn push_for(&mut self, name: &str, value: String, lifetime: Duration, domain: Option<&Host>) {
+        let mut cookie = Cookie::build((name, value))
             .path("/")
             .secure(true)
             .http_only(true)
             .same_site(SameSite::Lax)
             .max_age(lifetime)
             .build();
+        if let Some(domain) = domain {
+            cookie.set_domain(domain.name());
+        }
         // Names and values are ours: ASCII without separators.
         if let Ok(value) = HeaderValue::from_str(&cookie.to_string()) {
             self.0.push(value);

@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use tokio_rustls::TlsAcceptor;
 use tower::Service as _;
 
+use super::forward::Forwarder;
 use super::tls::Tls;
 use super::{Door, authz, check, router};
 
@@ -23,6 +24,8 @@ use super::{Door, authz, check, router};
 pub struct Front {
     router: Router,
     check: Option<Check>,
+    /// None: requests are not forwarded to apps.
+    forwarder: Option<Forwarder>,
     tls: Option<Tls>,
 }
 
@@ -42,6 +45,7 @@ impl Front {
                 path: check::path(door).into(),
                 door: Arc::clone(door),
             }),
+            forwarder: Forwarder::new(door),
             tls: Some(Tls::new(&door.parts.directory)),
         }
     }
@@ -52,6 +56,7 @@ impl Front {
         Self {
             router: router::operations(door),
             check: None,
+            forwarder: None,
             tls: None,
         }
     }
@@ -64,8 +69,15 @@ impl Front {
     pub(super) async fn answer(
         self: Arc<Self>,
         peer: SocketAddr,
-        request: hyper::Request<Incoming>,
+        mut request: hyper::Request<Incoming>,
     ) -> Result<Response, Infallible> {
+        if let Some(forwarder) = &self.forwarder {
+            // In a box for the same reason as below.
+            match Box::pin(forwarder.take(peer, request)).await {
+                Ok(response) => return Ok(response),
+                Err(not_an_apps) => request = not_an_apps,
+            }
+        }
         if let Some(check) = &self.check {
             let path = request.uri().path();
             if *check.path == *path {

@@ -4,23 +4,27 @@ use axum::extract::{Path, RawQuery};
 use axum::response::Response;
 use http::{Method, StatusCode};
 
-use super::app_host::lifetime;
+use super::app_host::{lifetime, shown, wanted_return};
 use super::check::sign_in_required;
 use super::cookies::{self, AnswerCookies, Attempt, tag};
 use super::reply::{bare, see_other};
 use super::visit::Visit;
 use crate::access::entry::{EntryRefused, may_enter};
 use crate::domain::handle::{Digest, Handle, SignInKind};
+use crate::domain::host::Host;
 use crate::domain::identity::Person;
 use crate::domain::ids::{ProviderId, SessionId};
 use crate::domain::login_attempt::Continuation;
 use crate::domain::login_offer::is_navigation;
+use crate::domain::return_target::{InvalidReturnTarget, ReturnTarget};
+use crate::domain::tenant::ParentCookie;
 use crate::domain::upstream_provider::{Protocol, UpstreamProvider};
 use crate::relying_party::{CallbackParameters, Completed, LoginRequest};
 use crate::storage::SignIn;
 use crate::telemetry::metrics::{count_login, count_session};
 use crate::views::{
-    Account, Contact, Incident, ProviderChoice, RefusedPage, SignInNotice, SignInPage, mark_of,
+    Account, Contact, ErrorPage, Incident, ProviderChoice, RefusedPage, SignInNotice, SignInPage,
+    mark_of,
 };
 
 /// What `{base}/login` and `{base}/login/{provider}` are asked with.
@@ -162,7 +166,7 @@ pub(super) struct Waiting {
 
 impl Visit {
     /// The query, and the sign-in that it continues.
-    async fn asked(&self, query: Option<&str>) -> Result<(LoginQuery, Option<Waiting>), Response> {
+    async fn asked(&self, raw: Option<&str>) -> Result<(LoginQuery, Option<Waiting>), Response> {
         // Any page of the web can embed this address: what nobody looks at must not begin an attempt, for
         // each pushes out an older one.
         if !is_navigation(None, &self.headers) {
@@ -171,16 +175,55 @@ impl Visit {
                 "open this address in a browser\n",
             ));
         }
-        let Ok(query) = LoginQuery::parse(query) else {
+        let Ok(query) = LoginQuery::parse(raw) else {
             return Err(self.expired());
         };
         let Some(id) = &query.sign_in else {
-            return Ok((query, None));
+            return match wanted_return(raw).filter(|_| self.tenant.parent_cookie.is_some()) {
+                Some(wanted) => self.ask_here(query, &wanted).await,
+                None => Ok((query, None)),
+            };
         };
         match self.find_sign_in(id.digest()).await? {
             None => Err(self.expired()),
             found => Ok((query, found)),
         }
+    }
+
+    /// A check sent the person here with their target, because their app's host shares the tenant's cookie.
+    async fn ask_here(
+        &self,
+        mut query: LoginQuery,
+        wanted: &str,
+    ) -> Result<(LoginQuery, Option<Waiting>), Response> {
+        let tenant = &self.tenant;
+        let shares = |host: &Host| tenant.parent_cookie_at(host).is_some();
+        let target = ReturnTarget::parse(wanted, &tenant.base.origin, shares);
+        let found = target.and_then(|target| {
+            let app = tenant.app_of(target.host());
+            app.map(|app| (&app.id, target))
+                .ok_or(InvalidReturnTarget::Host)
+        });
+        let (app, target) = found.map_err(|error| {
+            let stamp = self.stamp();
+            tracing::warn!(
+                target: "audit", event = "return_target_refused", tenant = %tenant.id,
+                wanted = ?shown(wanted), reason = %error, request_id = %stamp.id,
+            );
+            let page = ErrorPage::target_refused(stamp, &tenant.base.address("/login"));
+            self.page(StatusCode::BAD_REQUEST, &page)
+        })?;
+        let parts = &self.door.parts;
+        let (text, network) = (target.as_str().to_owned(), self.network());
+        let asked = parts
+            .sessions
+            .ask_sign_in(&tenant.id, app, target.host(), text, network, parts.waiting)
+            .await
+            .map_err(|error| self.store_failed(&error))?;
+        let asked = asked.map_err(|_| self.too_many(&tenant.base.address("/login")))?;
+        let waiting = self.find_sign_in(asked.id.digest()).await?;
+        query.sign_in = Some(asked.id);
+        Ok((query, waiting))
     }
 
     async fn begin(&self, provider: &ProviderId, query: &LoginQuery) -> Response {
@@ -297,6 +340,9 @@ impl Visit {
         if let Err(refused) = may_enter(&self.tenant, &target, person) {
             return self.refused(person, &sign_in, refused);
         }
+        if let Some(parent) = self.tenant.parent_cookie_at(&sign_in.host) {
+            return self.begin_parent_session(session, &sign_in, parent).await;
+        }
         let sessions = &self.door.parts.sessions;
         let ticket = match sessions.issue_ticket(&self.tenant.id, id, session).await {
             Ok(Some((ticket, _))) => ticket,
@@ -314,6 +360,29 @@ impl Visit {
         see_other(&format!(
             "{scheme}://{host}{prefix}/callback?ticket={ticket}"
         ))
+    }
+
+    /// The app's host shares the tenant's cookie: there is nobody to redeem a ticket.
+    async fn begin_parent_session(
+        &self,
+        session: SessionId,
+        sign_in: &SignIn,
+        parent: &ParentCookie,
+    ) -> Response {
+        let sessions = &self.door.parts.sessions;
+        let (tenant, domain) = (&self.tenant, &parent.domain);
+        let begun = sessions.begin_parent_session(&tenant.id, &sign_in.app, domain, session);
+        match begun.await {
+            Ok(Some(handle)) => {
+                let mut response = see_other(&sign_in.target);
+                let mut set = AnswerCookies::default();
+                set.set_parent(&tenant.id, domain, &handle, lifetime(tenant));
+                set.write(response.headers_mut());
+                response
+            }
+            Ok(None) => self.expired(),
+            Err(error) => self.store_failed(&error),
+        }
     }
 
     /// Login and app share one host: the login sets the app's cookie itself.
@@ -358,18 +427,19 @@ impl Visit {
 
     /// The way back into the same app: its own sign-in, with the same target.
     pub(super) fn start_again(&self, sign_in: &SignIn, another: bool) -> String {
-        let scheme = self.tenant.base.origin.scheme();
+        let base = &self.tenant.base;
+        let scheme = base.origin.scheme();
         let prefix = self.door.prefix();
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         if another {
             query.append_pair("another", "1");
         }
         query.append_pair("rd", &sign_in.target);
-        format!(
-            "{scheme}://{}{prefix}/sign_in?{}",
-            sign_in.host,
-            query.finish()
-        )
+        let query = query.finish();
+        if self.tenant.parent_cookie_at(&sign_in.host).is_some() {
+            return base.address(&format!("/login?{query}"));
+        }
+        format!("{scheme}://{}{prefix}/sign_in?{query}", sign_in.host)
     }
 
     /// What people call a provider; its id where it is no longer configured.

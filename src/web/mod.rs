@@ -11,6 +11,7 @@ pub mod connections;
 mod cookies;
 mod door;
 pub mod ext_authz;
+mod forward;
 pub mod front;
 mod login;
 mod login_failed;

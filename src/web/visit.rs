@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::response::{IntoResponse as _, Response};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode, Uri, header};
 
 use super::client_address::{client_address, network};
 use super::cookies::{self, RequestCookies};
@@ -85,17 +85,17 @@ impl FromRequestParts<Arc<Door>> for AppVisit {
 /// The host that the request names (RFC 9110 §7.2, RFC 9113 §8.3.1). A name can be served on both schemes'
 /// own ports, so that both are dropped.
 fn host_of(parts: &Parts) -> Option<Host> {
-    let named = parts
-        .headers
-        .get_all(header::HOST)
-        .iter()
-        .collect::<Vec<_>>();
-    let text = match (parts.uri.authority(), named.as_slice()) {
-        (Some(authority), [] | [_]) => authority.as_str(),
-        (None, [host]) => host.to_str().ok()?,
-        _ => return None,
-    };
-    Host::parse(text, 443).ok()
+    Host::parse(host_text(&parts.headers, &parts.uri)?, 443).ok()
+}
+
+/// The same as it was written.
+pub(super) fn host_text<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
+    let mut named = headers.get_all(header::HOST).iter();
+    match (uri.authority(), named.next(), named.next()) {
+        (_, _, Some(_)) | (None, None, _) => None,
+        (Some(authority), ..) => Some(authority.as_str()),
+        (None, Some(host), None) => host.to_str().ok(),
+    }
 }
 
 fn misdirected(parts: &Parts, door: &Arc<Door>) -> Response {

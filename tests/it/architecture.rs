@@ -23,7 +23,14 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ),
     (
         "tenants",
-        &["domain", "ports", "config", "telemetry", "providers"],
+        &[
+            "domain",
+            "ports",
+            "config",
+            "telemetry",
+            "outbound",
+            "providers",
+        ],
     ),
     (
         "relying_party",
@@ -99,7 +106,8 @@ const DIRECTION: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["web", "cli/demo"]),
     // Connections are served by hyper, and the demo's proxy asks the broker as a service.
-    ("tower", &["web", "cli/demo"]),
+    // The connectors of the client for apps are services too.
+    ("tower", &["web", "cli/demo", "outbound/app_client.rs"]),
     (
         "hyper",
         &[
@@ -107,12 +115,23 @@ const HOMES: &[(&str, &[&str])] = &[
             "web/front.rs",
             "web/silence.rs",
             "web/ext_authz",
+            "web/forward",
+            "outbound/app_client.rs",
         ],
     ),
-    ("hyper_util", &["web/connections.rs", "web/ext_authz"]),
+    (
+        "hyper_util",
+        &[
+            "web/connections.rs",
+            "web/ext_authz",
+            "web/forward/tunnel.rs",
+            "outbound/app_client.rs",
+        ],
+    ),
     ("tonic", &["web/ext_authz"]),
     ("tonic_prost", &["web/ext_authz"]),
     ("prost", &["web/ext_authz"]),
+    ("hyper_rustls", &["outbound/app_client.rs"]),
     ("tower_http", &["web"]),
     ("cookie", &["web"]),
     ("openidconnect", &["relying_party"]),
@@ -141,7 +160,12 @@ const HOMES: &[(&str, &[&str])] = &[
     // A file of authorities is read when it is configured.
     (
         "rustls_pki_types",
-        &["outbound", "config/providers.rs", "config/tls.rs"],
+        &[
+            "outbound",
+            "config/providers.rs",
+            "config/tls.rs",
+            "config/upstreams.rs",
+        ],
     ),
     ("webpki_roots", &["outbound"]),
     ("arc_swap", &["tenants"]),
@@ -150,6 +174,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("humantime", &["config"]),
     ("strsim", &["config"]),
+    ("psl", &["config/parent_cookie.rs"]),
     // A counter is kept where it is used on every request, a handle where it is shown.
     ("metrics", &["telemetry", "access/check.rs"]),
     ("metrics_exporter_prometheus", &["telemetry", "web/door.rs"]),

@@ -19,3 +19,4 @@ mod pages;
 mod sessions;
 mod sign_out;
 mod support;
+mod upstream;

@@ -2,4 +2,5 @@
 
 mod answers;
 mod grpc;
+mod parent_cookie;
 mod relayed;

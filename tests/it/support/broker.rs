@@ -245,7 +245,7 @@ impl Broker {
         let files = WatchedFiles::new(file.clone());
         let config = doorward::config::load(&file, &environment)
             .unwrap_or_else(|faults| panic!("{}", faults.render(doorward::config::Style::Plain)));
-        let presets = Presets::load(None).expect("presets");
+        let presets = Presets::load(config.server.providers_folder.as_deref()).expect("presets");
         let directory = Directory::build(&config, &presets, 1)
             .unwrap_or_else(|faults| panic!("{}", faults.render(doorward::config::Style::Plain)));
         let ground = Ground {
