@@ -336,21 +336,36 @@ fn definition(
     })
 }
 
-/// Who admits every tenant of a cloud must have said so.
+impl Definition {
+    /// Whether the operator must say which tenants of a cloud are let in: those who admit all of them must
+    /// have said so.
+    pub(super) fn asks_for_tenants(&self) -> bool {
+        match &self.protocol {
+            Protocol::OpenIdConnect {
+                tenant_claim: Some(claim),
+                ..
+            } => asks_for(claim, &self.required_claims),
+            _ => false,
+        }
+    }
+}
+
+fn asks_for(claim: &Template, required: &[RequiredClaim]) -> bool {
+    required
+        .iter()
+        .any(|it| it.place.path == *claim && matches!(it.rule, Rule::OneOf { required: true, .. }))
+}
+
 fn check_tenants(layers: &Layers<'_, '_>, protocol: &Protocol, required: &[RequiredClaim]) {
     let Protocol::OpenIdConnect {
         issuer,
-        tenant_claim: Some(tenant_claim),
+        tenant_claim: Some(claim),
         ..
     } = protocol
     else {
         return;
     };
-    let asked = required.iter().any(|claim| {
-        claim.place.path == *tenant_claim
-            && matches!(claim.rule, Rule::OneOf { required: true, .. })
-    });
-    if issuer.says("{tenantid}") && !asked {
+    if issuer.says("{tenantid}") && !asks_for(claim, required) {
         layers.root.fault_with_help(
             "an issuer with {tenantid} would let in every tenant",
             "add [[required_claims]] about `tenant_claim` with `one_of` and required = true",

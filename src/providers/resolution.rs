@@ -195,6 +195,17 @@ impl Resolution<'_> {
     fn provider(&mut self, preset: &Preset, definition: &Definition) -> Option<UpstreamProvider> {
         let settings = self.settings;
         let protocol = self.protocol(definition);
+        // An issuer that the operator wrote can be one for all tenants too.
+        if let Some(Protocol::OpenIdConnect(openid)) = &protocol
+            && openid.is_shared_by_tenants()
+            && !definition.asks_for_tenants()
+        {
+            let message = format!("the issuer `{}` would let in every tenant", openid.issuer);
+            let fault = Fault::at(settings.preset.at.clone(), message);
+            self.faults
+                .push(fault.with_help("name the tenant in place of {tenantid}"));
+            return None;
+        }
         let issuer_key = self.text(&definition.issuer_key)?;
         let requests: Vec<_> = definition
             .profile_requests

@@ -617,6 +617,33 @@ fn a_folder_adds_and_replaces_presets() {
     );
 }
 
+/// A preset that leaves the issuer to the operator does not leave the choice of everybody to them.
+#[test]
+fn an_issuer_for_all_tenants_is_refused_where_nobody_asks_which() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = include_str!("../../providers/oidc.toml").replace(
+        "issuer = \"{issuer}\"",
+        "issuer = \"{issuer}\"\ntenant_claim = \"tid\"",
+    );
+    std::fs::write(folder.path().join("ours.toml"), own).expect("written");
+    let presets = Presets::load(Some(folder.path())).expect("right");
+    let resolve = |tenant: &str| {
+        let settings = settings(
+            &format!(
+                "preset = \"ours\"\nissuer = \"https://a.example/{tenant}\"\ndiscovery = \"https://a.example/x\""
+            ),
+            false,
+        );
+        presets.resolve(&settings, false)
+    };
+    assert!(resolve("one").is_ok());
+    let faults = resolve("{tenantid}").expect_err("refused");
+    assert!(
+        faults.to_string().contains("would let in every tenant"),
+        "{faults}"
+    );
+}
+
 #[rstest]
 #[case::misspelt_switch("pkce = true", "pkec = true", "`pkec` is not a setting of this file")]
 #[case::misspelt_inside(

@@ -194,7 +194,7 @@ impl RelyingParty {
                 (documents, None)
             }
         };
-        let profile = documents.profile(provider)?;
+        let profile = documents.profile(&tenant.id, provider)?;
         Ok((VerifiedIdentity::new(matched, profile), id_token))
     }
 

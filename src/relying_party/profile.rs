@@ -15,7 +15,7 @@ use crate::domain::claims::{ClaimPath, texts};
 use crate::domain::email::EmailAddress;
 use crate::domain::email_rule::NotCounted;
 use crate::domain::identity::Profile;
-use crate::domain::ids::Issuer;
+use crate::domain::ids::{Issuer, TenantId};
 use crate::domain::upstream_provider::{
     ClaimRule, GroupMapping, OpenIdConnect, Place, ProfileRequest, Protocol, RequiredClaim, Source,
     UpstreamProvider, Userinfo,
@@ -89,7 +89,11 @@ impl RelyingParty {
 
 impl Documents {
     /// Maps what was learned.
-    pub(super) fn profile(&self, provider: &UpstreamProvider) -> Result<Profile, UpstreamTrouble> {
+    pub(super) fn profile(
+        &self,
+        tenant: &TenantId,
+        provider: &UpstreamProvider,
+    ) -> Result<Profile, UpstreamTrouble> {
         self.check_required(&provider.required_claims)?;
         let mapping = &provider.claims;
         let subject = self
@@ -113,7 +117,7 @@ impl Documents {
                 .preferred_username
                 .as_ref()
                 .and_then(|place| self.text(place)),
-            email: self.email(provider),
+            email: self.email(tenant, provider),
             groups: self.groups(&mapping.groups)?,
             authenticated_at: first.and_then(authenticated_at),
             upstream_session: raw("sid"),
@@ -155,7 +159,7 @@ impl Documents {
     }
 
     /// The address, if it counts. That it does not is told: people and operators wonder why a rule says no.
-    fn email(&self, provider: &UpstreamProvider) -> Option<EmailAddress> {
+    fn email(&self, tenant: &TenantId, provider: &UpstreamProvider) -> Option<EmailAddress> {
         let (source, rule) = &provider.claims.email;
         let mut left_out = None;
         for document in self.of(source) {
@@ -167,7 +171,7 @@ impl Documents {
         }
         if let Some(reason) = left_out {
             tracing::info!(
-                target: "audit", event = "email_left_out", provider = %provider.id, reason = %reason,
+                target: "audit", event = "email_left_out", %tenant, provider = %provider.id, reason = %reason,
                 "an e-mail address does not count: it is neither passed on nor matched"
             );
         }

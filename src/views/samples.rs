@@ -351,6 +351,11 @@ impl Samples for ErrorPage {
                 Self::provider_answer_invalid(STAMP, "Google", again),
             ),
             (
+                "groups-incomplete",
+                Self::groups_incomplete(STAMP, "Microsoft", again)
+                    .with_contact(Some(Contact::from("it@acme.example"))),
+            ),
+            (
                 "account-refused",
                 Self::account_refused(STAMP, "Microsoft", "Acme", again)
                     .with_contact(Some(Contact::from("it@acme.example"))),

@@ -94,6 +94,8 @@ pub(super) fn tell(response: &mut Response, allowed: &Allowed, request: &HeaderM
         for (name, value) in security.iter() {
             headers.insert(name.clone(), value.clone());
         }
+        // Over gRPC they go another way than what the app is told.
+        response.extensions_mut().insert(Arc::clone(security));
     }
 }
 

@@ -124,6 +124,13 @@ impl Visit {
                 ErrorPage::account_refused(stamp, &provider.name, &self.tenant.name, &start(true))
                     .with_contact(self.contact()),
             ),
+            LoginFailed::Upstream(
+                UpstreamTrouble::Overage { .. } | UpstreamTrouble::Incomplete(_),
+            ) => (
+                StatusCode::FORBIDDEN,
+                ErrorPage::groups_incomplete(stamp, &provider.name, &again)
+                    .with_contact(self.contact()),
+            ),
             LoginFailed::Upstream(_) => (
                 StatusCode::BAD_REQUEST,
                 ErrorPage::provider_answer_invalid(stamp, &provider.name, &again),

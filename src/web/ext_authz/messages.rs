@@ -123,6 +123,9 @@ pub(super) struct OkHttpResponse {
     /// Done last.
     #[prost(bytes = "bytes", repeated, tag = "5")]
     pub(super) headers_to_remove: Vec<Bytes>,
+    /// For the app's answer.
+    #[prost(message, repeated, tag = "6")]
+    pub(super) response_headers_to_add: Vec<HeaderValueOption>,
 }
 
 /// An HTTP status.
@@ -143,6 +146,8 @@ pub(super) struct HeaderValueOption {
     pub(super) keep_empty_value: bool,
 }
 
+/// Where there is no header of its name.
+const ADD_IF_ABSENT: i32 = 1;
 /// In place of every header of its name.
 const OVERWRITE_IF_EXISTS_OR_ADD: i32 = 2;
 
@@ -157,6 +162,14 @@ impl HeaderValueOption {
             }),
             append_action: OVERWRITE_IF_EXISTS_OR_ADD,
             keep_empty_value: true,
+        }
+    }
+
+    /// `name: value`, where there is none.
+    pub(super) fn if_absent(name: &http::HeaderName, value: &http::HeaderValue) -> Self {
+        Self {
+            append_action: ADD_IF_ABSENT,
+            ..Self::overwriting(name, value)
         }
     }
 }

@@ -23,7 +23,7 @@ use tonic_prost::ProstCodec;
 use super::authz::{self, Endpoint};
 use super::{Door, router};
 use crate::access::{StartLine, WholeTarget};
-use crate::domain::tenant::HeaderSet;
+use crate::domain::tenant::{HeaderSet, SecurityHeaders};
 use messages::{
     CHECK, CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValueOption, HttpRequest,
     HttpResponse, HttpStatus, OkHttpResponse,
@@ -107,7 +107,10 @@ impl ExtAuthz {
         )
         .await;
         if answer.status() == StatusCode::OK {
-            Ok(passed(answer.headers(), &headers))
+            let (head, _) = answer.into_parts();
+            let security = head.extensions.get::<SecurityHeaders>();
+            let security = security.map_or(&[][..], |headers| headers);
+            Ok(passed(head.headers, security, &headers))
         } else {
             stopped(answer).await
         }
@@ -172,8 +175,16 @@ fn headers_of(http: &HttpRequest) -> Result<HeaderMap, Status> {
     Ok(headers)
 }
 
-/// The request goes on, with what the app is told.
-fn passed(told: &HeaderMap, request: &HeaderMap) -> CheckResponse {
+/// The request goes on, with what the app is told; browsers are told the rest with the app's answer.
+fn passed(
+    mut told: HeaderMap,
+    security: &[(HeaderName, HeaderValue)],
+    request: &HeaderMap,
+) -> CheckResponse {
+    for (name, _) in security {
+        told.remove(name);
+    }
+    let told = &told;
     let mut headers = Vec::with_capacity(told.len());
     let mut headers_to_remove = Vec::new();
     for (name, value) in told {
@@ -193,6 +204,10 @@ fn passed(told: &HeaderMap, request: &HeaderMap) -> CheckResponse {
         http_response: Some(HttpResponse::Ok(OkHttpResponse {
             headers,
             headers_to_remove,
+            response_headers_to_add: security
+                .iter()
+                .map(|(name, value)| HeaderValueOption::if_absent(name, value))
+                .collect(),
         })),
     }
 }

@@ -102,14 +102,17 @@ class Provider(Server):
 class Folder:
     """A configuration and its database. A broker can be started here again and again."""
 
-    def __init__(self, provider):
+    def __init__(self, provider, grpc_port=None):
         self.provider = provider
         self.port = free_port()
         self.folder = tempfile.TemporaryDirectory(prefix="doorward-bench-")
         self.path = pathlib.Path(self.folder.name)
         issuer = f"http://127.0.0.1:{provider.port}"
+        configuration = CONFIGURATION.format(port=self.port, issuer=issuer)
+        if grpc_port is not None:
+            configuration += f'\n[ext_authz]\nlisten = "127.0.0.1:{grpc_port}"\n'
         self.configuration = self.path / "doorward.toml"
-        self.configuration.write_text(CONFIGURATION.format(port=self.port, issuer=issuer))
+        self.configuration.write_text(configuration)
         self.host = f"wiki.acme.localhost:{self.port}"
         self.handles = self.path / "handles"
         self.check_file = self.path / "check"

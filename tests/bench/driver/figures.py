@@ -123,6 +123,36 @@ def forward_auth_session_p99_ratio():
         yield "forward_auth_session_p99_ratio", f"{ratio:.2f}"
 
 
+def ext_authz_grpc_ratio():
+    grpc_port, bare_port = free_port(), free_port()
+    with Provider() as provider, Folder(provider, grpc_port) as folder:
+        folder.seed(1)
+        question, answer = folder.path / "question", folder.path / "answer"
+        tool("grpc-question", folder.check_file, folder.handles, question)
+        with folder.start() as broker:
+            size = tool("grpc-ask", f"127.0.0.1:{grpc_port}", question, answer)["bytes"]
+            command = [os.environ["BENCH"], "grpc-bare", f"127.0.0.1:{bare_port}", answer]
+            with Server(command, bare_port, path=None) as bare:
+                again = tool("grpc-ask", f"127.0.0.1:{bare_port}", question, folder.path / "bare-answer")["bytes"]
+                if again != size or answer.read_bytes() != (folder.path / "bare-answer").read_bytes():
+                    raise SystemExit("the baseline answers otherwise")
+                say(f"  a question of {question.stat().st_size} bytes, an answer of {size}")
+
+                def grpc_loop(server, port, seconds=SECONDS):
+                    before = server.cpu_seconds()
+                    count = tool("grpc-loop", f"127.0.0.1:{port}", question, size, "--seconds", seconds)["count"]
+                    return (server.cpu_seconds() - before) / count * 1e6, count / seconds
+
+                grpc_loop(bare, bare_port, 1)
+                grpc_loop(broker, grpc_port, 1)
+                pairs = interleaved(lambda _: grpc_loop(bare, bare_port), lambda _: grpc_loop(broker, grpc_port))
+        for (bare_cpu, bare_rate), (cpu, rate) in pairs:
+            say(f"  bare {bare_cpu:.2f} µs ({bare_rate:,.0f}/s), check {cpu:.2f} µs ({rate:,.0f}/s): "
+                f"{bare_cpu / cpu:.3f}")
+        ratio = statistics.median(bare_cpu / cpu for (bare_cpu, _), (cpu, _) in pairs)
+        yield "ext_authz_grpc_ratio", f"{ratio:.3f}"
+
+
 def idle_rss_mib():
     with Provider() as provider, Folder(provider) as folder, folder.start(core=None) as broker:
         time.sleep(10)
@@ -255,6 +285,7 @@ ALL = [
     forward_auth_session_wrk_ratio,
     forward_auth_session_100k_ratio,
     forward_auth_session_p99_ratio,
+    ext_authz_grpc_ratio,
     idle_rss_mib,
     session_bytes,
     ready_ms,

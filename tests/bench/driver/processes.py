@@ -42,9 +42,13 @@ class Server:
         self.answers_after = self._wait_until_it_answers(path)
 
     def _wait_until_it_answers(self, path):
-        """Seconds from exec to the first 200 (or to any answer, where `path` is `/`)."""
+        """Seconds from exec to the first 200 (or to any answer, where `path` is `/`; or, where it is None, until it
+        listens)."""
         while time.monotonic() < self.began + 30:
             try:
+                if path is None:
+                    socket.create_connection(("127.0.0.1", self.port), timeout=10).close()
+                    return time.monotonic() - self.began
                 status = get(self.port, path)[0]
                 if path == "/" or status == 200:
                     return time.monotonic() - self.began

@@ -10,6 +10,7 @@
 
 mod bare;
 mod closed_loop;
+mod grpc;
 mod open_loop;
 mod parts;
 mod provider;
@@ -25,6 +26,14 @@ enum Tool {
     Bare(bare::Arguments),
     /// As many requests as are answered.
     ClosedLoop(closed_loop::Arguments),
+    /// Writes down Envoy's question about a request.
+    GrpcQuestion(grpc::WriteDown),
+    /// Asks it once.
+    GrpcAsk(grpc::Ask),
+    /// Asks it as often as it is answered.
+    GrpcLoop(grpc::Loop),
+    /// A bare service of tonic's that gives one answer.
+    GrpcBare(grpc::Bare),
     /// Requests at a fixed rate; latency counts from when each should have been sent.
     OpenLoop(open_loop::Arguments),
     /// One request with each of many cookies.
@@ -39,6 +48,10 @@ fn main() -> anyhow::Result<()> {
     match Tool::parse() {
         Tool::Bare(arguments) => runtime()?.block_on(bare::run(arguments)),
         Tool::ClosedLoop(arguments) => closed_loop::run(&arguments),
+        Tool::GrpcQuestion(arguments) => grpc::question(&arguments),
+        Tool::GrpcAsk(arguments) => grpc::ask(&arguments),
+        Tool::GrpcLoop(arguments) => grpc::closed_loop(&arguments),
+        Tool::GrpcBare(arguments) => runtime()?.block_on(grpc::bare(arguments)),
         Tool::OpenLoop(arguments) => open_loop::run(&arguments),
         Tool::Sweep(arguments) => sweep::run(&arguments),
         Tool::Provider(arguments) => runtime()?.block_on(provider::run(arguments)),

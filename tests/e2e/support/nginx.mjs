@@ -7,24 +7,24 @@ import { nginxProgram, repository } from './files.mjs';
 import { request } from './network.mjs';
 import { startProgram } from './programs.mjs';
 
-export const recipe = path.join(repository, 'docs/proxies/nginx.conf');
+const recipes = path.join(repository, 'docs/proxies');
 
 /** Replaces what must be there: a recipe that changed its words fails here, not somewhere else later. */
 function replace(text, from, to) {
   if (!text.includes(from)) {
-    throw new Error(`docs/proxies/nginx.conf no longer has: ${from}`);
+    throw new Error(`the recipe in docs/proxies no longer has: ${from}`);
   }
   return text.replaceAll(from, to);
 }
 
 /**
  * The recipe with the names and ports of a test in it, and without TLS. `apps` are `{ host, port }`: the block that
- * the recipe says to repeat is repeated for each. Host names are without their port.
+ * the recipe says to repeat is repeated for each. Host names are without their port. `recipe` is the file.
  */
-export function render({ port, doorward, tenants, apps }) {
-  const parts = readFileSync(recipe, 'utf8').split(/^(?=# The tenant's own host|# A protected app)/mu);
+export function render({ port, doorward, tenants, apps, recipe = 'nginx.conf' }) {
+  const parts = readFileSync(path.join(recipes, recipe), 'utf8').split(/^(?=# The tenant's own host|# A protected app)/mu);
   if (parts.length !== 3) {
-    throw new Error('docs/proxies/nginx.conf no longer has its three parts: http, tenant, app');
+    throw new Error('the recipe in docs/proxies no longer has its three parts: http, tenant, app');
   }
   const [shared, tenant, app] = parts;
   const plain = (text, name) => replace(text, 'listen 443 ssl;', `listen 127.0.0.1:${port};`)

@@ -59,9 +59,9 @@ export async function startStack(name, { providerDown = false, sessions } = {}) 
 
   /**
    * Puts another proxy in front, at the same addresses: one of `proxies/index.mjs`. The broker is told what that proxy's
-   * page says; its database stays, so that people are still who they were.
+   * page says; its database stays, so that people are still who they were. `ready`: the answer of an open path.
    */
-  stack.useProxy = async (proxy) => {
+  stack.useProxy = async (proxy, ready = 200) => {
     await stack.proxy?.stop();
     await stack.doorward?.stop();
     stack.configuration = configuration({
@@ -76,7 +76,7 @@ export async function startStack(name, { providerDown = false, sessions } = {}) 
         { host: names.solo, port: notesPort },
       ],
     }));
-    await stack.proxy.ready(async () => (await stack.request('wiki', { path: '/public/ready' })).status === 200);
+    await stack.proxy.ready(async () => (await stack.request('wiki', { path: '/public/ready' })).status === ready);
     stack.apps.wiki.requests.length = 0;
   };
 

@@ -97,6 +97,40 @@ async fn a04_identity_headers_overwrite_and_copies_are_removed() {
     }
 }
 
+/// What browsers are told goes into the app's answer where the app says nothing, and not to the app.
+#[tokio::test]
+async fn security_headers_are_for_the_apps_answer() {
+    let configuration = CONFIGURATION.replace(
+        "hide_cookies = true\n",
+        "hide_cookies = true\nsecurity_headers = { X-Frame-Options = \"DENY\" }\n",
+    );
+    let broker = Broker::with(Setup {
+        configuration,
+        ..Setup::default()
+    })
+    .await;
+    let mut browser = broker.browser();
+    broker.sign_in(&mut browser, WIKI, "/").await;
+    let listener = Listener::start(&broker).await;
+    let cookie = app_cookie(&broker, &browser, WIKI);
+    let sent = headers(&[("cookie", &cookie)]);
+    let asked = question("GET", &at(&broker, WIKI), "/", &sent);
+    let answer = listener.envoy().await.check(&asked).await;
+    let answer = answer.expect("an answer");
+    assert!(!answer.headers().contains_key("x-frame-options"));
+    assert_eq!(answer.headers()["remote-email"], "ada@example.com");
+    let added = answer.ok.expect("it passes").response_headers_to_add;
+    assert_eq!(added.len(), 6, "{added:?}");
+    for option in added {
+        const ADD_IF_ABSENT: i32 = 1;
+        assert_eq!(option.append_action, ADD_IF_ABSENT);
+        let header = option.header.expect("a header");
+        if header.key == "x-frame-options" {
+            assert_eq!(header.value, "DENY");
+        }
+    }
+}
+
 /// Both ways to ask Envoy's question have one answer.
 #[rstest]
 #[case::wanted("GET", WIKI, "/page?x=1", &[NAVIGATES])]

@@ -327,7 +327,7 @@ async fn t13_a_list_of_groups_that_was_left_out_is_not_empty(
         let value = serde_json::from_str(&value).expect("JSON");
         entra.set(F::Claim(name, value));
     }
-    refused_at_second(&broker, (400, SECOND_NOT_TRUSTED), "`/groups` is not whole").await;
+    refused_at_second(&broker, (403, GROUPS), "`/groups` is not whole").await;
     assert_eq!(entra.count(Endpoint::Elsewhere), 0);
     // Who goes by roles does not need the list.
     let (broker, entra) = start(ACME, "").await;

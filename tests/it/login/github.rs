@@ -134,7 +134,13 @@ async fn t13_a_list_that_is_not_whole_is_not_an_empty_one(
 ) {
     let (broker, github) = start().await;
     github.set(fault);
-    refused(&broker, (400, TITLE), reason).await;
+    // Where something is said to be missing, people are told so.
+    let answer = if reason == "is not whole" {
+        (403, GROUPS)
+    } else {
+        (400, TITLE)
+    };
+    refused(&broker, answer, reason).await;
 }
 
 #[rstest]

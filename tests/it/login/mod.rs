@@ -237,6 +237,9 @@ pub(crate) const SECOND_NOT_TRUSTED: &str = "The answer of Second ID cannot be t
 /// The title for people whom the provider knows and the tenant does not let in.
 pub(crate) const ACCOUNT: &str = "This account cannot sign in here";
 
+/// The title where the second provider said that it left out groups.
+pub(crate) const GROUPS: &str = "Second ID did not tell all your groups";
+
 /// Signs in at the second provider, then enters the wiki. Gives the check's answer.
 pub(crate) async fn signs_in_at_second(broker: &Broker, browser: &mut Browser) -> Page {
     let login = broker.url("acme.localhost", "/login/second");

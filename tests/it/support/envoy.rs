@@ -117,6 +117,8 @@ pub(crate) struct OkHttpResponse {
     pub(crate) headers: Vec<HeaderValueOption>,
     #[prost(string, repeated, tag = "5")]
     pub(crate) headers_to_remove: Vec<String>,
+    #[prost(message, repeated, tag = "6")]
+    pub(crate) response_headers_to_add: Vec<HeaderValueOption>,
 }
 
 #[derive(Clone, PartialEq, Message)]

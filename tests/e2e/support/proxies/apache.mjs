@@ -25,27 +25,33 @@ ${['mpm_event', 'authz_core', 'headers', 'lua', 'proxy', 'proxy_http', 'rewrite'
 Include "${site}"
 `;
 
+function start(folder, settings, fault = []) {
+  // Started by root, Apache answers as somebody who may not look into the folder of the test.
+  const readable = mkdtempSync(path.join(tmpdir(), 'doorward-apache-'));
+  chmodSync(readable, 0o755);
+  const script = path.join(readable, 'doorward.lua');
+  writeFileSync(script, render('apache.lua', [['127.0.0.1:4180', `127.0.0.1:${settings.doorward}`], ...fault]));
+  const site = write(folder, 'apache', 'doorward.conf', render('apache.conf', [
+    ['/etc/apache2/doorward.lua', script],
+    ['*:443', `127.0.0.1:${settings.port}`],
+    [/^ *SSL.*\n/gmu, ''],
+    ...addresses(settings),
+  ]));
+  const main = write(folder, 'apache', 'apache.conf', around(path.dirname(site), settings, site));
+  const program = startProgram('apache', [apacheProgram, '-D', 'FOREGROUND', '-f', main], {
+    log: path.join(folder, 'apache.log'), cwd: path.dirname(main),
+  });
+  program.ended.then(() => rmSync(readable, { recursive: true }));
+  return program;
+}
+
 export const apache = {
   name: 'Apache',
   page: 'apache.md',
   identity: remote,
-  start(folder, settings) {
-    // Started by root, Apache answers as somebody who may not look into the folder of the test.
-    const readable = mkdtempSync(path.join(tmpdir(), 'doorward-apache-'));
-    chmodSync(readable, 0o755);
-    const script = path.join(readable, 'doorward.lua');
-    writeFileSync(script, render('apache.lua', [['127.0.0.1:4180', `127.0.0.1:${settings.doorward}`]]));
-    const site = write(folder, 'apache', 'doorward.conf', render('apache.conf', [
-      ['/etc/apache2/doorward.lua', script],
-      ['*:443', `127.0.0.1:${settings.port}`],
-      [/^ *SSL.*\n/gmu, ''],
-      ...addresses(settings),
-    ]));
-    const main = write(folder, 'apache', 'apache.conf', around(path.dirname(site), settings, site));
-    const program = startProgram('apache', [apacheProgram, '-D', 'FOREGROUND', '-f', main], {
-      log: path.join(folder, 'apache.log'), cwd: path.dirname(main),
-    });
-    program.ended.then(() => rmSync(readable, { recursive: true }));
-    return program;
-  },
+  start,
+  fault: 500,
+  startWithFault: (folder, settings) => start(folder, settings, [
+    ['    local headers = cleaned(r)', '    error("a fault")\n    local headers = cleaned(r)'],
+  ]),
 };
