@@ -1,13 +1,22 @@
 //! `doorward check`: what a configuration comes to.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::path::Path;
 
 use super::{Failure, load, say, say_warnings};
-use crate::config::Config;
-use crate::domain::policy::Rule;
-use crate::domain::tenant::ProtectedApp;
+use crate::config::{Config, TargetHeaders};
+use crate::domain::policy::{Allow, Requirements, Rule};
+use crate::domain::tenant::{ProtectedApp, Tenant};
+use crate::domain::upstream_provider::{Logout, LogoutValue};
 use crate::tenants::Directory;
+
+/// Loads the configuration as `serve` would, and prints what its tenants' users will see.
+pub(super) fn run(file: &Path) -> Result<(), Failure> {
+    let (config, directory) = load(file)?;
+    say_warnings(&config);
+    say(summary(&config, &directory).trim_end());
+    Ok(())
+}
 
 /// An app whose rules cannot be decided, because no trusted proxy tells path and method.
 fn undecidable<'a>(config: &Config, directory: &'a Directory) -> Option<&'a ProtectedApp> {
@@ -20,61 +29,261 @@ fn undecidable<'a>(config: &Config, directory: &'a Directory) -> Option<&'a Prot
     apps.find(|app| !told && !proxies.is_empty() && app.policy.rules().iter().any(about_targets))
 }
 
-/// Loads the configuration as `serve` would, and prints what its tenants' users will see.
-pub(super) fn run(file: &Path) -> Result<(), Failure> {
-    let (config, directory) = load(file)?;
-    say_warnings(&config);
-    let mut out = format!("{} is fine.\n", file.display());
+/// All of it, for people. Writing to a `String` cannot fail.
+fn summary(config: &Config, directory: &Directory) -> String {
+    let mut out = format!("{} is fine.\n\n", config.file.display());
+    let server = &config.server;
+    let scheme = if server.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let _ = writeln!(out, "Listens on {scheme}://{}", server.listen);
+    if let Some(listen) = config.operations.listen {
+        let _ = writeln!(out, "Health and metrics on http://{listen}");
+    }
+    if let Some(listen) = config.ext_authz.listen {
+        let _ = writeln!(out, "Envoy asks over gRPC on {listen}");
+    }
+    for proxy in &server.trusted_proxies {
+        let told = match proxy.target_headers {
+            Some(TargetHeaders::XOriginal) => "tells what is asked for in X-Original-*",
+            Some(TargetHeaders::XForwarded) => "tells what is asked for in X-Forwarded-*",
+            None => "does not tell /oauth2/auth what is asked for",
+        };
+        let _ = writeln!(
+            out,
+            "Trusts the proxy at {}, which {told}",
+            list(&proxy.networks)
+        );
+    }
     for tenant in directory.tenants() {
+        describe(tenant, &mut out);
+    }
+    for remark in remarks(config, directory) {
+        let _ = write!(out, "\n{remark}\n");
+    }
+    out
+}
+
+fn describe(tenant: &Tenant, out: &mut String) {
+    let base = &tenant.base;
+    let pages = base.address("/login");
+    let _ = write!(
+        out,
+        "\n{} ({})\n  pages      {pages}\n",
+        tenant.name, tenant.id
+    );
+    if let Some(cookie) = &tenant.parent_cookie {
+        let (domain, hosts) = (cookie.domain.name(), list(&cookie.hosts));
+        let _ = writeln!(out, "  cookie     for {domain}, which counts at {hosts}");
+    }
+    for provider in &tenant.providers {
         let _ = write!(
             out,
-            "\n{} ({})\n  pages      {}\n",
-            tenant.name,
-            tenant.id,
-            tenant.base.address("/login")
+            "  provider   {} ({}, preset {})\n             register this redirect URI there:\n             {}\n",
+            provider.name,
+            provider.id,
+            provider.preset,
+            base.redirect_uri(&provider.id),
         );
-        for provider in &tenant.providers {
+        if returns(&provider.logout) {
             let _ = write!(
                 out,
-                "  provider   {} ({}, preset {})\n             register this redirect URI there:\n             {}\n",
-                provider.name,
-                provider.id,
-                provider.preset,
-                tenant.base.redirect_uri(&provider.id),
+                "             and this address for after a sign-out:\n             {}\n",
+                base.address("/signed-out")
             );
-        }
-        for app in &tenant.apps {
-            let hosts: Vec<String> = app.hosts.iter().map(ToString::to_string).collect();
-            let rules = app.policy.rules().len();
-            let plural = if rules == 1 { "rule" } else { "rules" };
-            let _ = writeln!(
-                out,
-                "  app        {} at {}, {rules} {plural}",
-                app.name,
-                hosts.join(", ")
-            );
-            if let Some(upstream) = &app.upstream {
-                let (scheme, authority) = (&upstream.scheme, &upstream.authority);
-                let _ = writeln!(out, "             forwarded to {scheme}://{authority}");
-            }
         }
     }
+    for app in &tenant.apps {
+        let hosts = list(&app.hosts);
+        let _ = writeln!(out, "  app        {} ({}) at {hosts}", app.name, app.id);
+        if let Some(upstream) = &app.upstream {
+            let (scheme, authority) = (&upstream.scheme, &upstream.authority);
+            let _ = writeln!(out, "             forwarded to {scheme}://{authority}");
+        }
+        let mut rest = "everything";
+        for rule in app.policy.rules() {
+            let (place, who) = (place(rule, rest), who(&rule.allow));
+            let _ = writeln!(out, "             {place}: {who}");
+            rest = "everything else";
+        }
+    }
+}
+
+/// Whether people come back to us after a sign-out there.
+fn returns(logout: &Logout) -> bool {
+    let Logout::Redirect(redirect) = logout else {
+        return false;
+    };
+    let mut values = redirect.parameters.iter().map(|(_, value)| value);
+    values.any(|value| matches!(value, LogoutValue::ReturnAddress))
+}
+
+/// What a rule is about, where `rest` is what those before it left.
+fn place(rule: &Rule, rest: &str) -> String {
+    let mut place = match (rule.methods.is_empty(), rule.paths.is_empty()) {
+        (true, true) => rest.into(),
+        (true, false) => list(&rule.paths),
+        (false, true) => format!("{} of {rest}", list(&rule.methods)),
+        (false, false) => format!("{} of {}", list(&rule.methods), list(&rule.paths)),
+    };
+    if rule.preflight {
+        place.push_str(" (CORS preflights pass)");
+    }
+    place
+}
+
+fn who(allow: &Allow) -> String {
+    let requirements = match allow {
+        Allow::Nobody => return "nobody".into(),
+        Allow::Public => return "anybody, signed in or not".into(),
+        Allow::SignedIn(requirements) => requirements,
+    };
+    let Requirements {
+        email_domains,
+        emails,
+        groups,
+        providers,
+    } = requirements;
+    let lists = [
+        ("has an address at", either(email_domains)),
+        ("has the address", either(emails)),
+        ("is in", either(groups)),
+        ("signed in through", either(providers)),
+    ];
+    let given = lists.iter().filter(|(_, entries)| !entries.is_empty());
+    let given: Vec<_> = given.map(|(what, all)| format!("{what} {all}")).collect();
+    if given.is_empty() {
+        "anybody who is signed in".into()
+    } else {
+        format!("who {}", given.join(", and "))
+    }
+}
+
+fn list(all: &[impl Display]) -> String {
+    let all: Vec<_> = all.iter().map(ToString::to_string).collect();
+    all.join(", ")
+}
+
+fn either(all: &[impl Display]) -> String {
+    let all: Vec<_> = all.iter().map(ToString::to_string).collect();
+    all.join(" or ")
+}
+
+/// What can be right, and often is not.
+fn remarks(config: &Config, directory: &Directory) -> Vec<String> {
+    let mut remarks = Vec::new();
     let mut apps = directory.tenants().iter().flat_map(|tenant| &tenant.apps);
     let asked_for = apps.any(|app| app.upstream.is_none());
     if config.server.trusted_proxies.is_empty() && asked_for {
-        out.push_str(
-            "\nNo proxy is trusted: target headers are ignored, and apps with rules about paths answer 403.\n\
-             Add [[server.trusted_proxies]] with your proxy's network.\n",
+        remarks.push(
+            "No proxy is trusted: target headers are ignored, and apps with rules about paths answer 403.\n\
+             Add [[server.trusted_proxies]] with your proxy's network."
+                .into(),
         );
     }
-    if let Some(app) = undecidable(&config, &directory) {
-        let _ = write!(
-            out,
-            "\n{} has rules about paths or methods, and no trusted proxy says what is asked for: asked at /oauth2/auth it would answer 403.\n\
-             Add `target_headers` to [[server.trusted_proxies]], or have the proxy ask at /api/authz/.\n",
+    if let Some(app) = undecidable(config, directory) {
+        remarks.push(format!(
+            "{} has rules about paths or methods, and no trusted proxy says what is asked for: asked at /oauth2/auth it would answer 403.\n\
+             Add `target_headers` to [[server.trusted_proxies]], or have the proxy ask at /api/authz/.",
             app.name
-        );
+        ));
     }
-    say(out.trim_end());
-    Ok(())
+    if let Some(certificate) = &config.server.tls {
+        let hosts = directory.tenants().iter().map(|tenant| &tenant.base.host);
+        let others = hosts.filter(|host| !certificate.is_for(host.name()));
+        let mut others: Vec<_> = others.map(ToString::to_string).collect();
+        others.dedup();
+        if !others.is_empty() {
+            remarks.push(format!(
+                "The certificate is not for {}: browsers that reach Doorward without a proxy will refuse it.",
+                others.join(", ")
+            ));
+        }
+    }
+    remarks
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::providers::Presets;
+
+    fn summary_of(text: &str) -> String {
+        let environment: BTreeMap<String, String> = [
+            (
+                "DOORWARD_SEALING_KEY",
+                "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+            ),
+            ("ACME_CLIENT_SECRET", "hunter2-canary"),
+            ("ACME_GITHUB_SECRET", "hunter2-canary"),
+            ("GLOBEX_CLIENT_SECRET", "hunter2-canary"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        let config = crate::config::parse(text, Path::new("doorward.toml"), &environment);
+        let config = config.map_err(|faults| faults.to_string()).expect("right");
+        let presets = Presets::load(None).expect("presets");
+        let directory = Directory::build(&config, &presets, 1).expect("right");
+        let summary = summary(&config, &directory);
+        assert!(!summary.contains("canary"), "{summary}");
+        summary
+    }
+
+    #[test]
+    fn the_example_in_words() {
+        let text = include_str!("../../docs/examples/doorward.toml");
+        insta::assert_snapshot!(summary_of(text), @r"
+        doorward.toml is fine.
+
+        Listens on http://127.0.0.1:4180
+        Health and metrics on http://127.0.0.1:4181
+        Trusts the proxy at 127.0.0.1/32, ::1/128, which tells what is asked for in X-Original-*
+
+        Acme (acme)
+          pages      https://login.acme.example/login
+          provider   Acme staff (keycloak, preset oidc)
+                     register this redirect URI there:
+                     https://login.acme.example/login/keycloak/callback
+                     and this address for after a sign-out:
+                     https://login.acme.example/signed-out
+          provider   GitHub (github, preset github)
+                     register this redirect URI there:
+                     https://login.acme.example/login/github/callback
+          app        Wiki (wiki) at wiki.acme.example, *.wiki.acme.example
+                     /health: anybody, signed in or not
+                     /admin: who is in admins, and signed in through keycloak
+                     everything else: anybody who is signed in
+          app        Grafana (grafana) at grafana.acme.example
+                     everything: who has an address at acme.example
+
+        Globex (globex)
+          pages      https://login.example.com/t/globex/login
+          provider   Globex account (legacy, preset oauth2)
+                     register this redirect URI there:
+                     https://login.example.com/t/globex/login/legacy/callback
+          app        Shop (shop) at shop.globex.example
+                     everything: anybody who is signed in
+        ");
+    }
+
+    #[test]
+    fn what_is_odd_is_remarked_upon() {
+        let text = include_str!("../../docs/examples/doorward.toml");
+        let silent = text.replacen("target_headers = \"x-original\"", "", 1);
+        let summary = summary_of(&silent);
+        assert!(
+            summary.contains("Wiki has rules about paths or methods, and no"),
+            "{summary}"
+        );
+        let nobody = text
+            .replacen("[[server.trusted_proxies]]", "", 1)
+            .replacen("networks = [\"127.0.0.1/32\", \"::1/128\"]", "", 1)
+            .replacen("target_headers = \"x-original\"", "", 1);
+        let summary = summary_of(&nobody);
+        assert!(summary.contains("No proxy is trusted"), "{summary}");
+    }
 }

@@ -111,7 +111,8 @@ class Folder:
         configuration = CONFIGURATION.format(port=self.port, issuer=issuer)
         if grpc_port is not None:
             configuration += f'\n[ext_authz]\nlisten = "127.0.0.1:{grpc_port}"\n'
-        (self.path / "doorward.toml").write_text(configuration)
+        self.configuration = self.path / "doorward.toml"
+        self.configuration.write_text(configuration)
         self.host = f"wiki.acme.localhost:{self.port}"
         self.handles = self.path / "handles"
         self.check_file = self.path / "check"
@@ -120,7 +121,7 @@ class Folder:
     def start(self, core=SERVER_CORE):
         """`doorward serve`, ready."""
         return Server(
-            [os.environ["DOORWARD"], "serve", "--config", self.path / "doorward.toml"],
+            [os.environ["DOORWARD"], "serve", "--config", self.configuration],
             self.port,
             core,
             {"SEALING_KEY": base64.b64encode(bytes(range(32))).decode(), "CLIENT_SECRET": "a secret of this run"},

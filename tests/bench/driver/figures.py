@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import signal
 import statistics
 import time
 
@@ -191,6 +192,56 @@ def ready_ms():
         yield "ready_ms", f"{statistics.median(times):.0f}"
 
 
+def reload_ms():
+    """From SIGHUP to the first check that is answered by the new rules, in the last of a thousand tenants."""
+    with Provider() as provider, Folder(provider) as folder:
+        small = folder.configuration.read_text().replace("[server]", "[server]\nreload_on_change = false", 1)
+        host = "wiki.t999.localhost"
+        headers = {"Host": host, "X-Original-URL": f"http://{host}/", "X-Original-Method": "GET"}
+        texts = [small + "".join(tenant_of_many(number, provider, rule) for number in range(1_000))
+                 for rule in ("public", "deny")]
+        folder.configuration.write_text(texts[0])
+        times = []
+        with folder.start() as broker:
+            for number in range(2 * ROUNDS + 1):
+                text, expected = (texts[1], 403) if number % 2 == 0 else (texts[0], 202)
+                folder.configuration.write_text(text)
+                began = time.monotonic()
+                broker.process.send_signal(signal.SIGHUP)
+                while get(folder.port, "/oauth2/auth", headers)[0] != expected:
+                    if time.monotonic() > began + 30:
+                        raise SystemExit("the new rules do not come")
+                    time.sleep(0.0005)
+                times.append((time.monotonic() - began) * 1000)
+        say(f"  {len(texts[0]) / 1024:.0f} KiB: " + ", ".join(f"{time:.0f}" for time in times) + " ms")
+        yield "reload_ms", f"{statistics.median(times):.0f}"
+
+
+def tenant_of_many(number, provider, rule):
+    return f"""
+[[tenants]]
+id = "t{number}"
+[[tenants.providers]]
+id = "main"
+preset = "oidc"
+issuer = "http://127.0.0.1:{provider.port}"
+client_id = "t{number}"
+client_secret = {{ env = "CLIENT_SECRET" }}
+[[tenants.apps]]
+id = "wiki"
+hosts = ["wiki.t{number}.localhost"]
+allow = {{ {rule} = true }}
+[[tenants.apps]]
+id = "board"
+hosts = ["board.t{number}.localhost", "*.board.t{number}.localhost"]
+[[tenants.apps.rules]]
+paths = ["/admin"]
+groups = ["admins"]
+[[tenants.apps.rules]]
+email_domains = ["t{number}.example"]
+"""
+
+
 def brokered_login_cpu_ms():
     logins, requests = 200, 2_000
     with Provider() as provider, Folder(provider) as folder:
@@ -238,5 +289,6 @@ ALL = [
     idle_rss_mib,
     session_bytes,
     ready_ms,
+    reload_ms,
     brokered_login_cpu_ms,
 ]
