@@ -173,7 +173,8 @@ fn parsed(pair: &[u8]) -> Option<Cookie<'_>> {
 
 /// Whether a `Set-Cookie` of an app would set one of ours.
 pub(crate) fn sets_ours(value: &HeaderValue) -> bool {
-    value.as_bytes().trim_ascii().starts_with(OURS.as_bytes())
+    let value = value.as_bytes().trim_ascii();
+    value.starts_with(OURS.as_bytes()) || value.starts_with(PARENT.as_bytes())
 }
 
 /// `Cookie` without our own, for the app behind the proxy. Empty where nothing is left.

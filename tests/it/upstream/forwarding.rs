@@ -148,7 +148,7 @@ async fn the_answer_comes_back_without_what_was_between_us() {
     app.now(ok(
         "x",
         "connection: x-inner, keep-alive\r\nx-inner: 1\r\nkeep-alive: timeout=5\r\n\
-         proxy-connection: x\r\nset-cookie: a=b\r\nset-cookie: __Host-dwa=planted; Path=/; Secure\r\n\
+         proxy-connection: x\r\nset-cookie: a=b\r\nset-cookie: __Host-dwa=planted; Path=/; Secure\r\nset-cookie: __Secure-dwd-acme=planted; Domain=acme.localhost; Path=/; Secure\r\n\
          set-cookie: c=d\r\nx-own: yes\r\nserver: the-app\r\n",
     ));
     let page = browser
