@@ -4,6 +4,7 @@
 //! for certain is refused; a person's headers are ours or empty, never the client's.
 
 pub mod check;
+pub(crate) mod client_address;
 pub mod entry;
 pub mod identity_headers;
 pub mod target;

@@ -5,7 +5,6 @@
 
 mod app_host;
 mod check;
-mod client_address;
 pub mod connections;
 mod cookies;
 mod door;

@@ -12,10 +12,10 @@ use axum::response::{IntoResponse as _, Response};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 
-use super::client_address::{client_address, network};
 use super::cookies::{self, RequestCookies};
 use super::door::Door;
 use super::reply::{self, Reply, RequestId};
+use crate::access::client_address::{client_address, network};
 use crate::domain::handle::{Handle, SessionKind};
 use crate::domain::host::Host;
 use crate::domain::ids::AppId;
