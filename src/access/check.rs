@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
+use super::client_address::client_address;
 use super::identity_headers::{ReadyHeaders, identity_headers};
+use super::limiter::{Counted, Limiter, OverLimit};
 use super::target::{AmbiguousTarget, CheckTarget};
 use crate::config::Server;
 use crate::domain::handle::{AppSessionKind, Handle};
@@ -33,6 +35,8 @@ pub struct Gate {
     pub sessions: AppSessions<Prepared>,
     /// Whose target headers are believed.
     pub server: Arc<Server>,
+    /// How many checks may fail.
+    pub limiter: Arc<Limiter>,
 }
 
 /// What the proxy sent.
@@ -66,6 +70,8 @@ pub enum Verdict {
     Ambiguous(AmbiguousTarget),
     /// The host is no app.
     UnknownHost,
+    /// It would not be allowed, and there were too many of those.
+    OverLimit(OverLimit),
     /// It cannot be told whether somebody is signed in.
     Unavailable(StorageError),
 }
@@ -116,7 +122,10 @@ impl Gate {
             .and_then(|proxy| proxy.target_headers);
         let target = match CheckTarget::read(request.headers, family) {
             Ok(target) => target,
-            Err(ambiguous) => return unreadable(request, ambiguous),
+            Err(ambiguous) => {
+                let over = self.over_limit(request, None);
+                return over.unwrap_or_else(|| unreadable(request, ambiguous));
+            }
         };
         let directory = self.directory.snapshot();
         let default_port = if target.scheme == Some("http") {
@@ -134,6 +143,9 @@ impl Gate {
                 .and_then(|host| Some((directory.app_at(host)?, host)))
         };
         let Some((at, host)) = found else {
+            if let Some(over) = self.over_limit(request, None) {
+                return over;
+            }
             tracing::warn!(
                 target: "audit", event = "check_unknown_host", host = ?target.host, peer = %request.peer,
                 "the host is no app: add it to an app's `hosts`, or mend the proxy"
@@ -144,10 +156,37 @@ impl Gate {
         let verdict = self
             .judge(request, &target, at, host, directory.version())
             .await;
-        if !matches!(verdict, Verdict::Allowed(_)) {
-            note(&verdict, &target, at, request.peer);
+        if matches!(verdict, Verdict::Allowed(_)) {
+            return verdict;
         }
+        let over = match &verdict {
+            // It is not the client's fault.
+            Verdict::Unavailable(_) => None,
+            _ => self.over_limit(request, Some(at)),
+        };
+        let verdict = over.unwrap_or(verdict);
+        note(&verdict, &target, at, request.peer);
         verdict
+    }
+
+    /// Counts a check that is not allowed. One that is allowed never comes here: whoever is signed in passes,
+    /// however many fail at the same address.
+    fn over_limit(&self, request: &CheckRequest<'_>, at: Option<AppAt<'_>>) -> Option<Verdict> {
+        let address = client_address(request.headers, request.peer, &self.server);
+        let tenant = at.map(|at| &at.tenant.id);
+        let counted = self.limiter.count(Counted::FailedCheck, tenant, address);
+        let over = counted.err()?;
+        if at.is_none() {
+            check_counter("", "", CheckOutcome::OverLimit).increment(1);
+        }
+        Some(Verdict::OverLimit(over))
+    }
+
+    /// Somebody who is signed in may not pass.
+    fn refused(&self, at: AppAt<'_>, person: &Person, refusal: Refusal) -> Verdict {
+        self.limiter
+            .count_user(Counted::FailedCheck, &at.tenant.id, person.user)
+            .map_or_else(Verdict::OverLimit, |()| Verdict::Refused(refusal))
     }
 
     async fn judge(
@@ -189,7 +228,7 @@ impl Gate {
             Err(error) => return Verdict::Unavailable(error),
         };
         if let Err(refusal) = admit(requirements, request.query, entry.person()) {
-            return Verdict::Refused(refusal);
+            return self.refused(at, entry.person(), refusal);
         }
         let prepare = |entry: &AppEntry<Prepared>| Prepared::new(version, at, entry.person());
         if entry.prepared(prepare).version != version {
@@ -294,6 +333,7 @@ fn note(verdict: &Verdict, target: &CheckTarget<'_>, at: AppAt<'_>, peer: IpAddr
         Verdict::Refused(_) => CheckOutcome::Refused,
         Verdict::Ambiguous(_) => CheckOutcome::Ambiguous,
         Verdict::UnknownHost => CheckOutcome::UnknownHost,
+        Verdict::OverLimit(_) => CheckOutcome::OverLimit,
         Verdict::Unavailable(_) => CheckOutcome::Unavailable,
     };
     check_counter(tenant, app, outcome).increment(1);

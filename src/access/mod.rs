@@ -7,6 +7,8 @@ pub mod check;
 pub(crate) mod client_address;
 pub mod entry;
 pub mod identity_headers;
+pub mod limiter;
 pub mod target;
 
 pub use check::{Allowed, CheckRequest, Gate, Verdict};
+pub use limiter::{By, Counted, Limiter, OverLimit};

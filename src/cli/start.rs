@@ -108,6 +108,7 @@ pub async fn door(
         random,
         server: Arc::new(config.server.clone()),
         waiting,
+        limits: config.limits,
         metrics: crate::telemetry::metrics::start(),
     });
     door.upkeep().await;

@@ -10,6 +10,7 @@ mod accent;
 mod addresses;
 mod apps;
 mod diagnostics;
+mod limits;
 mod logging;
 mod operations;
 mod providers;
@@ -31,6 +32,7 @@ use toml::de::DeTable;
 
 pub use apps::AppSettings;
 pub use diagnostics::{Fault, Faults, Position, Severity, Style, nearest, quoted, suggestion};
+pub use limits::{Limits, Quotas};
 pub use logging::{LogFormat, Logging};
 pub use operations::Operations;
 pub use providers::{Located, Parameter, ProviderSettings};
@@ -60,6 +62,8 @@ pub struct Config {
     pub operations: Operations,
     /// What is logged, and how.
     pub logging: Logging,
+    /// How often something may be asked for.
+    pub limits: Limits,
     /// What is remembered, and how it is sealed.
     pub storage: Storage,
     /// How long sessions live where a tenant says nothing.
@@ -169,6 +173,7 @@ fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> 
     let server = server::read(root, context);
     let operations = operations::read(root, &server);
     let logging = logging::read(root);
+    let limits = limits::read(root);
     let storage = storage::read(root, context);
     let sessions = sessions::read(root.get("sessions").as_ref(), sessions::DEFAULT);
     let tenants = tenants::read(root, &server, sessions, context);
@@ -178,6 +183,7 @@ fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> 
         server,
         operations,
         logging,
+        limits,
         storage: storage?,
         sessions,
         tenants: tenants?,
@@ -188,7 +194,7 @@ fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> 
 /// Every word that is a setting somewhere, also in presets to come. The values of other words are never
 /// shown.
 const KEYS: &[&str] = &[
-    // [server], [operations], [logging], [storage], [sessions]
+    // [server], [operations], [logging], [limits], [storage], [sessions]
     "server",
     "listen",
     "public_url",
@@ -204,6 +210,14 @@ const KEYS: &[&str] = &[
     "logging",
     "format",
     "level",
+    "limits",
+    "enabled",
+    "login",
+    "callback",
+    "ticket",
+    "failed_checks",
+    "address",
+    "user",
     "storage",
     "sqlite",
     "sealing_keys",

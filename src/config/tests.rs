@@ -404,6 +404,21 @@ fn a_wrong_server_is_told(#[case] line: &str, #[case] expected: &str) {
     );
 }
 
+#[test]
+fn limits_are_read_one_by_one() {
+    let text = "[limits.ticket]\nuser = 7\n[limits.failed_checks]\naddress = 8\ntenant = 9";
+    let config = read_text(&with(text, BASE, "", APP)).expect("right");
+    let usual = Limits::default();
+    assert!(usual.enabled);
+    assert_eq!(config.limits.login, usual.login);
+    assert_eq!(config.limits.ticket.user.get(), 7);
+    assert_eq!(config.limits.ticket.address, usual.ticket.address);
+    assert_eq!(config.limits.failed_checks.address.get(), 8);
+    assert_eq!(config.limits.failed_checks.tenant.get(), 9);
+    let off = read_text(&with("[limits]\nenabled = false", BASE, "", APP)).expect("right");
+    assert!(!off.limits.enabled);
+}
+
 #[rstest]
 #[case::operations(
     "[operations]\nlisten = \"127.0.0.1:4180\"",
@@ -431,6 +446,23 @@ fn a_wrong_server_is_told(#[case] line: &str, #[case] expected: &str) {
 #[case::never(
     "[sessions]\nabsolute = \"10years\"",
     "`absolute` is 10years, which is too long"
+)]
+#[case::no_limit(
+    "[limits.login]\naddress = 0",
+    "`0` cannot be `address` = write how often a minute, from 1 to 10000000"
+)]
+#[case::negative("[limits.ticket]\nuser = -1", "`-1` cannot be `user`")]
+#[case::nobody_known(
+    "[limits.login]\nuser = 5",
+    "`user` is not a setting of [limits.login]"
+)]
+#[case::limit_as_text(
+    "[limits.login]\ntenant = \"60/min\"",
+    "`tenant` is a whole number, but this is a string"
+)]
+#[case::misspelt_limit(
+    "[limits.tickets]",
+    "`tickets` is not a setting of [limits] = did you mean `ticket`?"
 )]
 #[case::at_once("[sessions]\nidle = \"0s\"", "`idle` is 0s, which is too short")]
 fn a_wrong_section_is_told(#[case] section: &str, #[case] expected: &str) {

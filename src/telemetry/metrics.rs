@@ -26,6 +26,8 @@ pub enum CheckOutcome {
     Ambiguous,
     /// A host that is no app.
     UnknownHost,
+    /// 403 or 429: too many checks were not allowed.
+    OverLimit,
     /// 503.
     Unavailable,
 }
@@ -39,6 +41,7 @@ impl CheckOutcome {
             Self::Refused => "refused",
             Self::Ambiguous => "ambiguous",
             Self::UnknownHost => "unknown_host",
+            Self::OverLimit => "over_limit",
             Self::Unavailable => "unavailable",
         }
     }
@@ -58,6 +61,12 @@ pub fn count_login(tenant: &str, provider: &str, outcome: &'static str) {
 /// Counts sessions of one tenant that were begun or ended.
 pub fn count_session(tenant: &str, what: &'static str) {
     counter!("doorward_sessions_total", "tenant" => tenant.to_owned(), "event" => what)
+        .increment(1);
+}
+
+/// Counts what was refused because there was too much of it. `what` and `by` are of fixed lists.
+pub fn count_rate_limited(tenant: &str, what: &'static str, by: &'static str) {
+    counter!("doorward_rate_limited_total", "tenant" => tenant.to_owned(), "what" => what, "by" => by)
         .increment(1);
 }
 
@@ -100,6 +109,10 @@ fn install() -> Option<PrometheusHandle> {
     describe_counter!(
         "doorward_sessions_total",
         "Sessions begun and ended, by tenant."
+    );
+    describe_counter!(
+        "doorward_rate_limited_total",
+        "Requests refused because there were too many, by tenant, what was asked for, and whose limit it was."
     );
     describe_counter!(
         "doorward_fetches_total",

@@ -10,6 +10,7 @@ use url::Url;
 use super::cookies::{self, AnswerCookies, Attempt, tag};
 use super::reply::{bare, see_other};
 use super::visit::AppVisit;
+use crate::access::Counted;
 use crate::domain::handle::{BindingKind, TicketKind};
 use crate::domain::host::Host;
 use crate::domain::login_offer::is_navigation;
@@ -25,6 +26,9 @@ pub(crate) async fn sign_in(at: AppVisit, RawQuery(query): RawQuery) -> Response
             at.visit.tenant.id.as_str(),
             &at.visit.door.parts.server.prefix,
         );
+    }
+    if let Err(response) = at.visit.within_limit(Counted::Login, &at.home()) {
+        return response;
     }
     let wanted = wanted(&at, query.as_deref());
     let target = match at.return_target(wanted.as_deref().unwrap_or("/")) {
@@ -70,6 +74,9 @@ pub(crate) async fn sign_in(at: AppVisit, RawQuery(query): RawQuery) -> Response
 
 /// `GET {prefix}/callback?ticket=…`: redeems a ticket, nothing else.
 pub(crate) async fn callback(at: AppVisit, RawQuery(query): RawQuery) -> Response {
+    if let Err(response) = at.visit.within_limit(Counted::Ticket, &at.home()) {
+        return response;
+    }
     let Some((tag, ticket)) = query.as_deref().and_then(only_ticket) else {
         return at.refuse_ticket("there is no ticket, or more than one", false);
     };

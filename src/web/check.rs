@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::cookies;
 use super::door::Door;
+use super::reply;
 use crate::access::{Allowed, CheckRequest, Verdict};
 
 /// Where it is.
@@ -62,6 +63,10 @@ pub(super) async fn answer(
         }
         // nginx shows any other refusal than 403 as a fault of its own.
         Verdict::Refused(_) | Verdict::Ambiguous(_) | Verdict::UnknownHost => StatusCode::FORBIDDEN,
+        Verdict::OverLimit(over) => {
+            reply::retry_after(&mut response, over);
+            StatusCode::FORBIDDEN
+        }
         Verdict::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     *response.status_mut() = status;

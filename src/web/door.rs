@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::access::Gate;
-use crate::config::Server;
+use crate::access::{Gate, Limiter};
+use crate::config::{Limits, Server};
 use crate::ports::{Clock, SecureRandom};
 use crate::relying_party::RelyingParty;
 use crate::sessions::{AppSessions, Sessions};
@@ -32,6 +32,8 @@ pub struct Parts {
     pub server: Arc<Server>,
     /// How many sign-ins may wait.
     pub waiting: WaitingCaps,
+    /// How often something may be asked for.
+    pub limits: Limits,
     /// What `/metrics` shows.
     pub metrics: Option<metrics_exporter_prometheus::PrometheusHandle>,
 }
@@ -45,18 +47,25 @@ pub struct Door {
     /// What it is made of.
     pub parts: Parts,
     pub(crate) gate: Gate,
+    pub(crate) limiter: Arc<Limiter>,
 }
 
 impl Door {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
+        let limiter = Arc::new(Limiter::new(&parts.limits, &parts.clock));
         let gate = Gate {
             directory: Arc::clone(&parts.directory),
             sessions: AppSessions::new(&parts.sessions, APP_SESSIONS_IN_MEMORY),
             server: Arc::clone(&parts.server),
+            limiter: Arc::clone(&limiter),
         };
-        Arc::new(Self { parts, gate })
+        Arc::new(Self {
+            parts,
+            gate,
+            limiter,
+        })
     }
 
     /// What has to be done now and then: look for sessions ended elsewhere, write down uses, refresh

@@ -9,6 +9,7 @@ use super::check::sign_in_required;
 use super::cookies::{self, AnswerCookies, Attempt, tag};
 use super::reply::{bare, see_other};
 use super::visit::Visit;
+use crate::access::Counted;
 use crate::access::entry::{EntryRefused, may_enter};
 use crate::domain::handle::{Digest, Handle, SignInKind};
 use crate::domain::identity::Person;
@@ -125,6 +126,11 @@ pub(crate) async fn callback(
     let Some(provider) = provider.and_then(|id: ProviderId| visit.tenant.provider(&id)) else {
         return visit.not_found();
     };
+    // Before the attempt is taken: whoever comes again later finds it.
+    let again = visit.tenant.base.address("/login");
+    if let Err(response) = visit.within_limit(Counted::Callback, &again) {
+        return response;
+    }
     let parameters = match CallbackParameters::parse(query.as_deref().unwrap_or_default()) {
         Ok(parameters) => parameters,
         Err(invalid) => return visit.callback_invalid(provider, invalid),
@@ -192,6 +198,10 @@ impl Visit {
             let prefix = &self.door.parts.server.prefix;
             return sign_in_required(self.tenant.id.as_str(), prefix);
         }
+        let again = self.login_address(&provider.id, query);
+        if let Err(response) = self.within_limit(Counted::Login, &again) {
+            return response;
+        }
         let continuation = query
             .sign_in
             .as_ref()
@@ -225,6 +235,11 @@ impl Visit {
 
     /// Begins a session for somebody whose login is done, and sends them on.
     async fn sign_in(&self, provider: &UpstreamProvider, completed: Completed) -> Response {
+        let again = self.tenant.base.address("/login");
+        let limiter = &self.door.limiter;
+        if let Err(over) = limiter.count_identity(Counted::Callback, &completed.identity) {
+            return self.over_limit(over, &again);
+        }
         count_login(self.tenant.id.as_str(), provider.id.as_str(), "completed");
         let sessions = &self.door.parts.sessions;
         let established = sessions
@@ -296,6 +311,10 @@ impl Visit {
         };
         if let Err(refused) = may_enter(&self.tenant, &target, person) {
             return self.refused(person, &sign_in, refused);
+        }
+        let again = self.start_again(&sign_in, false);
+        if let Err(response) = self.within_users_limit(Counted::Ticket, person.user, &again) {
+            return response;
         }
         let sessions = &self.door.parts.sessions;
         let ticket = match sessions.issue_ticket(&self.tenant.id, id, session).await {

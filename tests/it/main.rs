@@ -12,6 +12,7 @@ mod architecture;
 mod check;
 mod documents;
 mod ended_sessions;
+mod limits;
 mod login;
 mod operations;
 mod pages;
