@@ -523,7 +523,7 @@ mod tests {
                     scope.spawn(move || test.passes(spellings[number % 3], 20))
                 })
                 .collect();
-            let passed = threads.into_iter().map(|thread| thread.join());
+            let passed = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
             passed.map(|passed| passed.expect("no panic")).sum()
         });
         assert_eq!(passed, 20);

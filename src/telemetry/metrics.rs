@@ -70,6 +70,12 @@ pub fn count_rate_limited(tenant: &str, what: &'static str, by: &'static str) {
         .increment(1);
 }
 
+/// Counts sign-ins that went in a circle. `cause` is of a fixed list.
+pub fn count_login_loop(tenant: &str, app: &str, cause: &'static str) {
+    counter!("doorward_login_loops_total", "tenant" => tenant.to_owned(), "app" => app.to_owned(), "cause" => cause)
+        .increment(1);
+}
+
 /// How long pages take, in seconds, by kind of route and class of status.
 pub fn page_seconds(route: &'static str, status: &'static str) -> Histogram {
     histogram!("doorward_page_seconds", "route" => route, "status" => status)
@@ -113,6 +119,10 @@ fn install() -> Option<PrometheusHandle> {
     describe_counter!(
         "doorward_rate_limited_total",
         "Requests refused because there were too many, by tenant, what was asked for, and whose limit it was."
+    );
+    describe_counter!(
+        "doorward_login_loops_total",
+        "Sign-ins that went in a circle and were stopped, by tenant, app and likely cause."
     );
     describe_counter!(
         "doorward_fetches_total",

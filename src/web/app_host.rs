@@ -106,7 +106,11 @@ pub(crate) async fn callback(at: AppVisit, RawQuery(query): RawQuery) -> Respons
         target: "audit", event = "app_entered", tenant = %at.visit.tenant.id, app = %at.app(),
         user = %entered.person.user, session = %entered.session, request_id = %at.visit.stamp().id,
     );
-    let mut response = see_other(&entered.sign_in.target);
+    let circle = at.visit.in_a_circle(&entered.sign_in, entered.rounds);
+    let mut response = match circle.await {
+        Some(page) => page,
+        None => see_other(&entered.sign_in.target),
+    };
     let mut set = AnswerCookies::default();
     set.set(
         cookies::APP_SESSION,
@@ -245,7 +249,8 @@ impl AppVisit {
             request_id = %stamp.id, reason,
         );
         let page = if without_cookies {
-            ErrorPage::cookies_refused(stamp, &self.host.to_string(), &self.home())
+            self.visit
+                .cookies_refused(&self.host.to_string(), &self.home())
         } else {
             ErrorPage::ticket_invalid(stamp, &self.home())
         };

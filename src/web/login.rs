@@ -338,15 +338,17 @@ impl Visit {
     /// Login and app share one host: the login sets the app's cookie itself.
     async fn begin_app_session(&self, session: SessionId, sign_in: &SignIn) -> Response {
         let sessions = &self.door.parts.sessions;
-        let (app, host) = (&sign_in.app, &sign_in.host);
         match sessions
-            .begin_app_session(&self.tenant.id, app, host, session)
+            .begin_app_session(&self.tenant.id, sign_in, session)
             .await
         {
-            Ok(Some(handle)) => {
-                let mut response = see_other(&sign_in.target);
+            Ok(Some(begun)) => {
+                let mut response = match self.in_a_circle(sign_in, begun.rounds).await {
+                    Some(page) => page,
+                    None => see_other(&sign_in.target),
+                };
                 let mut set = AnswerCookies::default();
-                set.set(cookies::APP_SESSION, &handle, lifetime(&self.tenant));
+                set.set(cookies::APP_SESSION, &begun.handle, lifetime(&self.tenant));
                 set.write(response.headers_mut());
                 response
             }

@@ -140,7 +140,7 @@ impl Visit {
             ),
             LoginFailed::Refused(CallbackRefused::ForeignBrowser) if self.cookies.is_empty() => (
                 StatusCode::BAD_REQUEST,
-                ErrorPage::cookies_refused(stamp, &self.tenant.base.host.to_string(), &again),
+                self.cookies_refused(&self.tenant.base.host.to_string(), &again),
             ),
             LoginFailed::Unknown | LoginFailed::Refused(_) => (
                 StatusCode::BAD_REQUEST,

@@ -5,6 +5,7 @@
 
 mod app_host;
 mod check;
+mod circles;
 pub mod connections;
 mod cookies;
 mod door;

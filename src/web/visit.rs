@@ -33,6 +33,7 @@ pub(crate) struct Visit {
     pub(crate) headers: HeaderMap,
     request_id: RequestId,
     address: Option<IpAddr>,
+    over_http: bool,
 }
 
 /// A request to one of our paths on an app's host.
@@ -124,13 +125,18 @@ impl AppVisit {
 
 impl Visit {
     fn new(parts: &Parts, door: &Arc<Door>, tenant: Arc<Tenant>) -> Self {
-        let address =
-            parts
-                .extensions
-                .get::<ConnectInfo<SocketAddr>>()
-                .and_then(|ConnectInfo(peer)| {
-                    client_address(&parts.headers, peer.ip(), &door.parts.server)
-                });
+        let server = &door.parts.server;
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|ConnectInfo(peer)| peer.ip());
+        let address = peer.and_then(|peer| client_address(&parts.headers, peer, server));
+        let over_http = tenant.base.is_secure()
+            && peer.is_some_and(|peer| server.trusted_proxy(peer).is_some())
+            && parts
+                .headers
+                .get("x-forwarded-proto")
+                .is_some_and(|told| told == "http");
         Self {
             door: Arc::clone(door),
             tenant,
@@ -138,6 +144,7 @@ impl Visit {
             headers: parts.headers.clone(),
             request_id: RequestId::of(parts),
             address,
+            over_http,
         }
     }
 
@@ -170,6 +177,12 @@ impl Visit {
     /// Where the person is, for the sessions page and the caps on waiting requests.
     pub(crate) const fn address(&self) -> Option<IpAddr> {
         self.address
+    }
+
+    /// Whether a trusted proxy says that the person's browser speaks plain http, to a tenant of https: it
+    /// keeps none of our cookies then.
+    pub(crate) const fn came_over_http(&self) -> bool {
+        self.over_http
     }
 
     /// What waiting requests are counted by.
