@@ -113,9 +113,29 @@ pub struct Prepared {
     counter: metrics::Counter,
 }
 
+/// Sees how a verdict comes about, for `doorward explain`. A check that nobody watches does nothing for it.
+pub trait Witness: Send {
+    /// The request is one to this app, and its rules are asked about `target`.
+    fn asked(&mut self, _at: AppAt<'_>, _host: &Host, _target: Target<'_>) {}
+    /// This person is signed in there.
+    fn recognized(&mut self, _person: &Person) {}
+}
+
+/// Nobody watches.
+impl Witness for () {}
+
 impl Gate {
     /// Answers one check. Counts and audits it.
     pub async fn check(&self, request: &CheckRequest<'_>) -> Verdict {
+        self.check_before(request, &mut ()).await
+    }
+
+    /// The same, before a witness.
+    pub async fn check_before<W: Witness>(
+        &self,
+        request: &CheckRequest<'_>,
+        witness: &mut W,
+    ) -> Verdict {
         let family = self
             .server
             .trusted_proxy(request.peer)
@@ -154,7 +174,7 @@ impl Gate {
             return Verdict::UnknownHost;
         };
         let verdict = self
-            .judge(request, &target, at, host, directory.version())
+            .judge(request, &target, at, host, directory.version(), witness)
             .await;
         if matches!(verdict, Verdict::Allowed(_)) {
             return verdict;
@@ -189,13 +209,14 @@ impl Gate {
             .map_or_else(Verdict::OverLimit, |()| Verdict::Refused(refusal))
     }
 
-    async fn judge(
+    async fn judge<W: Witness>(
         &self,
         request: &CheckRequest<'_>,
         target: &CheckTarget<'_>,
         at: AppAt<'_>,
         host: &Host,
         version: u64,
+        witness: &mut W,
     ) -> Verdict {
         let path = match target.path() {
             Ok(path) => path,
@@ -206,6 +227,7 @@ impl Gate {
             method: target.method.as_ref(),
             preflight: is_preflight(target.method.as_ref(), request.headers),
         };
+        witness.asked(at, host, asked);
         let requirements = match at.app.policy.ruling(asked) {
             Ruling::Refused(refusal) => return Verdict::Refused(refusal),
             Ruling::Public { .. } => {
@@ -227,6 +249,7 @@ impl Gate {
             Ok(_) => return nobody(request, target, at),
             Err(error) => return Verdict::Unavailable(error),
         };
+        witness.recognized(entry.person());
         if let Err(refusal) = admit(requirements, request.query, entry.person()) {
             return self.refused(at, entry.person(), refusal);
         }

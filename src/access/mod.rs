@@ -10,5 +10,5 @@ pub mod identity_headers;
 pub mod limiter;
 pub mod target;
 
-pub use check::{Allowed, CheckRequest, Gate, Verdict};
+pub use check::{Allowed, CheckRequest, Gate, Prepared, Verdict, Witness};
 pub use limiter::{By, Counted, Limiter, OverLimit};

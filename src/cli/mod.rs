@@ -1,10 +1,11 @@
 //! The commands.
 //!
 //! What a command prints for people goes to standard output; logs and faults go to standard error. Exit
-//! statuses: 0 done, 1 failed, 2 the command line or the configuration is wrong.
+//! statuses: 0 done, 1 failed, 2 the command line or the configuration is wrong, 3 `explain` says no.
 
 mod check;
 pub mod demo;
+mod explain;
 mod serve;
 pub mod start;
 
@@ -43,6 +44,8 @@ enum Command {
     Serve(ConfigFile),
     /// Check a configuration and say all that is wrong with it. Changes nothing, asks no provider.
     Check(ConfigFile),
+    /// Say which app, rule and person decide about one request, and why. Asks nobody, changes nothing.
+    Explain(explain::Arguments),
     /// Try it: two organizations, a provider, two apps each, all in this process, on loopback, without a network.
     Demo {
         /// Port to open in the browser. The next free one is taken if it is in use.
@@ -69,6 +72,7 @@ struct ConfigFile {
 pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Check(file) => check::run(&file.config),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Serve(file) => serve::run(&file.config),
         Command::Demo { port } => demo::run(port),
     };
@@ -78,6 +82,11 @@ pub fn run() -> ExitCode {
             say_faults(&faults);
             ExitCode::from(2)
         }
+        Err(Failure::CommandLine(error)) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::from(2)
+        }
+        Err(Failure::NotAllowed) => ExitCode::from(3),
         Err(Failure::Other(error)) => {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
@@ -89,6 +98,9 @@ pub fn run() -> ExitCode {
 #[derive(Debug)]
 enum Failure {
     Configuration(Faults),
+    CommandLine(anyhow::Error),
+    /// `explain` has said why.
+    NotAllowed,
     Other(anyhow::Error),
 }
 

@@ -7,7 +7,7 @@ mod app_host;
 mod check;
 mod circles;
 pub mod connections;
-mod cookies;
+pub(crate) mod cookies;
 mod door;
 pub mod front;
 mod login;

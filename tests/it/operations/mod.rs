@@ -1,4 +1,5 @@
 //! Health, metrics, log lines.
 
+mod explain;
 mod health;
 mod log_lines;
