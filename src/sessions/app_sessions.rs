@@ -20,6 +20,7 @@ use crate::domain::identity::Person;
 use crate::domain::ids::{AppId, SessionId, TenantId};
 use crate::domain::session::Standing;
 use crate::storage::{StorageError, StoredSession};
+use crate::telemetry::metrics::look_up_took;
 
 /// How long the store is not asked again for a handle that it did not have. It could be for ever: a handle is
 /// drawn when its session begins, so one that is not there never will be.
@@ -163,7 +164,7 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
             Recalled::Alive(entry) => Ok(Some(entry)),
             Recalled::No => Ok(None),
             // In a box, so that a check that does not come here need not carry room for it.
-            Recalled::Unknown => Box::pin(self.look_up(tenant, host, handle)).await,
+            Recalled::Unknown => Box::pin(self.measured_look_up(tenant, host, handle)).await,
             Recalled::Untrusted => Err(StorageError::Unavailable(
                 "no news of ended sessions for 5 s".into(),
             )),
@@ -233,6 +234,24 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
             Some(until) if self.live.clock().monotonic() < until => Recalled::No,
             _ => Recalled::Unknown,
         }
+    }
+
+    async fn measured_look_up(
+        &self,
+        tenant: &TenantId,
+        host: &Host,
+        handle: &Digest<AppSessionKind>,
+    ) -> Result<Option<Arc<AppEntry<P>>>, StorageError> {
+        let began = self.live.clock().monotonic();
+        let found = self.look_up(tenant, host, handle).await;
+        let outcome = match &found {
+            Ok(Some(_)) => "found",
+            Ok(None) => "unknown",
+            Err(_) => "failed",
+        };
+        let ended = self.live.clock().monotonic();
+        look_up_took(outcome, ended.saturating_sub(began));
+        found
     }
 
     async fn look_up(

@@ -81,6 +81,31 @@ pub fn page_seconds(route: &'static str, status: &'static str) -> Histogram {
     histogram!("doorward_page_seconds", "route" => route, "status" => status)
 }
 
+/// Counts tickets at one app. `outcome` is of a fixed list: `redeemed`, `refused`.
+pub fn count_ticket(tenant: &str, app: &str, outcome: &'static str) {
+    counter!("doorward_tickets_total", "tenant" => tenant.to_owned(), "app" => app.to_owned(), "outcome" => outcome)
+        .increment(1);
+}
+
+/// How long one login asked its provider in the background: metadata, code, keys, userinfo.
+pub fn provider_took(tenant: &str, provider: &str, succeeded: bool, took: std::time::Duration) {
+    let outcome = if succeeded { "succeeded" } else { "failed" };
+    histogram!("doorward_provider_seconds", "tenant" => tenant.to_owned(), "provider" => provider.to_owned(), "outcome" => outcome)
+        .record(took.as_secs_f64());
+}
+
+/// How long the store was asked for an app session that was not in memory. `outcome` is of a fixed list:
+/// `found`, `unknown`, `failed`.
+pub fn look_up_took(outcome: &'static str, took: std::time::Duration) {
+    histogram!("doorward_session_lookup_seconds", "outcome" => outcome).record(took.as_secs_f64());
+}
+
+/// How many sessions, and app sessions, this process has in memory.
+pub fn sessions_in_memory(sessions: u32, app_sessions: u32) {
+    gauge!("doorward_sessions_in_memory", "kind" => "session").set(sessions);
+    gauge!("doorward_sessions_in_memory", "kind" => "app_session").set(app_sessions);
+}
+
 /// Counts a fetch of a discovery document or key set, and how long it took.
 pub fn count_fetch(succeeded: bool, took: std::time::Duration) {
     let outcome = if succeeded { "succeeded" } else { "failed" };
@@ -127,6 +152,26 @@ fn install() -> Option<PrometheusHandle> {
     describe_counter!(
         "doorward_fetches_total",
         "Discovery and key documents fetched, by outcome."
+    );
+    describe_counter!(
+        "doorward_tickets_total",
+        "Tickets brought to an app's host, by tenant, app and outcome."
+    );
+    describe_histogram!(
+        "doorward_provider_seconds",
+        "Time that a login asked its provider in the background, by tenant, provider and outcome."
+    );
+    describe_histogram!(
+        "doorward_session_lookup_seconds",
+        "Time that the store took to find a session that was not in memory, by outcome."
+    );
+    describe_histogram!(
+        "doorward_fetch_seconds",
+        "Time to fetch a discovery or key document, by outcome."
+    );
+    describe_gauge!(
+        "doorward_sessions_in_memory",
+        "Sessions and app sessions that this process has in memory."
     );
     describe_histogram!(
         "doorward_page_seconds",

@@ -15,6 +15,7 @@ use crate::domain::handle::{BindingKind, TicketKind};
 use crate::domain::host::Host;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::return_target::{InvalidReturnTarget, ReturnTarget};
+use crate::telemetry::metrics::count_ticket;
 use crate::views::ErrorPage;
 
 /// `GET {prefix}/sign_in` and `/start`: remembers where the person wants to go, and sends them to the
@@ -102,6 +103,7 @@ pub(crate) async fn callback(at: AppVisit, RawQuery(query): RawQuery) -> Respons
         }
         Err(error) => return at.visit.store_failed(&error),
     };
+    count_ticket(at.visit.tenant.id.as_str(), at.app().as_str(), "redeemed");
     tracing::info!(
         target: "audit", event = "app_entered", tenant = %at.visit.tenant.id, app = %at.app(),
         user = %entered.person.user, session = %entered.session, request_id = %at.visit.stamp().id,
@@ -244,6 +246,11 @@ impl AppVisit {
 
     fn refuse_ticket(&self, reason: &str, without_cookies: bool) -> Response {
         let stamp = self.visit.stamp();
+        count_ticket(
+            self.visit.tenant.id.as_str(),
+            self.app().as_str(),
+            "refused",
+        );
         tracing::warn!(
             target: "audit", event = "ticket_refused", tenant = %self.visit.tenant.id, app = %self.app(),
             request_id = %stamp.id, reason,

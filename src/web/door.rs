@@ -8,6 +8,7 @@ use crate::ports::{Clock, SecureRandom};
 use crate::relying_party::RelyingParty;
 use crate::sessions::{AppSessions, Sessions};
 use crate::storage::{Store, WaitingCaps};
+use crate::telemetry::metrics::sessions_in_memory;
 use crate::tenants::LiveDirectory;
 use crate::views::Views;
 
@@ -76,6 +77,9 @@ impl Door {
         }
         self.parts.relying_party.documents.tick();
         self.parts.relying_party.key_sets.tick();
+        let app_sessions = u32::try_from(self.gate.sessions.count()).unwrap_or(u32::MAX);
+        let sessions = u32::try_from(self.parts.sessions.live().count()).unwrap_or(u32::MAX);
+        sessions_in_memory(sessions, app_sessions);
     }
 
     /// What has to be done each minute: write down uses, forget what is over.

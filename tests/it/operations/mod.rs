@@ -1,5 +1,6 @@
 //! Health, metrics, log lines.
 
+mod dashboard;
 mod explain;
 mod health;
 mod log_lines;
