@@ -5,14 +5,15 @@
 //! does not answer is never a yes. With a session seen a moment ago nothing here waits for anything.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::client_address::client_address;
 use super::identity_headers::{ReadyHeaders, identity_headers};
 use super::limiter::{Counted, Limiter, OverLimit};
-use super::target::{AmbiguousTarget, CheckTarget};
+use super::noted::{note, unreadable};
+use super::target::{AmbiguousTarget, CheckTarget, WholeTarget};
 use crate::config::Server;
 use crate::domain::handle::{AppSessionKind, Handle};
 use crate::domain::host::Host;
@@ -20,7 +21,7 @@ use crate::domain::identity::Person;
 use crate::domain::ids::TenantId;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::policy::{Refusal, Requirements, Ruling, Target};
-use crate::domain::tenant::ProtectedApp;
+use crate::domain::tenant::{HeaderSet, ProtectedApp, Tenant};
 use crate::sessions::{AppEntry, AppSessions};
 use crate::storage::StorageError;
 use crate::telemetry::metrics::{CheckOutcome, check_counter};
@@ -44,12 +45,38 @@ pub struct Gate {
 pub struct CheckRequest<'a> {
     /// Its headers: the held-back request's, and the proxy's own.
     pub headers: &'a HeaderMap,
-    /// Its query: limits that oauth2-proxy knows (`allowed_groups`, …).
-    pub query: Option<&'a str>,
+    /// How it asks.
+    pub dialect: Dialect<'a>,
     /// Who asks.
     pub peer: IpAddr,
     /// The app session cookie, if there is exactly one.
     pub app_session: Option<Handle<AppSessionKind>>,
+}
+
+/// How a proxy asks: where it tells what is asked for, and which headers it expects.
+#[derive(Clone, Copy, Debug)]
+pub enum Dialect<'a> {
+    /// oauth2-proxy's: in the headers named in the peer's entry, if at all.
+    OAuth2Proxy {
+        /// The query of the check's own address: limits that oauth2-proxy knows (`allowed_groups`, …).
+        limits: Option<&'a str>,
+    },
+    /// Authelia's: in one family of headers, or in the start line; whole.
+    Authelia {
+        /// Where.
+        target: WholeTarget<'a>,
+        /// Whether the person gets the answer as it is. Then there is nobody else to answer our own paths.
+        relayed: bool,
+    },
+}
+
+impl Dialect<'_> {
+    const fn header_set(self) -> HeaderSet {
+        match self {
+            Self::OAuth2Proxy { .. } => HeaderSet::OAuth2Proxy,
+            Self::Authelia { .. } => HeaderSet::Authelia,
+        }
+    }
 }
 
 /// The answer, before it is put into a dialect.
@@ -57,8 +84,10 @@ pub struct CheckRequest<'a> {
 pub enum Verdict {
     /// It may pass.
     Allowed(Allowed),
+    /// One of our own paths on an app's host is asked for, and the answer is passed on as it is.
+    OwnPath(Box<Asked>),
     /// Nobody is signed in, and a person is looking: they are offered a login.
-    SignInOffered,
+    SignInOffered(Box<Asked>),
     /// Nobody is signed in, and nobody could sign in here.
     SignInRequired {
         /// Whose session it would take.
@@ -76,10 +105,41 @@ pub enum Verdict {
     Unavailable(StorageError),
 }
 
+/// What was asked for, where that needs an answer of its own.
+#[derive(Debug)]
+pub struct Asked {
+    /// Whose app it is.
+    pub tenant: Arc<Tenant>,
+    /// The app's host.
+    pub host: Host,
+    /// `https` or `http`, where the proxy told.
+    pub scheme: Option<&'static str>,
+    /// The path and query, where the proxy told.
+    pub path_and_query: Option<Box<str>>,
+    /// The method, where the proxy told.
+    pub method: Option<Method>,
+}
+
+impl Asked {
+    fn new(target: &CheckTarget<'_>, at: AppAt<'_>, host: &Host) -> Self {
+        Self {
+            tenant: Arc::clone(at.tenant),
+            host: host.clone(),
+            scheme: match target.scheme {
+                Some("https") => Some("https"),
+                Some("http") => Some("http"),
+                _ => None,
+            },
+            path_and_query: target.path_and_query.map(Into::into),
+            method: target.method.clone(),
+        }
+    }
+}
+
 /// A request that may pass.
 #[derive(Debug)]
 pub struct Allowed {
-    /// 202, or 200 where the app's proxy wants that.
+    /// 202, or 200 where the app's proxy wants that. oauth2-proxy's dialect only; Authelia's knows 200 alone.
     pub status: StatusCode,
     told: Told,
     /// Whether the proxy is to pass on `Cookie` without our own.
@@ -89,7 +149,7 @@ pub struct Allowed {
 /// Whom the app is told about.
 #[derive(Debug)]
 enum Told {
-    Person(Arc<AppEntry<Prepared>>),
+    Person(Arc<AppEntry<Prepared>>, HeaderSet),
     Nobody(ReadyHeaders),
 }
 
@@ -100,7 +160,7 @@ impl Allowed {
         match &self.told {
             Told::Nobody(headers) => headers,
             // Prepared before the request was allowed.
-            Told::Person(entry) => entry.ready().map_or(&[], |prepared| &prepared.headers),
+            Told::Person(entry, set) => entry.ready().map_or(&[], |prepared| prepared.ready(*set)),
         }
     }
 }
@@ -109,7 +169,8 @@ impl Allowed {
 #[derive(Debug)]
 pub struct Prepared {
     version: u64,
-    headers: ReadyHeaders,
+    /// One for each [`HeaderSet`]; most sessions need one only.
+    headers: [OnceLock<ReadyHeaders>; 2],
     counter: metrics::Counter,
 }
 
@@ -136,11 +197,7 @@ impl Gate {
         request: &CheckRequest<'_>,
         witness: &mut W,
     ) -> Verdict {
-        let family = self
-            .server
-            .trusted_proxy(request.peer)
-            .and_then(|proxy| proxy.target_headers);
-        let target = match CheckTarget::read(request.headers, family) {
+        let target = match self.target(request) {
             Ok(target) => target,
             Err(ambiguous) => {
                 let over = self.over_limit(request, None);
@@ -176,7 +233,7 @@ impl Gate {
         let verdict = self
             .judge(request, &target, at, host, directory.version(), witness)
             .await;
-        if matches!(verdict, Verdict::Allowed(_)) {
+        if matches!(verdict, Verdict::Allowed(_) | Verdict::OwnPath(_)) {
             return verdict;
         }
         let over = match &verdict {
@@ -209,6 +266,41 @@ impl Gate {
             .map_or_else(Verdict::OverLimit, |()| Verdict::Refused(refusal))
     }
 
+    fn target<'a>(&self, request: &CheckRequest<'a>) -> Result<CheckTarget<'a>, AmbiguousTarget> {
+        let proxy = self.server.trusted_proxy(request.peer);
+        match request.dialect {
+            Dialect::OAuth2Proxy { .. } => {
+                let family = proxy.and_then(|proxy| proxy.target_headers);
+                CheckTarget::read(request.headers, family)
+            }
+            Dialect::Authelia { .. } if proxy.is_none() => Err(AmbiguousTarget::Untrusted),
+            Dialect::Authelia { target, .. } => CheckTarget::read_whole(request.headers, target),
+        }
+    }
+
+    /// What only Authelia's dialect asks before the rules.
+    fn before_rules(
+        &self,
+        target: &CheckTarget<'_>,
+        at: AppAt<'_>,
+        host: &Host,
+        relayed: bool,
+    ) -> Option<Verdict> {
+        if target.scheme == Some("http") && !self.server.permits_plain_http(host) {
+            return Some(Verdict::Ambiguous(AmbiguousTarget::PlainHttp));
+        }
+        let path = target.path_and_query?.split('?').next()?;
+        let below = path.strip_prefix(&*self.server.prefix)?;
+        if !(below.is_empty() || below.starts_with('/')) {
+            return None;
+        }
+        Some(if relayed {
+            Verdict::OwnPath(Box::new(Asked::new(target, at, host)))
+        } else {
+            Verdict::Ambiguous(AmbiguousTarget::OwnPath)
+        })
+    }
+
     async fn judge<W: Witness>(
         &self,
         request: &CheckRequest<'_>,
@@ -218,6 +310,12 @@ impl Gate {
         version: u64,
         witness: &mut W,
     ) -> Verdict {
+        if let Dialect::Authelia { relayed, .. } = request.dialect
+            && let Some(verdict) = self.before_rules(target, at, host, relayed)
+        {
+            return verdict;
+        }
+        let set = request.dialect.header_set();
         let path = match target.path() {
             Ok(path) => path,
             Err(ambiguous) => return Verdict::Ambiguous(ambiguous),
@@ -237,49 +335,63 @@ impl Gate {
                     CheckOutcome::Allowed,
                 )
                 .increment(1);
-                return allowed(at.app, Told::Nobody(identity_headers(at.app, None)));
+                let headers = identity_headers(&at.app.id, at.app.headers_for(set), None);
+                return allowed(at.app, Told::Nobody(headers));
             }
             Ruling::SignedIn { requirements, .. } => requirements,
         };
         let Some(handle) = request.app_session.as_ref().map(Handle::digest) else {
-            return nobody(request, target, at);
+            return nobody(request, target, at, host);
         };
         let mut entry = match self.sessions.check(&at.tenant.id, host, &handle).await {
             Ok(Some(entry)) if *entry.app() == at.app.id => entry,
-            Ok(_) => return nobody(request, target, at),
+            Ok(_) => return nobody(request, target, at, host),
             Err(error) => return Verdict::Unavailable(error),
         };
         witness.recognized(entry.person());
-        if let Err(refusal) = admit(requirements, request.query, entry.person()) {
+        let limits = match request.dialect {
+            Dialect::OAuth2Proxy { limits } => limits,
+            // There the query is the client's own, or whatever its users have put there.
+            Dialect::Authelia { .. } => None,
+        };
+        if let Err(refusal) = admit(requirements, limits, entry.person()) {
             return self.refused(at, entry.person(), refusal);
         }
-        let prepare = |entry: &AppEntry<Prepared>| Prepared::new(version, at, entry.person());
-        if entry.prepared(prepare).version != version {
+        if entry.prepared(|_| Prepared::new(version, at)).version != version {
             entry = self.sessions.renewed(&handle, &entry);
         }
-        entry.prepared(prepare).counter.increment(1);
-        allowed(at.app, Told::Person(entry))
+        let prepared = entry.prepared(|_| Prepared::new(version, at));
+        prepared.make_ready(set, at.app, entry.person());
+        prepared.counter.increment(1);
+        allowed(at.app, Told::Person(entry, set))
     }
 }
 
-/// The request has no single target, so it is nobody's.
-fn unreadable(request: &CheckRequest<'_>, ambiguous: AmbiguousTarget) -> Verdict {
-    tracing::warn!(
-        target: "audit", event = "check_ambiguous", peer = %request.peer, reason = %ambiguous,
-        "the check was refused"
-    );
-    check_counter("", "", CheckOutcome::Ambiguous).increment(1);
-    Verdict::Ambiguous(ambiguous)
-}
-
 impl Prepared {
-    fn new(version: u64, at: AppAt<'_>, person: &Person) -> Self {
+    fn new(version: u64, at: AppAt<'_>) -> Self {
         let (tenant, app) = (at.tenant.id.as_str(), at.app.id.as_str());
         Self {
             version,
-            headers: identity_headers(at.app, Some(person)),
+            headers: [OnceLock::new(), OnceLock::new()],
             counter: check_counter(tenant, app, CheckOutcome::Allowed),
         }
+    }
+
+    fn of(&self, set: HeaderSet) -> &OnceLock<ReadyHeaders> {
+        let [first, second] = &self.headers;
+        match set {
+            HeaderSet::OAuth2Proxy => first,
+            HeaderSet::Authelia => second,
+        }
+    }
+
+    fn make_ready(&self, set: HeaderSet, app: &ProtectedApp, person: &Person) {
+        self.of(set)
+            .get_or_init(|| identity_headers(&app.id, app.headers_for(set), Some(person)));
+    }
+
+    fn ready(&self, set: HeaderSet) -> &[(HeaderName, HeaderValue)] {
+        self.of(set).get().map_or(&[], |headers| headers)
     }
 }
 
@@ -292,9 +404,14 @@ const fn allowed(app: &ProtectedApp, told: Told) -> Verdict {
 }
 
 /// Nobody is signed in: whether somebody could be.
-fn nobody(request: &CheckRequest<'_>, target: &CheckTarget<'_>, at: AppAt<'_>) -> Verdict {
+fn nobody(
+    request: &CheckRequest<'_>,
+    target: &CheckTarget<'_>,
+    at: AppAt<'_>,
+    host: &Host,
+) -> Verdict {
     if is_navigation(target.method.as_ref(), request.headers) {
-        return Verdict::SignInOffered;
+        return Verdict::SignInOffered(Box::new(Asked::new(target, at, host)));
     }
     Verdict::SignInRequired {
         tenant: at.tenant.id.clone(),
@@ -339,45 +456,4 @@ fn is_preflight(method: Option<&Method>, headers: &HeaderMap) -> bool {
     method == Some(&Method::OPTIONS)
         && headers.contains_key(header::ORIGIN)
         && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
-}
-
-/// Queries hold tokens and codes of apps: they are not for logs.
-fn without_query(target: &str) -> &str {
-    target.split(['?', '#']).next().unwrap_or_default()
-}
-
-/// Counts what was not allowed, and audits what an operator would want to know of.
-fn note(verdict: &Verdict, target: &CheckTarget<'_>, at: AppAt<'_>, peer: IpAddr) {
-    let (tenant, app) = (at.tenant.id.as_str(), at.app.id.as_str());
-    let outcome = match verdict {
-        Verdict::Allowed(_) => return,
-        Verdict::SignInOffered => CheckOutcome::SignInOffered,
-        Verdict::SignInRequired { .. } => CheckOutcome::SignInRequired,
-        Verdict::Refused(_) => CheckOutcome::Refused,
-        Verdict::Ambiguous(_) => CheckOutcome::Ambiguous,
-        Verdict::UnknownHost => CheckOutcome::UnknownHost,
-        Verdict::OverLimit(_) => CheckOutcome::OverLimit,
-        Verdict::Unavailable(_) => CheckOutcome::Unavailable,
-    };
-    check_counter(tenant, app, outcome).increment(1);
-    match verdict {
-        Verdict::Refused(refusal @ (Refusal::PathUnknown | Refusal::MethodUnknown)) => {
-            tracing::warn!(
-                target: "audit", event = "check_refused", tenant, app, %peer, reason = %refusal,
-                "name the family of target headers in this proxy's entry (`target_headers`), and send it: \
-                 `X-Original-URL` and `X-Original-Method`, or `X-Forwarded-Uri` and `X-Forwarded-Method`"
-            );
-        }
-        Verdict::Refused(refusal) => tracing::info!(
-            target: "audit", event = "check_refused", tenant, app, %peer,
-            path = ?target.path_and_query.map(without_query), reason = %refusal,
-        ),
-        Verdict::Ambiguous(ambiguous) => tracing::warn!(
-            target: "audit", event = "check_ambiguous", tenant, app, %peer, reason = %ambiguous,
-        ),
-        Verdict::Unavailable(error) => tracing::error!(
-            tenant, app, %error, "nobody can be let through while the store fails"
-        ),
-        _ => {}
-    }
 }

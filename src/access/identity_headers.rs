@@ -10,17 +10,21 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
 use crate::domain::identity::Person;
-use crate::domain::tenant::{IdentityHeader, ProtectedApp};
+use crate::domain::ids::AppId;
+use crate::domain::tenant::IdentityHeader;
 
 /// Header values that are ready to be sent.
 pub type ReadyHeaders = Box<[(HeaderName, HeaderValue)]>;
 
-/// The headers of `app` for `person`; all empty where nobody is signed in.
+/// These headers of `app` for `person`; all empty where nobody is signed in.
 #[must_use]
-pub fn identity_headers(app: &ProtectedApp, person: Option<&Person>) -> ReadyHeaders {
+pub fn identity_headers(
+    app: &AppId,
+    headers: &[IdentityHeader],
+    person: Option<&Person>,
+) -> ReadyHeaders {
     let mut text = String::new();
-    let ends: Vec<usize> = app
-        .identity_headers
+    let ends: Vec<usize> = headers
         .iter()
         .map(|IdentityHeader { source, .. }| {
             let (value, left_out) = person
@@ -30,7 +34,7 @@ pub fn identity_headers(app: &ProtectedApp, person: Option<&Person>) -> ReadyHea
                 tracing::warn!(
                     target: "audit",
                     event = "groups_left_out",
-                    app = %app.id,
+                    %app,
                     user = person.map(|person| tracing::field::display(person.user)),
                     groups = ?left_out,
                     "group names with a comma or control character cannot be told to an app"
@@ -43,7 +47,7 @@ pub fn identity_headers(app: &ProtectedApp, person: Option<&Person>) -> ReadyHea
     // In one piece of memory: they are kept for each session, and always sent together.
     let text = Bytes::from(text.into_bytes().into_boxed_slice());
     let begins = std::iter::once(0).chain(ends.iter().copied());
-    app.identity_headers
+    headers
         .iter()
         .zip(begins.zip(ends.iter().copied()))
         .map(|(header, (begin, end))| {

@@ -8,7 +8,9 @@ pub(crate) mod client_address;
 pub mod entry;
 pub mod identity_headers;
 pub mod limiter;
+mod noted;
 pub mod target;
 
-pub use check::{Allowed, CheckRequest, Gate, Prepared, Verdict, Witness};
+pub use check::{Allowed, Asked, CheckRequest, Dialect, Gate, Prepared, Verdict, Witness};
 pub use limiter::{By, Counted, Limiter, OverLimit};
+pub use target::{AmbiguousTarget, StartLine, WholeTarget};

@@ -1,8 +1,9 @@
 //! What a check is about: the request that the proxy holds back.
 //!
-//! Proxies pass on target headers that the *client* sent, so one family only is read, the one named in
-//! that proxy's entry, and only from a trusted peer. Invariant: a header of the other family that says
-//! something else, or one that stands twice, refuses the request; nothing is guessed.
+//! Proxies pass on target headers that the *client* sent, so one source only is read (the endpoint's own
+//! family, or the one named in that proxy's entry) and only from a trusted peer. Invariant: a header of
+//! another family that says something else, or one that stands twice, refuses the request; nothing is
+//! guessed.
 
 use http::{HeaderMap, HeaderValue, Method};
 use url::Url;
@@ -22,6 +23,35 @@ pub struct CheckTarget<'a> {
     pub path_and_query: Option<&'a str>,
     /// The method.
     pub method: Option<Method>,
+    /// Whether more or less of the path may have stood in front of it: then it is good for the way back and
+    /// for nothing else.
+    pub path_is_open: bool,
+}
+
+/// How an endpoint that names its target whole is told of it.
+#[derive(Clone, Copy, Debug)]
+pub enum WholeTarget<'a> {
+    /// `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri`.
+    XForwarded,
+    /// `X-Original-Method`, `X-Original-URL`.
+    XOriginal,
+    /// The start line of the held-back request.
+    StartLine(StartLine<'a>),
+}
+
+/// The start line of a request (RFC 9112 §3), as its proxy passed it on.
+#[derive(Clone, Copy, Debug)]
+pub struct StartLine<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The scheme, for where `X-Forwarded-Proto` does not tell it.
+    pub scheme: Option<&'a str>,
+    /// The host, where it does not stand in `Host`.
+    pub host: Option<&'a str>,
+    /// Path and query.
+    pub path_and_query: &'a str,
+    /// See [`CheckTarget::path_is_open`].
+    pub path_is_open: bool,
 }
 
 /// Why a target cannot be told.
@@ -40,6 +70,20 @@ pub enum AmbiguousTarget {
     /// The path has no single meaning.
     #[error(transparent)]
     Path(#[from] AmbiguousPath),
+    /// The endpoint needs to be told, and was not.
+    #[error("`{0}` is missing: the proxy has to send it")]
+    Missing(&'static str),
+    /// Somebody who is not believed asks an endpoint that is nothing but what it is told.
+    #[error("whoever asks is not in `trusted_proxies`: name the proxy's network there")]
+    Untrusted,
+    /// No session is shown over plain http, and no identity told.
+    #[error("the request did not come over https")]
+    PlainHttp,
+    /// A path of ours, asked about at an endpoint whose answers are not passed on.
+    #[error(
+        "the path is one of Doorward's own: the proxy has to route it to Doorward, past the check"
+    )]
+    OwnPath,
 }
 
 /// The headers that can tell a target. They are found in one pass, because every check wants them all, most
@@ -87,28 +131,19 @@ impl<'a> CheckTarget<'a> {
                     scheme: told.forwarded_proto.text()?,
                     path_and_query: told.forwarded_uri.text()?,
                     method: told.forwarded_method.method()?,
+                    path_is_open: false,
                 };
                 target.agrees_with_original(&told)?;
                 Ok(target)
             }
             Some(TargetHeaders::XOriginal) => {
-                let method = told.original_method.method()?;
                 let target = match told.original_url.text()? {
-                    Some(url) => {
-                        let (scheme, host, path_and_query) =
-                            split(url).ok_or_else(|| told.original_url.malformed())?;
-                        Self {
-                            host,
-                            scheme: Some(scheme),
-                            path_and_query: Some(path_and_query),
-                            method,
-                        }
-                    }
+                    Some(_) => Self::original(&told)?,
                     None => Self {
                         host,
-                        scheme: None,
                         path_and_query: told.original_uri.text()?,
-                        method,
+                        method: told.original_method.method()?,
+                        ..Self::default()
                     },
                 };
                 // A proxy that sends only one of the two passes on what its client wrote into the other.
@@ -122,12 +157,88 @@ impl<'a> CheckTarget<'a> {
         }
     }
 
+    /// Reads a target that must be whole: scheme, host and path. Only the method may be unknown. The caller has
+    /// seen that the peer is trusted.
+    ///
+    /// # Errors
+    /// [`AmbiguousTarget`].
+    pub fn read_whole(
+        headers: &'a HeaderMap,
+        source: WholeTarget<'a>,
+    ) -> Result<Self, AmbiguousTarget> {
+        let told = Told::by(headers);
+        match source {
+            WholeTarget::XForwarded => {
+                let target = Self {
+                    host: told.forwarded_host.required()?,
+                    scheme: Some(told.scheme()?),
+                    path_and_query: Some(told.forwarded_uri.required()?),
+                    method: told.forwarded_method.method()?,
+                    path_is_open: false,
+                };
+                target.agrees_with_original(&told)?;
+                Ok(target)
+            }
+            WholeTarget::XOriginal => {
+                told.original_url.required()?;
+                let target = Self::original(&told)?;
+                told.original_uri.agrees(target.path_and_query)?;
+                target.agrees_with_forwarded(&told)?;
+                Ok(target)
+            }
+            WholeTarget::StartLine(line) => {
+                let target = Self::started(&told, line)?;
+                target.agrees_with_original(&told)?;
+                target.agrees_with_forwarded(&told)?;
+                Ok(target)
+            }
+        }
+    }
+
+    /// What `X-Original-URL` and `X-Original-Method` say.
+    fn original(told: &Told<'a>) -> Result<Self, AmbiguousTarget> {
+        let url = told.original_url.required()?;
+        let (scheme, host, path_and_query) =
+            split(url).ok_or_else(|| told.original_url.malformed())?;
+        Ok(Self {
+            host,
+            scheme: Some(scheme),
+            path_and_query: Some(path_and_query),
+            method: told.original_method.method()?,
+            path_is_open: false,
+        })
+    }
+
+    fn started(told: &Told<'a>, line: StartLine<'a>) -> Result<Self, AmbiguousTarget> {
+        let host = match (line.host, told.host.text()?) {
+            (Some(line), Some(header)) if !same_host(line, header) => {
+                return Err(told.host.contradicts());
+            }
+            (Some(host), _) | (None, Some(host)) => host,
+            (None, None) => return Err(AmbiguousTarget::Missing(told.host.name)),
+        };
+        let scheme = match line.scheme {
+            Some(scheme) if told.forwarded_proto.text()?.is_none() => {
+                web_scheme(scheme).ok_or(AmbiguousTarget::Malformed("the scheme"))?
+            }
+            _ => told.scheme()?,
+        };
+        Ok(Self {
+            host,
+            scheme: Some(scheme),
+            path_and_query: Some(line.path_and_query),
+            method: Some(method(line.method).ok_or(AmbiguousTarget::Malformed("the method"))?),
+            path_is_open: line.path_is_open,
+        })
+    }
+
     /// The path that rules are about.
     ///
     /// # Errors
     /// [`AmbiguousTarget::Path`].
     pub fn path(&self) -> Result<Option<CanonicalPath>, AmbiguousTarget> {
-        Ok(self.path_and_query.map(CanonicalPath::parse).transpose()?)
+        let told = self.path_and_query.filter(|_| !self.path_is_open);
+        Ok(told.map(CanonicalPath::parse).transpose()?)
     }
 
     fn agrees_with_forwarded(&self, told: &Told<'_>) -> Result<(), AmbiguousTarget> {
@@ -159,6 +270,11 @@ impl<'a> CheckTarget<'a> {
 }
 
 impl<'a> Told<'a> {
+    /// The scheme that `X-Forwarded-Proto` names; a WebSocket's counts as what it was upgraded from.
+    fn scheme(&self) -> Result<&'static str, AmbiguousTarget> {
+        web_scheme(self.forwarded_proto.required()?).ok_or_else(|| self.forwarded_proto.malformed())
+    }
+
     fn by(headers: &'a HeaderMap) -> Self {
         let mut told = Self {
             host: Header::none("host"),
@@ -209,18 +325,14 @@ impl<'a> Header<'a> {
         }
     }
 
+    fn required(&self) -> Result<&'a str, AmbiguousTarget> {
+        self.text()?.ok_or(AmbiguousTarget::Missing(self.name))
+    }
+
     fn method(&self) -> Result<Option<Method>, AmbiguousTarget> {
-        let Some(text) = self.text()? else {
-            return Ok(None);
-        };
-        // Methods are case-sensitive (RFC 9110 §9.1): `get` is none that anybody has rules about.
-        let plain = text
-            .bytes()
-            .all(|byte| byte.is_ascii_uppercase() || byte == b'-');
-        match Method::from_bytes(text.as_bytes()) {
-            Ok(method) if plain => Ok(Some(method)),
-            _ => Err(self.malformed()),
-        }
+        self.text()?
+            .map(|text| method(text).ok_or_else(|| self.malformed()))
+            .transpose()
     }
 
     fn agrees(&self, expected: Option<&str>) -> Result<(), AmbiguousTarget> {
@@ -236,6 +348,22 @@ impl<'a> Header<'a> {
 
     const fn contradicts(&self) -> AmbiguousTarget {
         AmbiguousTarget::Contradiction(self.name)
+    }
+}
+
+/// Methods are case-sensitive (RFC 9110 §9.1): `get` is none that anybody has rules about.
+fn method(text: &str) -> Option<Method> {
+    let plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+    Method::from_bytes(text.as_bytes()).ok().filter(|_| plain)
+}
+
+fn web_scheme(text: &str) -> Option<&'static str> {
+    match text {
+        "https" | "wss" => Some("https"),
+        "http" | "ws" => Some("http"),
+        _ => None,
     }
 }
 

@@ -62,8 +62,8 @@ pub(super) fn run(file: &Path) -> Result<(), Failure> {
     if let Some(app) = undecidable(&config, &directory) {
         let _ = write!(
             out,
-            "\n{} has rules about paths or methods, and no trusted proxy says what is asked for: it would answer 403.\n\
-             Add `target_headers` to [[server.trusted_proxies]].\n",
+            "\n{} has rules about paths or methods, and no trusted proxy says what is asked for: asked at /oauth2/auth it would answer 403.\n\
+             Add `target_headers` to [[server.trusted_proxies]], or have the proxy ask at /api/authz/.\n",
             app.name
         );
     }

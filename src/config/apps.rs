@@ -41,7 +41,11 @@ pub(super) fn read(
     let hide_cookies = section
         .get("hide_cookies")
         .map_or(Some(false), |item| item.flag());
-    let headers = section.get("identity_headers").map_or_else(
+    let headers = section.get("identity_headers");
+    let authelia_headers = headers
+        .is_none()
+        .then(|| defaults(AUTHELIA_HEADERS).collect());
+    let headers = headers.map_or_else(
         || Some(default_headers(section)),
         |item| identity_headers(&item),
     );
@@ -58,6 +62,7 @@ pub(super) fn read(
             policy: policy?,
             allowed_status: allowed_status?,
             identity_headers,
+            authelia_headers,
             hide_cookies: hide_cookies?,
         },
         at: section.position(),
@@ -131,10 +136,29 @@ const DEFAULT_HEADERS: [(HeaderName, IdentitySource); 4] = [
     ),
 ];
 
-fn default_headers(section: &Section<'_>) -> Vec<(IdentityHeader, Position)> {
-    DEFAULT_HEADERS
+/// As Authelia's users have them in their apps.
+const AUTHELIA_HEADERS: [(HeaderName, IdentitySource); 4] = [
+    (HeaderName::from_static("remote-user"), IdentitySource::User),
+    (
+        HeaderName::from_static("remote-groups"),
+        IdentitySource::Groups,
+    ),
+    (HeaderName::from_static("remote-name"), IdentitySource::Name),
+    (
+        HeaderName::from_static("remote-email"),
+        IdentitySource::Email,
+    ),
+];
+
+fn defaults(headers: [(HeaderName, IdentitySource); 4]) -> impl Iterator<Item = IdentityHeader> {
+    headers
         .into_iter()
-        .map(|(name, source)| (IdentityHeader { name, source }, section.position()))
+        .map(|(name, source)| IdentityHeader { name, source })
+}
+
+fn default_headers(section: &Section<'_>) -> Vec<(IdentityHeader, Position)> {
+    defaults(DEFAULT_HEADERS)
+        .map(|header| (header, section.position()))
         .collect()
 }
 

@@ -130,8 +130,30 @@ pub struct ProtectedApp {
     pub allowed_status: StatusCode,
     /// What the app is told about a person. Each is always present, empty where there is no value.
     pub identity_headers: Vec<IdentityHeader>,
+    /// What stands in their place at the endpoints that speak Authelia's dialect; none: the same.
+    pub authelia_headers: Option<Vec<IdentityHeader>>,
     /// Whether an allowed answer carries `Cookie` without our own cookies, for the proxy to pass on.
     pub hide_cookies: bool,
+}
+
+/// Which of the two sets of identity headers an endpoint answers with, where an app names none of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderSet {
+    /// `X-Auth-Request-…`.
+    OAuth2Proxy,
+    /// `Remote-…`.
+    Authelia,
+}
+
+impl ProtectedApp {
+    /// The identity headers of one dialect.
+    #[must_use]
+    pub fn headers_for(&self, set: HeaderSet) -> &[IdentityHeader] {
+        match (set, &self.authelia_headers) {
+            (HeaderSet::Authelia, Some(headers)) => headers,
+            _ => &self.identity_headers,
+        }
+    }
 }
 
 /// One header that tells an app about a person.

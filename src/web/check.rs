@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use super::cookies;
 use super::door::Door;
 use super::reply;
-use crate::access::{Allowed, CheckRequest, Verdict};
+use crate::access::{Allowed, CheckRequest, Dialect, Verdict};
 
 /// Where it is.
 pub(super) fn path(door: &Door) -> String {
@@ -41,28 +41,28 @@ pub(super) async fn answer(
         .gate
         .check(&CheckRequest {
             headers,
-            query,
+            dialect: Dialect::OAuth2Proxy { limits: query },
             peer: peer.ip(),
             app_session: cookies::app_session(headers),
         })
         .await;
-    let mut response = Response::new(Body::empty());
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let mut response = empty(StatusCode::FORBIDDEN);
     let status = match verdict {
         Verdict::Allowed(allowed) => {
             let status = allowed.status;
             tell(&mut response, &allowed, headers);
             status
         }
-        Verdict::SignInOffered => StatusCode::UNAUTHORIZED,
+        Verdict::SignInOffered(_) => StatusCode::UNAUTHORIZED,
         Verdict::SignInRequired { tenant } => {
             challenge(&mut response, tenant.as_str(), &door.parts.server.prefix);
             StatusCode::UNAUTHORIZED
         }
         // nginx shows any other refusal than 403 as a fault of its own.
-        Verdict::Refused(_) | Verdict::Ambiguous(_) | Verdict::UnknownHost => StatusCode::FORBIDDEN,
+        Verdict::Refused(_)
+        | Verdict::Ambiguous(_)
+        | Verdict::UnknownHost
+        | Verdict::OwnPath(_) => StatusCode::FORBIDDEN,
         Verdict::OverLimit(over) => {
             reply::retry_after(&mut response, over);
             StatusCode::FORBIDDEN
@@ -73,7 +73,18 @@ pub(super) async fn answer(
     response
 }
 
-fn tell(response: &mut Response, allowed: &Allowed, request: &HeaderMap) {
+/// An answer of a check, which nobody may keep.
+pub(super) fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Adds what the app is told.
+pub(super) fn tell(response: &mut Response, allowed: &Allowed, request: &HeaderMap) {
     let headers = response.headers_mut();
     headers.reserve(allowed.headers().len() + 2);
     for (name, value) in allowed.headers() {
@@ -86,7 +97,7 @@ fn tell(response: &mut Response, allowed: &Allowed, request: &HeaderMap) {
 
 /// 401 has to say what it would take (RFC 9110 §15.5.2): a session's cookie. No browser asks for a password
 /// at an unknown scheme.
-fn challenge(response: &mut Response, tenant: &str, prefix: &str) {
+pub(super) fn challenge(response: &mut Response, tenant: &str, prefix: &str) {
     let text = format!(
         "Cookie realm=\"{tenant}\", form-action=\"{prefix}/sign_in\", cookie-name=\"{}\"",
         cookies::APP_SESSION

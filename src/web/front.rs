@@ -1,7 +1,7 @@
 //! Where every request arrives.
 //!
 //! A check is asked before each request to each app, and its path alone says what it is: it goes past the
-//! router, which would cost as much as the check itself. Invariant: the answer is the router's own.
+//! router, which would cost as much as the check itself.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use axum::response::Response;
 use hyper::body::Incoming;
 use tower::Service as _;
 
-use super::{Door, check, router};
+use super::{Door, authz, check, router};
 
 /// What answers requests.
 #[derive(Debug)]
@@ -56,11 +56,17 @@ impl Front {
         peer: SocketAddr,
         request: hyper::Request<Incoming>,
     ) -> Result<Response, Infallible> {
-        if let Some(check) = &self.check
-            && *check.path == *request.uri().path()
-        {
-            let query = request.uri().query();
-            return Ok(check::answer(&check.door, peer, request.headers(), query).await);
+        if let Some(check) = &self.check {
+            let path = request.uri().path();
+            if *check.path == *path {
+                let query = request.uri().query();
+                return Ok(check::answer(&check.door, peer, request.headers(), query).await);
+            }
+            if path.starts_with(authz::PREFIX) {
+                let request = request.map(Body::new);
+                let answer = authz::answer(&check.door, &self.router, peer, request);
+                return Ok(Box::pin(answer).await);
+            }
         }
         let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));

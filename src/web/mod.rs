@@ -4,6 +4,7 @@
 //! internal text never reaches a client; a request id does.
 
 mod app_host;
+mod authz;
 mod check;
 mod circles;
 pub mod connections;
@@ -18,6 +19,7 @@ mod reply;
 pub mod router;
 pub mod serve;
 mod sessions;
+mod silence;
 mod visit;
 
 pub use door::{Door, Parts};

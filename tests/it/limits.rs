@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use rstest::rstest;
 
 use crate::support::audit;
@@ -123,6 +123,41 @@ async fn join_all<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> 
     })
     .await;
     waiting.into_iter().filter_map(|(_, done)| done).collect()
+}
+
+/// Each dialect has its own word for it: nginx takes any refusal but 403 for a fault of its own.
+#[rstest]
+#[case::auth_request("auth-request", StatusCode::FORBIDDEN)]
+#[case::forward_auth("forward-auth", StatusCode::TOO_MANY_REQUESTS)]
+#[case::ext_authz("ext-authz/", StatusCode::TOO_MANY_REQUESTS)]
+#[tokio::test]
+async fn each_dialect_says_when_to_come_again(#[case] endpoint: &str, #[case] over: StatusCode) {
+    let broker = strict().await;
+    let browser = from(&broker, "198.51.100.7");
+    let url = broker.url(WIKI, &format!("/api/authz/{endpoint}"));
+    let original = broker.url(WIKI, "/");
+    let host = format!("{WIKI}:{}", broker.address.port());
+    let headers: &[(&'static str, &str)] = match endpoint {
+        "auth-request" => &[("x-original-url", &original), ("x-original-method", "GET")],
+        "forward-auth" => &[
+            ("x-forwarded-proto", "http"),
+            ("x-forwarded-host", &host),
+            ("x-forwarded-uri", "/"),
+            ("x-forwarded-method", "GET"),
+        ],
+        _ => &[("x-forwarded-proto", "http")],
+    };
+    for number in 0..22 {
+        let page = browser.request(Method::GET, &url, headers).await;
+        if number < 20 {
+            assert!(page.status != over, "{number}: {}", page.status);
+            assert!(page.header("retry-after").is_empty());
+        } else {
+            assert_eq!(page.status, over);
+            assert_eq!(page.header("retry-after"), "3");
+            assert!(page.location().is_none() && page.body.is_empty());
+        }
+    }
 }
 
 /// Whoever is signed in passes, and whoever is elsewhere is offered a login, however many fail here.

@@ -9,6 +9,7 @@
 
 mod app_host;
 mod architecture;
+mod authz;
 mod check;
 mod documents;
 mod ended_sessions;

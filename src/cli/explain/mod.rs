@@ -11,7 +11,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 
 use super::{ConfigFile, Failure, load, say, serve};
-use crate::access::{CheckRequest, Gate, Limiter, Verdict, Witness};
+use crate::access::{CheckRequest, Dialect, Gate, Limiter, Verdict, Witness};
 use crate::config::{Config, Limits};
 use crate::domain::host::Host;
 use crate::domain::identity::Person;
@@ -164,7 +164,7 @@ async fn ask(
     };
     let request = CheckRequest {
         headers: &question.headers,
-        query: None,
+        dialect: Dialect::OAuth2Proxy { limits: None },
         peer: question.peer,
         app_session: cookies::app_session(&question.headers),
     };

@@ -152,7 +152,7 @@ impl Answer {
 fn status(verdict: &Verdict) -> u16 {
     match verdict {
         Verdict::Allowed(allowed) => allowed.status.as_u16(),
-        Verdict::SignInOffered | Verdict::SignInRequired { .. } => 401,
+        Verdict::SignInOffered(_) | Verdict::SignInRequired { .. } => 401,
         Verdict::Unavailable(_) => 503,
         _ => 403,
     }
@@ -195,7 +195,7 @@ fn reason(
             };
             (because.into(), None)
         }
-        Verdict::SignInOffered => (
+        Verdict::SignInOffered(_) => (
             without_session(question),
             Some(format!(
                 "A person is looking, so the proxy sends them to sign in:\n  {}{prefix}/sign_in",
@@ -227,6 +227,7 @@ fn reason(
                 )),
             )
         }
+        Verdict::OwnPath(_) => ("it is one of our own paths".into(), None),
         Verdict::OverLimit(over) => (over.to_string(), None),
         Verdict::Unavailable(error) => (error.to_string(), None),
     }

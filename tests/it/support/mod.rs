@@ -8,4 +8,5 @@ pub(crate) mod http;
 pub(crate) mod nodes;
 pub(crate) mod provider;
 pub(crate) mod raw;
+pub(crate) mod relay;
 pub(crate) mod tampering;

@@ -1,0 +1,4 @@
+//! `/api/authz/…`: may this request pass, asked as Authelia's users do?
+
+mod answers;
+mod relayed;
