@@ -15,9 +15,15 @@ use crate::web::serve::Server;
 /// Serves until SIGTERM or SIGINT.
 pub(super) fn run(file: &Path) -> Result<(), Failure> {
     let (config, directory) = load(file)?;
-    crate::telemetry::logging::start(&config.logging);
+    let runtime = runtime()?;
+    let traces = start::traces(&config, runtime.handle())?;
+    crate::telemetry::logging::start(&config.logging, traces.as_ref());
     say_warnings(&config);
-    runtime()?.block_on(serve(file, config, directory))
+    let served = runtime.block_on(serve(file, config, directory));
+    if let Some(traces) = traces {
+        traces.finish();
+    }
+    served
 }
 
 /// As many threads as the machine has cores.

@@ -24,12 +24,14 @@ mod storage;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod tracing;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+pub use self::tracing::Tracing;
 pub use apps::AppSettings;
 pub use diagnostics::{Fault, Faults, Position, Severity, Style, nearest, quoted, suggestion};
 pub use limits::{Limits, Quotas};
@@ -62,6 +64,8 @@ pub struct Config {
     pub operations: Operations,
     /// What is logged, and how.
     pub logging: Logging,
+    /// Where traces go, if anywhere.
+    pub tracing: Option<Tracing>,
     /// How often something may be asked for.
     pub limits: Limits,
     /// What is remembered, and how it is sealed.
@@ -173,6 +177,7 @@ fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> 
     let server = server::read(root, context);
     let operations = operations::read(root, &server);
     let logging = logging::read(root);
+    let tracing = self::tracing::read(root, context);
     let limits = limits::read(root);
     let storage = storage::read(root, context);
     let sessions = sessions::read(root.get("sessions").as_ref(), sessions::DEFAULT);
@@ -183,6 +188,7 @@ fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> 
         server,
         operations,
         logging,
+        tracing,
         limits,
         storage: storage?,
         sessions,
@@ -194,7 +200,7 @@ fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> 
 /// Every word that is a setting somewhere, also in presets to come. The values of other words are never
 /// shown.
 const KEYS: &[&str] = &[
-    // [server], [operations], [logging], [limits], [storage], [sessions]
+    // [server], [operations], [logging], [tracing], [limits], [storage], [sessions]
     "server",
     "listen",
     "public_url",
@@ -210,6 +216,11 @@ const KEYS: &[&str] = &[
     "logging",
     "format",
     "level",
+    "tracing",
+    "endpoint",
+    "sampled_percent",
+    "service_name",
+    "authorization",
     "limits",
     "enabled",
     "login",

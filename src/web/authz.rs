@@ -18,6 +18,7 @@ use super::check;
 use super::cookies;
 use super::door::Door;
 use super::reply::{self, bare};
+use super::traced::Labels;
 use crate::access::{Asked, CheckRequest, Dialect, StartLine, Verdict, WholeTarget};
 
 /// What all of them begin with.
@@ -64,15 +65,18 @@ pub(super) async fn answer(
     let headers = &parts.headers;
     let verdict = door
         .gate
-        .check(&CheckRequest {
-            headers,
-            dialect: Dialect::Authelia {
-                target: endpoint.target(&parts, behind),
-                relayed: endpoint != Endpoint::AuthRequest,
+        .check_before(
+            &CheckRequest {
+                headers,
+                dialect: Dialect::Authelia {
+                    target: endpoint.target(&parts, behind),
+                    relayed: endpoint != Endpoint::AuthRequest,
+                },
+                peer: peer.ip(),
+                app_session: cookies::app_session(headers),
             },
-            peer: peer.ip(),
-            app_session: cookies::app_session(headers),
-        })
+            &mut Labels::here(),
+        )
         .await;
     if let Verdict::OwnPath(asked) = verdict {
         return relay(router, peer, parts.headers, *asked).await;

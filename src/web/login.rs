@@ -3,6 +3,7 @@
 use axum::extract::{Path, RawQuery};
 use axum::response::Response;
 use http::{Method, StatusCode};
+use tracing::Instrument as _;
 
 use super::app_host::lifetime;
 use super::check::sign_in_required;
@@ -20,6 +21,7 @@ use crate::domain::upstream_provider::{Protocol, UpstreamProvider};
 use crate::relying_party::{CallbackParameters, Completed, LoginRequest};
 use crate::storage::SignIn;
 use crate::telemetry::metrics::{count_login, count_session};
+use crate::telemetry::traces;
 use crate::views::{
     Account, Contact, Incident, ProviderChoice, RefusedPage, SignInNotice, SignInPage, mark_of,
 };
@@ -140,6 +142,7 @@ pub(crate) async fn callback(
     let relying_party = &visit.door.parts.relying_party;
     let completed = relying_party
         .complete_login(&visit.tenant, provider, parameters, cookie.as_ref())
+        .instrument(visit.step("login.complete", provider))
         .await;
     let mut response = match completed {
         Ok(completed) => visit.sign_in(provider, completed).await,
@@ -215,6 +218,7 @@ impl Visit {
         let begun = match parts
             .relying_party
             .begin_login(&self.tenant, provider, request)
+            .instrument(self.step("login.begin", provider))
             .await
         {
             Ok(begun) => begun,
@@ -391,6 +395,10 @@ impl Visit {
             sign_in.host,
             query.finish()
         )
+    }
+
+    fn step(&self, what: &'static str, provider: &UpstreamProvider) -> tracing::Span {
+        traces::step(what, self.tenant.id.as_str(), provider.id.as_str())
     }
 
     /// What people call a provider; its id where it is no longer configured.

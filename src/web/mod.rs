@@ -20,6 +20,7 @@ pub mod router;
 pub mod serve;
 mod sessions;
 mod silence;
+mod traced;
 mod visit;
 
 pub use door::{Door, Parts};

@@ -100,7 +100,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["web", "cli/demo"]),
     // Connections are served by hyper, and the demo's proxy asks the broker as a service.
     ("tower", &["web", "cli/demo"]),
-    ("hyper", &["web/connections.rs", "web/front.rs"]),
+    (
+        "hyper",
+        &["web/connections.rs", "web/front.rs", "web/silence.rs"],
+    ),
     ("hyper_util", &["web/connections.rs"]),
     ("tower_http", &["web"]),
     ("cookie", &["web"]),
@@ -138,6 +141,14 @@ const HOMES: &[(&str, &[&str])] = &[
     // A counter is kept where it is used on every request, a handle where it is shown.
     ("metrics", &["telemetry", "access/check.rs"]),
     ("metrics_exporter_prometheus", &["telemetry", "web/door.rs"]),
+    ("opentelemetry", &["telemetry/traces.rs"]),
+    ("opentelemetry_proto", &["telemetry/traces.rs"]),
+    ("prost", &["telemetry/traces.rs"]),
+    ("opentelemetry_sdk", &["telemetry/traces.rs"]),
+    (
+        "tracing_opentelemetry",
+        &["telemetry/traces.rs", "telemetry/logging.rs"],
+    ),
     // The level is checked as it will be read.
     ("tracing_subscriber", &["telemetry", "config/logging.rs"]),
     ("clap", &["cli"]),

@@ -4,3 +4,4 @@ mod dashboard;
 mod explain;
 mod health;
 mod log_lines;
+mod traces;
