@@ -46,6 +46,12 @@ enum Command {
     Check(ConfigFile),
     /// Say which app, rule and person decide about one request, and why. Asks nobody, changes nothing.
     Explain(explain::Arguments),
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema {
+        /// A folder with presets of your own, whose settings are added.
+        #[arg(long, value_name = "FOLDER")]
+        providers_folder: Option<PathBuf>,
+    },
     /// Try it: two organizations, a provider, two apps each, all in this process, on loopback, without a network.
     Demo {
         /// Port to open in the browser. The next free one is taken if it is in use.
@@ -74,6 +80,7 @@ pub fn run() -> ExitCode {
         Command::Check(file) => check::run(&file.config),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Serve(file) => serve::run(&file.config),
+        Command::Schema { providers_folder } => schema(providers_folder.as_deref()),
         Command::Demo { port } => demo::run(port),
     };
     match done {
@@ -128,6 +135,13 @@ fn load(file: &Path) -> Result<(Config, Directory), Failure> {
     let presets = Presets::load(config.server.providers_folder.as_deref())?;
     let directory = Directory::build(&config, &presets, 1)?;
     Ok((config, directory))
+}
+
+fn schema(providers_folder: Option<&Path>) -> Result<(), Failure> {
+    say(Presets::load(providers_folder)?
+        .configuration_schema()
+        .trim_end());
+    Ok(())
 }
 
 fn style() -> Style {

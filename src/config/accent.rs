@@ -1,6 +1,7 @@
 //! Accent colours, which must leave text readable.
 
 use super::reader::Item;
+use super::table::{Key, Shape, Table};
 use crate::domain::colour::Colour;
 use crate::domain::tenant::Accent;
 
@@ -13,9 +14,18 @@ const TEXT: [(&str, Colour); 2] = [
     ("dark", Colour::new([0x0b, 0x10, 0x20])),
 ];
 
+pub(super) static TABLE: Table = Table::new(
+    "`accent`",
+    "Colours of the pages.",
+    &[
+        Key::new("light", Shape::Colour, "Carries white text.").required(),
+        Key::new("dark", Shape::Colour, "Carries #0b1020.").required(),
+    ],
+);
+
 pub(super) fn read(item: &Item<'_>) -> Option<Accent> {
     let help = "write both: { light = \"#2a56e0\", dark = \"#8eabff\" }";
-    let section = item.section("`accent`")?;
+    let section = item.section(&TABLE)?;
     let [light, dark] = TEXT.map(|(key, text)| {
         section
             .require(key, help)

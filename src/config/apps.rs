@@ -6,6 +6,7 @@ use super::diagnostics::{Position, suggestion};
 use super::reader::{Item, Section};
 use super::rules;
 use super::server::Server;
+use super::table::{Key, Shape, Table};
 use crate::domain::host::{Host, HostPattern};
 use crate::domain::ids::AppId;
 use crate::domain::tenant::{IdentityHeader, IdentitySource, ProtectedApp};
@@ -22,6 +23,53 @@ pub struct AppSettings {
     /// Where each of its identity headers is, in their order; the table's own place for the defaults.
     pub headers_at: Vec<Position>,
 }
+
+pub(super) static TABLE: Table = Table::new(
+    "[[tenants.apps]]",
+    "What the tenant's people may open.",
+    &[
+        Key::new("id", Shape::Id, "In logs and metrics.").required(),
+        Key::new("name", Shape::Line(100), "What people read.").or("the id"),
+        Key::new(
+            "hosts",
+            Shape::List(&Shape::Host),
+            "Its hosts. A host belongs to one app of one tenant; within a tenant an exact host is an exception from another app's pattern.",
+        )
+        .required(),
+        Key::table("allow", &rules::ALLOW),
+        Key::tables("rules", &rules::TABLE),
+        Key::new(
+            "allowed_status",
+            Shape::Numbers(&[202, 200]),
+            "Status of an allowed answer of /oauth2/auth.",
+        )
+        .or("202"),
+        Key::new(
+            "hide_cookies",
+            Shape::Flag,
+            "An allowed answer carries `Cookie` without our own cookies, for the proxy to pass on.",
+        )
+        .or("false"),
+        Key::new(
+            "identity_headers",
+            Shape::Entries(&Shape::Words(&IDENTITY_SOURCES)),
+            "What the app is told about a person, header by header. It replaces the default.",
+        ),
+    ],
+)
+.exactly_one_of(&["allow", "rules"]);
+
+/// The words of [`IdentitySource`].
+static IDENTITY_SOURCES: [&str; IdentitySource::ALL.len()] = {
+    let mut words = [""; IdentitySource::ALL.len()];
+    let mut rest: &[(&str, IdentitySource)] = &IdentitySource::ALL;
+    let mut place: &mut [&str] = &mut words;
+    while let ([(word, _), others @ ..], [here, there @ ..]) = (rest, place) {
+        *here = word;
+        (rest, place) = (others, there);
+    }
+    words
+};
 
 pub(super) fn read(
     section: &Section<'_>,
@@ -187,7 +235,7 @@ const RESERVED: [&str; 20] = [
 ];
 
 fn identity_headers(item: &Item<'_>) -> Option<Vec<(IdentityHeader, Position)>> {
-    let section = item.section("`identity_headers`")?;
+    let section = item.free_section("`identity_headers`")?;
     let mut headers: Vec<(IdentityHeader, Position)> = Vec::new();
     let mut right = true;
     for entry in section.entries() {

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::reader::{Item, Section};
+use super::table::{Key, Shape, Table};
 
 /// How often something may be asked for in a minute. Nothing is limited where `enabled` is false.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,55 +60,93 @@ impl Default for Limits {
     }
 }
 
-/// What `user` means in a table.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Users {
-    Known,
-    /// Nobody has signed in yet.
-    Unknown,
-}
-
 /// More a minute is no limit.
 const MOST: u32 = 10_000_000;
 
+const A_MINUTE: Shape = Shape::Integer(1, MOST as i64);
+
+const fn of_address(default: &'static str) -> Key {
+    Key::new(
+        "address",
+        A_MINUTE,
+        "How often a minute from one IPv4 address or IPv6 /64.",
+    )
+    .or(default)
+}
+
+const fn of_tenant(default: &'static str) -> Key {
+    Key::new(
+        "tenant",
+        A_MINUTE,
+        "How often a minute at one tenant, by all addresses that use more than a tenth of their own limit.",
+    )
+    .or(default)
+}
+
+const fn of_user(default: &'static str) -> Key {
+    Key::new("user", A_MINUTE, "How often a minute by one person.").or(default)
+}
+
+static LOGIN: Table = Table::new(
+    "[limits.login]",
+    "Sign-ins asked for at an app, and logins begun at a provider.",
+    // Nobody has signed in yet.
+    &[of_address("600"), of_tenant("6000")],
+);
+
+static CALLBACK: Table = Table::new(
+    "[limits.callback]",
+    "Returns from a provider; by user, those that succeed.",
+    &[of_address("600"), of_tenant("6000"), of_user("60")],
+);
+
+static TICKET: Table = Table::new(
+    "[limits.ticket]",
+    "Tickets brought to an app's host; by user, tickets given out.",
+    &[of_address("600"), of_tenant("6000"), of_user("300")],
+);
+
+static FAILED_CHECKS: Table = Table::new(
+    "[limits.failed_checks]",
+    "Checks that were not allowed; by user, those that a rule refused.",
+    &[of_address("6000"), of_tenant("60000"), of_user("600")],
+);
+
+pub(super) static TABLE: Table = Table::new(
+    "[limits]",
+    "How often something may be asked for in a minute.",
+    &[
+        Key::new("enabled", Shape::Flag, "false turns all of them off.").or("true"),
+        Key::table("login", &LOGIN),
+        Key::table("callback", &CALLBACK),
+        Key::table("ticket", &TICKET),
+        Key::table("failed_checks", &FAILED_CHECKS),
+    ],
+);
+
 pub(super) fn read(root: &Section<'_>) -> Limits {
     let mut limits = Limits::default();
-    let Some(section) = root.get("limits").and_then(|item| item.section("[limits]")) else {
+    let Some(section) = root.get("limits").and_then(|item| item.section(&TABLE)) else {
         return limits;
     };
     if let Some(enabled) = section.get("enabled").and_then(|item| item.flag()) {
         limits.enabled = enabled;
     }
-    for (key, name, users, to) in [
-        ("login", "[limits.login]", Users::Unknown, &mut limits.login),
-        (
-            "callback",
-            "[limits.callback]",
-            Users::Known,
-            &mut limits.callback,
-        ),
-        (
-            "ticket",
-            "[limits.ticket]",
-            Users::Known,
-            &mut limits.ticket,
-        ),
-        (
-            "failed_checks",
-            "[limits.failed_checks]",
-            Users::Known,
-            &mut limits.failed_checks,
-        ),
+    for (key, table, to) in [
+        ("login", &LOGIN, &mut limits.login),
+        ("callback", &CALLBACK, &mut limits.callback),
+        ("ticket", &TICKET, &mut limits.ticket),
+        ("failed_checks", &FAILED_CHECKS, &mut limits.failed_checks),
     ] {
-        if let Some(section) = section.get(key).and_then(|item| item.section(name)) {
-            quotas(&section, users, to);
+        if let Some(section) = section.get(key).and_then(|item| item.section(table)) {
+            quotas(&section, table, to);
         }
     }
     section.finish();
     limits
 }
 
-fn quotas(section: &Section<'_>, users: Users, to: &mut Quotas) {
+fn quotas(section: &Section<'_>, table: &'static Table, to: &mut Quotas) {
     let set = |to: &mut NonZeroU32, item: Option<Item<'_>>| {
         if let Some(number) = item.and_then(|item| quota(&item)) {
             *to = number;
@@ -115,7 +154,7 @@ fn quotas(section: &Section<'_>, users: Users, to: &mut Quotas) {
     };
     set(&mut to.address, section.get("address"));
     set(&mut to.tenant, section.get("tenant"));
-    if users == Users::Known {
+    if table.key("user").is_some() {
         set(&mut to.user, section.get("user"));
     }
     section.finish();
@@ -134,4 +173,31 @@ fn quota(item: &Item<'_>) -> Option<NonZeroU32> {
         );
     }
     quota
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What editors and the reference say is what happens.
+    #[test]
+    fn the_defaults_are_those_that_are_declared() {
+        let usual = Limits::default();
+        for (table, quotas) in [
+            (&LOGIN, usual.login),
+            (&CALLBACK, usual.callback),
+            (&TICKET, usual.ticket),
+            (&FAILED_CHECKS, usual.failed_checks),
+        ] {
+            for (key, quota) in [
+                ("address", quotas.address),
+                ("tenant", quotas.tenant),
+                ("user", quotas.user),
+            ] {
+                let declared = table.key(key).and_then(|key| key.default);
+                let quota = quota.to_string();
+                assert_eq!(declared.unwrap_or(&quota), quota, "{} {key}", table.name);
+            }
+        }
+    }
 }

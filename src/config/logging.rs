@@ -3,6 +3,7 @@
 use tracing_subscriber::EnvFilter;
 
 use super::reader::{Item, Section};
+use super::table::{Key, Shape, Table};
 
 /// What is logged, and how.
 #[derive(Clone, Debug)]
@@ -23,15 +24,31 @@ pub enum LogFormat {
     Json,
 }
 
+pub(super) static TABLE: Table = Table::new(
+    "[logging]",
+    "What is logged, and how.",
+    &[
+        Key::new(
+            "format",
+            Shape::Words(&["pretty", "json"]),
+            "For people or for machines.",
+        )
+        .or("pretty"),
+        Key::new(
+            "level",
+            Shape::Text,
+            "off, error, warn, info, debug or trace; also for a module: info,doorward::access=debug.",
+        )
+        .or("info"),
+    ],
+);
+
 pub(super) fn read(root: &Section<'_>) -> Logging {
     let mut logging = Logging {
         format: LogFormat::default(),
         level: "info".into(),
     };
-    let Some(section) = root
-        .get("logging")
-        .and_then(|item| item.section("[logging]"))
-    else {
+    let Some(section) = root.get("logging").and_then(|item| item.section(&TABLE)) else {
         return logging;
     };
     if let Some(format) = section

@@ -10,17 +10,20 @@ mod accent;
 mod addresses;
 mod apps;
 mod diagnostics;
+mod item;
 mod limits;
 mod logging;
 mod operations;
 mod providers;
 pub(crate) mod reader;
 mod rules;
+mod schema;
 mod secrets;
 mod server;
 mod sessions;
 pub(crate) mod source;
 mod storage;
+pub(crate) mod table;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -44,11 +47,30 @@ pub use storage::Storage;
 pub use tenants::TenantSettings;
 
 pub(crate) use addresses::checked_url;
-pub(crate) use providers::SETTINGS as PROVIDER_SETTINGS;
+pub(crate) use providers::{PRESET_WORDS, settings as provider_settings};
+pub(crate) use schema::{PresetKey, PresetTable, schema};
+pub(crate) use table::Shape;
 
 use crate::domain::session::SessionLifetimes;
 use reader::Document;
 use source::Source;
+use table::{Key, Table};
+
+/// The whole file.
+static TABLE: Table = Table::new(
+    "this file",
+    "The configuration of Doorward.",
+    &[
+        Key::table("server", &server::TABLE),
+        Key::table("operations", &operations::TABLE),
+        Key::table("logging", &logging::TABLE),
+        Key::table("tracing", &self::tracing::TABLE),
+        Key::table("limits", &limits::TABLE),
+        Key::table("storage", &storage::TABLE).required(),
+        Key::table("sessions", &sessions::TABLE),
+        Key::tables("tenants", &tenants::TABLE).required(),
+    ],
+);
 
 /// Longest configuration file, in bytes.
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
@@ -122,9 +144,9 @@ pub fn parse(text: &str, file: &Path, environment: &dyn Environment) -> Result<C
     };
     let mut source = Source::new(file, text);
     let table = syntax(&source, text)?;
-    source.mask(table.get_ref(), &|key| KEYS.contains(&key));
+    source.mask(table.get_ref());
     let document = Document::new(&source);
-    let config = read_root(&document.root(&table), file, &context);
+    let config = read_root(&document.declared_root(&table, &TABLE), file, &context);
     let (errors, warnings): (Vec<_>, Vec<_>) = document
         .into_faults()
         .into_iter()
@@ -196,100 +218,3 @@ fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> 
         warnings: Vec::new(),
     })
 }
-
-/// Every word that is a setting somewhere, also in presets to come. The values of other words are never
-/// shown.
-const KEYS: &[&str] = &[
-    // [server], [operations], [logging], [tracing], [limits], [storage], [sessions]
-    "server",
-    "listen",
-    "public_url",
-    "development",
-    "prefix",
-    "request_timeout",
-    "shutdown_timeout",
-    "providers_folder",
-    "trusted_proxies",
-    "networks",
-    "target_headers",
-    "operations",
-    "logging",
-    "format",
-    "level",
-    "tracing",
-    "endpoint",
-    "sampled_percent",
-    "service_name",
-    "authorization",
-    "limits",
-    "enabled",
-    "login",
-    "callback",
-    "ticket",
-    "failed_checks",
-    "address",
-    "user",
-    "storage",
-    "sqlite",
-    "sealing_keys",
-    "sessions",
-    "idle",
-    "absolute",
-    // [[tenants]]
-    "tenants",
-    "id",
-    "name",
-    "base_url",
-    "contact",
-    "accent",
-    "light",
-    "dark",
-    "return_hosts",
-    // [[tenants.providers]]
-    "providers",
-    "preset",
-    "client_id",
-    "client_secret",
-    "scopes",
-    "client_authentication",
-    "id_token_algorithm",
-    "ca_file",
-    "allow_networks",
-    "proxy",
-    "issuer",
-    "issuer_key",
-    "discovery",
-    "authorization_endpoint",
-    "token_endpoint",
-    "userinfo_endpoint",
-    "response_issuer",
-    "subject_claim",
-    "name_claim",
-    "username_claim",
-    "email_claim",
-    "email_verified_claim",
-    "groups_claim",
-    "switch_account_prompt",
-    "host",
-    "domain",
-    "tenant",
-    "region",
-    "realm",
-    // [[tenants.apps]]
-    "apps",
-    "hosts",
-    "allowed_status",
-    "hide_cookies",
-    "identity_headers",
-    "allow",
-    "rules",
-    "paths",
-    "methods",
-    "preflight",
-    "public",
-    "deny",
-    "signed_in",
-    "email_domains",
-    "emails",
-    "groups",
-];

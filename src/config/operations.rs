@@ -6,6 +6,7 @@ use super::addresses;
 use super::diagnostics::Fault;
 use super::reader::Section;
 use super::server::Server;
+use super::table::{Key, Shape, Table};
 
 /// Health and metrics.
 #[derive(Clone, Debug, Default)]
@@ -14,11 +15,18 @@ pub struct Operations {
     pub listen: Option<SocketAddr>,
 }
 
+pub(super) static TABLE: Table = Table::new(
+    "[operations]",
+    "Health and metrics.",
+    &[Key::new(
+        "listen",
+        Shape::Socket,
+        "A listener of its own for /healthz, /readyz and /metrics. Without it they are on the main listener.",
+    )],
+);
+
 pub(super) fn read(root: &Section<'_>, server: &Server) -> Operations {
-    let Some(section) = root
-        .get("operations")
-        .and_then(|item| item.section("[operations]"))
-    else {
+    let Some(section) = root.get("operations").and_then(|item| item.section(&TABLE)) else {
         return Operations::default();
     };
     let item = section.get("listen");

@@ -11,6 +11,7 @@ use url::Url;
 use super::diagnostics::{Position, nearest};
 use super::reader::{Item, Section};
 use super::secrets::secret;
+use super::table::{Key, Shape, Table, word};
 use super::{Context, server};
 use crate::domain::ids::ProviderId;
 use crate::domain::upstream_provider::{ClientAuthentication, Reach};
@@ -58,19 +59,89 @@ pub struct ProviderSettings {
     pub parameters: Vec<Parameter>,
 }
 
+pub(super) static TABLE: Table = Table::new(
+    "[[tenants.providers]]",
+    "Who authenticates the tenant's people.",
+    &[
+        Key::new(
+            "id",
+            Shape::Id,
+            "Part of the redirect URI, {base_url}/login/{id}/callback: register that at the provider.",
+        )
+        .required(),
+        Key::new(
+            "preset",
+            Shape::Text,
+            "What is known of the provider: the name of a preset, or of one of your own folder.",
+        )
+        .required(),
+        Key::new("name", Shape::Line(100), "Continue with …").or("the preset's"),
+        Key::new(
+            "client_id",
+            Shape::Line(255),
+            "The name under which Doorward is registered there.",
+        )
+        .required(),
+        Key::new("client_secret", Shape::Secret, "Its secret there."),
+        Key::new(
+            "scopes",
+            Shape::List(&Shape::Text),
+            "In place of the preset's scopes.",
+        )
+        .or("the preset's"),
+        Key::new(
+            "client_authentication",
+            Shape::Words(&["basic", "post"]),
+            "How the secret is presented.",
+        )
+        .or("discovered"),
+        Key::new(
+            "id_token_algorithm",
+            Shape::Words(&ALGORITHMS),
+            "The one signature algorithm of its ID tokens.",
+        )
+        .or("discovered"),
+        Key::new(
+            "ca_file",
+            Shape::Path,
+            "Certificate authorities to trust beside the usual ones, PEM.",
+        ),
+        Key::new(
+            "allow_networks",
+            Shape::List(&Shape::Network),
+            "Private networks the provider may be in. Metadata addresses of clouds stay refused.",
+        ),
+        Key::new("proxy", Shape::Address, "A proxy to go through."),
+    ],
+)
+.open();
+
 /// The settings that every preset has.
-pub(crate) const SETTINGS: [&str; 11] = [
-    "id",
-    "preset",
-    "name",
-    "client_id",
-    "client_secret",
-    "scopes",
-    "client_authentication",
-    "id_token_algorithm",
-    "ca_file",
-    "allow_networks",
-    "proxy",
+pub(crate) fn settings() -> impl Iterator<Item = &'static str> + Clone {
+    TABLE.keys().map(|key| key.name)
+}
+
+/// What presets call their own settings, also presets to come: their values may be shown.
+pub(crate) const PRESET_WORDS: &[&str] = &[
+    "issuer",
+    "issuer_key",
+    "discovery",
+    "authorization_endpoint",
+    "token_endpoint",
+    "userinfo_endpoint",
+    "response_issuer",
+    "subject_claim",
+    "name_claim",
+    "username_claim",
+    "email_claim",
+    "email_verified_claim",
+    "groups_claim",
+    "switch_account_prompt",
+    "host",
+    "domain",
+    "tenant",
+    "region",
+    "realm",
 ];
 
 /// What our verifier knows. Symmetric ones are deliberately absent: they need the secret as a key.
@@ -131,8 +202,8 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
 
 /// Most misspelt settings are told here already, beside the other faults of the file.
 fn parameter(item: &Item<'_>) -> Option<Parameter> {
-    let long = SETTINGS.into_iter().filter(|setting| setting.len() > 4);
-    if !super::KEYS.contains(&item.name)
+    let long = settings().filter(|setting| setting.len() > 4);
+    if word(item.name).is_none()
         && let Some(near) = nearest(item.name, long)
     {
         item.fault_at_key(

@@ -7,6 +7,7 @@ use http::Method;
 
 use super::diagnostics::{Position, nearest, suggestion};
 use super::reader::{Item, Section};
+use super::table::{Key, Shape, Table};
 use crate::domain::email::{EmailAddress, EmailDomain};
 use crate::domain::ids::ProviderId;
 use crate::domain::path::CanonicalPath;
@@ -14,6 +15,64 @@ use crate::domain::policy::{Allow, Policy, Requirements, Rule};
 
 const WHO: &str = "exactly one of public = true, deny = true, signed_in = true, or lists \
                    (`email_domains`, `emails`, `groups`, `providers`)";
+
+pub(super) static TABLE: Table = Table::new(
+    "[[tenants.apps.rules]]",
+    "Who may open what. The first rule whose paths and methods fit decides, whoever asks.",
+    &[
+        Key::new(
+            "paths",
+            Shape::List(&Shape::Path),
+            "Paths and what is below them, in whole segments. No wildcards.",
+        )
+        .or("all"),
+        Key::new(
+            "methods",
+            Shape::List(&Shape::Text),
+            "Methods, in capitals.",
+        )
+        .or("all"),
+        Key::new(
+            "preflight",
+            Shape::Flag,
+            "A CORS preflight to these paths passes without identity.",
+        )
+        .or("false"),
+    ],
+)
+.and(WHO_KEYS);
+
+pub(super) static ALLOW: Table = Table::new(
+    "`allow`",
+    "Short for one rule about everything. An app has `allow` or `rules`.",
+    WHO_KEYS,
+);
+
+const WHO_KEYS: &[Key] = &[
+    Key::new(
+        "public",
+        Shape::Flag,
+        "Anybody passes, signed in or not, without identity.",
+    ),
+    Key::new("deny", Shape::Flag, "Nobody passes."),
+    Key::new("signed_in", Shape::Flag, "Anybody who is signed in passes."),
+    Key::new(
+        "email_domains",
+        Shape::List(&Shape::Text),
+        "Domains of a verified address; not those below them.",
+    ),
+    Key::new("emails", Shape::List(&Shape::Text), "Verified addresses."),
+    Key::new(
+        "groups",
+        Shape::List(&Shape::Line(1000)),
+        "Groups, with their case.",
+    ),
+    Key::new(
+        "providers",
+        Shape::List(&Shape::Id),
+        "Ids of this tenant's providers.",
+    ),
+];
 
 /// Reads the rules of one app. `providers` are the tenant's, as they were written.
 pub(super) fn read(app: &Section<'_>, providers: &[&str]) -> Option<Policy> {
@@ -33,7 +92,7 @@ pub(super) fn read(app: &Section<'_>, providers: &[&str]) -> Option<Policy> {
             None
         }
         (Some(allow), None) => {
-            let section = allow.section("`allow`")?;
+            let section = allow.section(&ALLOW)?;
             let allow = who(&section, providers);
             section.finish();
             Some(Policy::new(vec![Rule {
@@ -42,7 +101,7 @@ pub(super) fn read(app: &Section<'_>, providers: &[&str]) -> Option<Policy> {
             }]))
         }
         (None, Some(rules)) => {
-            let sections = rules.sections("tenants.apps.rules");
+            let sections = rules.sections(&TABLE);
             if sections.is_empty() {
                 rules.fault_with_help(
                     "nobody may open this app: its list of rules is empty",

@@ -18,6 +18,7 @@ use super::Context;
 use super::diagnostics::quoted;
 use super::reader::Item;
 use super::source::is_variable_name;
+use super::table::{Key, Shape, Table};
 
 /// Where `{ env = "NAME" }` looks.
 pub trait Environment {
@@ -47,6 +48,21 @@ const FILE_LIMIT: u64 = 64 * 1024;
 
 const HOW: &str = "name where it is: { env = \"NAME\" } for an environment variable, { file = \"path\" } for a file";
 
+/// Where a secret is. The name is that of the key it belongs to.
+pub(super) static REFERENCE: Table = Table::new(
+    "a secret",
+    "Where the secret is: it is never written into this file.",
+    &[
+        Key::new("env", Shape::Text, "The name of an environment variable."),
+        Key::new(
+            "file",
+            Shape::Path,
+            "A file; a line break at its end is taken off.",
+        ),
+    ],
+)
+.exactly_one_of(&["env", "file"]);
+
 /// Reads the secret that `item` refers to.
 pub(super) fn secret(item: &Item<'_>, context: &Context<'_>) -> Option<SecretString> {
     if !item.is_table() {
@@ -60,7 +76,7 @@ pub(super) fn secret(item: &Item<'_>, context: &Context<'_>) -> Option<SecretStr
         return None;
     }
     let name = item.name;
-    let section = item.section(format!("`{name}`"))?;
+    let section = item.reference(&REFERENCE)?;
     let (variable, file) = (section.get("env"), section.get("file"));
     section.finish();
     let text = match (variable, file) {

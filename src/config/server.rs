@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::reader::{Item, Section};
+use super::table::{Key, Shape, Table};
 use super::{Context, addresses};
 use crate::domain::host::Host;
 use crate::domain::path::CanonicalPath;
@@ -70,6 +71,76 @@ pub enum TargetHeaders {
     XForwarded,
 }
 
+const SECOND: Duration = Duration::from_secs(1);
+const LONGEST_REQUEST: Duration = Duration::from_secs(600);
+const LONGEST_SHUTDOWN: Duration = Duration::from_secs(3600);
+
+pub(super) static TABLE: Table = Table::new(
+    "[server]",
+    "Where and how we listen.",
+    &[
+        Key::new(
+            "listen",
+            Shape::Socket,
+            "Where requests arrive, plain http: put a proxy with TLS in front.",
+        )
+        .or("127.0.0.1:4180"),
+        Key::new(
+            "public_url",
+            Shape::Address,
+            "Host of tenants without `base_url`; they are at /t/{id} below it. No path.",
+        ),
+        Key::new(
+            "development",
+            Shape::Flag,
+            "Permits plain http on loopback and *.localhost, for public addresses, app hosts and providers.",
+        )
+        .or("false"),
+        Key::new(
+            "prefix",
+            Shape::Path,
+            "What our paths on app hosts begin with.",
+        )
+        .or("/oauth2"),
+        Key::new(
+            "request_timeout",
+            Shape::Duration(SECOND, LONGEST_REQUEST),
+            "How long one request may take.",
+        )
+        .or("30s"),
+        Key::new(
+            "shutdown_timeout",
+            Shape::Duration(SECOND, LONGEST_SHUTDOWN),
+            "How long requests under way may take after SIGTERM.",
+        )
+        .or("20s"),
+        Key::new(
+            "providers_folder",
+            Shape::Path,
+            "Folder with presets of your own (*.toml): new names are added, known names replaced.",
+        ),
+        Key::tables("trusted_proxies", &TRUSTED_PROXY),
+    ],
+);
+
+static TRUSTED_PROXY: Table = Table::new(
+    "[[server.trusted_proxies]]",
+    "Peers whose forwarded headers are believed. None: nobody is believed.",
+    &[
+        Key::new(
+            "networks",
+            Shape::List(&Shape::Network),
+            "Where the proxy is. The first entry that has a peer counts.",
+        )
+        .required(),
+        Key::new(
+            "target_headers",
+            Shape::Words(&["x-original", "x-forwarded"]),
+            "The headers in which this proxy tells /oauth2/auth what is asked for. None: path and method are unknown, and apps with rules about them refuse.",
+        ),
+    ],
+);
+
 /// A setting that is wrong is reported and read as its default, so that what depends on it is judged too.
 pub(super) fn read(root: &Section<'_>, context: &Context<'_>) -> Server {
     let mut server = Server {
@@ -83,12 +154,11 @@ pub(super) fn read(root: &Section<'_>, context: &Context<'_>) -> Server {
         providers_folder: None,
         public_url_given: false,
     };
-    let Some(section) = root.get("server").and_then(|item| item.section("[server]")) else {
+    let Some(section) = root.get("server").and_then(|item| item.section(&TABLE)) else {
         return server;
     };
-    let second = Duration::from_secs(1);
-    let set = |to: &mut Duration, item: Option<Item<'_>>, most: u64| {
-        if let Some(duration) = item.and_then(|i| i.duration(second, Duration::from_secs(most))) {
+    let set = |to: &mut Duration, item: Option<Item<'_>>, most: Duration| {
+        if let Some(duration) = item.and_then(|item| item.duration(SECOND, most)) {
             *to = duration;
         }
     };
@@ -108,16 +178,16 @@ pub(super) fn read(root: &Section<'_>, context: &Context<'_>) -> Server {
     set(
         &mut server.request_timeout,
         section.get("request_timeout"),
-        600,
+        LONGEST_REQUEST,
     );
     set(
         &mut server.shutdown_timeout,
         section.get("shutdown_timeout"),
-        3600,
+        LONGEST_SHUTDOWN,
     );
     server.trusted_proxies = section
         .get("trusted_proxies")
-        .map(|item| item.sections("server.trusted_proxies"))
+        .map(|item| item.sections(&TRUSTED_PROXY))
         .unwrap_or_default()
         .iter()
         .filter_map(trusted_proxy)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::reader::Item;
+use super::table::{Key, Shape, Table};
 use crate::domain::session::SessionLifetimes;
 
 /// A working day, and a week.
@@ -17,8 +18,27 @@ const LEAST: Duration = Duration::from_secs(60);
 /// Browsers keep no cookie longer than 400 days (RFC 6265bis §5.5).
 const MOST: Duration = Duration::from_secs(400 * 24 * 3600);
 
+pub(super) static TABLE: Table = Table::new(
+    "[sessions]",
+    "How long sessions live.",
+    &[
+        Key::new(
+            "idle",
+            Shape::Duration(LEAST, MOST),
+            "A session that is not used for so long ends. At most `absolute`.",
+        )
+        .or("8h"),
+        Key::new(
+            "absolute",
+            Shape::Duration(LEAST, MOST),
+            "A session ends so long after the sign-in, used or not.",
+        )
+        .or("7d"),
+    ],
+);
+
 pub(super) fn read(item: Option<&Item<'_>>, default: SessionLifetimes) -> SessionLifetimes {
-    let Some(section) = item.and_then(|item| item.section("[sessions]")) else {
+    let Some(section) = item.and_then(|item| item.section(&TABLE)) else {
         return default;
     };
     let idle = section.get("idle");

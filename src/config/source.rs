@@ -12,6 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostics::{Fault, Position};
+use super::table::{Word, word};
 
 const MASK: &str = "…";
 
@@ -41,10 +42,10 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Masks the values of `table` that may be secret: those of settings that are, those of names that
-    /// `known` does not know, and addresses with a password.
-    pub(crate) fn mask(&mut self, table: &DeTable<'_>, known: &dyn Fn(&str) -> bool) {
-        mask_table(table, known, &mut self.masked);
+    /// Masks the values of `table` that may be secret: those of settings that are, those of words that are
+    /// no setting, and addresses with a password.
+    pub(crate) fn mask(&mut self, table: &DeTable<'_>) {
+        mask_table(table, &mut self.masked);
         self.masked.sort_by_key(|range| range.start);
     }
 
@@ -172,34 +173,23 @@ fn looks_secret(text: &str) -> bool {
         .any(|word| text.contains(word))
 }
 
-/// Settings whose values are references to secrets.
-const SECRETS: [&str; 2] = ["client_secret", "sealing_keys"];
-
-fn mask_table(table: &DeTable<'_>, known: &dyn Fn(&str) -> bool, masked: &mut Vec<Range<usize>>) {
+fn mask_table(table: &DeTable<'_>, masked: &mut Vec<Range<usize>>) {
     for (key, value) in table {
-        let key = key.get_ref();
-        if SECRETS.contains(&&**key) {
-            mask_secret(value, masked);
-        } else if key == "identity_headers" {
-            // Its keys are the operator's own words.
-        } else if known(key) {
-            mask_value(value, known, masked);
-        } else {
-            masked.push(value.span());
+        match word(key.get_ref()) {
+            Some(Word::Secret) => mask_secret(value, masked),
+            Some(Word::Entries) => {}
+            Some(Word::Known) => mask_value(value, masked),
+            None => masked.push(value.span()),
         }
     }
 }
 
-fn mask_value(
-    value: &Spanned<DeValue<'_>>,
-    known: &dyn Fn(&str) -> bool,
-    masked: &mut Vec<Range<usize>>,
-) {
+fn mask_value(value: &Spanned<DeValue<'_>>, masked: &mut Vec<Range<usize>>) {
     match value.get_ref() {
-        DeValue::Table(table) => mask_table(table, known, masked),
+        DeValue::Table(table) => mask_table(table, masked),
         DeValue::Array(values) => {
             for value in values {
-                mask_value(value, known, masked);
+                mask_value(value, masked);
             }
         }
         DeValue::String(text) if text.contains("//") && text.contains('@') => {

@@ -6,6 +6,7 @@ use super::Context;
 use super::diagnostics::Fault;
 use super::reader::{Item, Section};
 use super::secrets::{SealingKey, sealing_key};
+use super::table::{Key, Shape, Table};
 
 /// What is remembered, and how it is sealed.
 #[derive(Debug)]
@@ -16,9 +17,28 @@ pub struct Storage {
     pub sealing_keys: Vec<SealingKey>,
 }
 
+pub(super) static TABLE: Table = Table::new(
+    "[storage]",
+    "What is remembered, and how it is sealed.",
+    &[
+        Key::new(
+            "sqlite",
+            Shape::Path,
+            "The database file. It is made if it is not there; its folder must be.",
+        )
+        .required(),
+        Key::new(
+            "sealing_keys",
+            Shape::List(&Shape::Secret),
+            "32 bytes in base64 each. The first seals, all open.",
+        )
+        .required(),
+    ],
+);
+
 pub(super) fn read(root: &Section<'_>, context: &Context<'_>) -> Option<Storage> {
     let help = "add [storage] with sqlite = \"doorward.db\" and sealing_keys = [{ env = \"DOORWARD_SEALING_KEY\" }]";
-    let section = root.require("storage", help)?.section("[storage]")?;
+    let section = root.require("storage", help)?.section(&TABLE)?;
     let sqlite = section
         .require("sqlite", "add sqlite = \"/var/lib/doorward/doorward.db\"")
         .and_then(|item| sqlite(&item, context));

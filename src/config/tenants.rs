@@ -6,6 +6,7 @@ use super::diagnostics::{Position, quoted};
 use super::providers::ProviderSettings;
 use super::reader::{Item, Section};
 use super::server::Server;
+use super::table::{Key, Shape, Table};
 use super::{Context, accent, addresses, apps, providers, sessions};
 use crate::config::AppSettings;
 use crate::domain::host::{Host, HostPattern};
@@ -40,6 +41,40 @@ pub struct TenantSettings {
     pub return_hosts: Vec<HostPattern>,
 }
 
+pub(super) static TABLE: Table = Table::new(
+    "[[tenants]]",
+    "Organizations, each with its own address, providers, apps and sessions. At least one.",
+    &[
+        Key::new(
+            "id",
+            Shape::Id,
+            "In addresses, cookies and logs: 1 to 63 of a-z, 0-9, -.",
+        )
+        .required(),
+        Key::new("name", Shape::Line(100), "What people read.").or("the id"),
+        Key::new(
+            "base_url",
+            Shape::Address,
+            "Where the sign-in pages are: a host of its own, /t/{id} on a shared host, or the prefix on the host of one of the tenant's own apps.",
+        )
+        .or("{public_url}/t/{id}"),
+        Key::new(
+            "contact",
+            Shape::Line(200),
+            "Whom to ask for access; shown to people who are refused.",
+        ),
+        Key::table("accent", &accent::TABLE),
+        Key::table("sessions", &sessions::TABLE),
+        Key::new(
+            "return_hosts",
+            Shape::List(&Shape::Host),
+            "Further hosts that a sign-in or sign-out may return to; the tenant's own and its apps' always may.",
+        ),
+        Key::tables("providers", &providers::TABLE).required(),
+        Key::tables("apps", &apps::TABLE),
+    ],
+);
+
 pub(super) fn read(
     root: &Section<'_>,
     server: &Server,
@@ -48,7 +83,7 @@ pub(super) fn read(
 ) -> Option<Vec<TenantSettings>> {
     let help = "add [[tenants]] with id, base_url, [[tenants.providers]] and [[tenants.apps]]";
     let item = root.require("tenants", help)?;
-    let sections = item.sections("tenants");
+    let sections = item.sections(&TABLE);
     report_duplicates(&sections, "tenant");
     let tenants: Vec<_> = sections
         .iter()
@@ -79,7 +114,7 @@ fn tenant(
         .get("return_hosts")
         .and_then(|item| item.list(|item| apps::host_pattern(item, server)))
         .unwrap_or_default();
-    let providers = tables(section, "providers", "tenants.providers");
+    let providers = tables(section, "providers", &providers::TABLE);
     if providers.is_empty() {
         section.fault_with_help(
             "nobody can sign in to this tenant: it has no provider",
@@ -91,7 +126,7 @@ fn tenant(
         .iter()
         .filter_map(|section| section.get("id")?.as_text())
         .collect();
-    let apps = tables(section, "apps", "tenants.apps");
+    let apps = tables(section, "apps", &apps::TABLE);
     report_duplicates(&apps, "app");
     let providers: Vec<_> = providers
         .iter()
@@ -137,10 +172,10 @@ fn tenant(
     })
 }
 
-fn tables<'a>(section: &Section<'a>, key: &'static str, name: &str) -> Vec<Section<'a>> {
+fn tables<'a>(section: &Section<'a>, key: &'static str, table: &'static Table) -> Vec<Section<'a>> {
     section
         .get(key)
-        .map(|item| item.sections(name))
+        .map(|item| item.sections(table))
         .unwrap_or_default()
 }
 

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use rstest::rstest;
 
@@ -28,8 +29,23 @@ fn environment() -> BTreeMap<String, String> {
     .collect()
 }
 
+/// What the reader accepts, the schema must accept.
 fn read_text(text: &str) -> Result<Config, Faults> {
-    parse(text, Path::new("doorward.toml"), &environment())
+    let read = parse(text, Path::new("doorward.toml"), &environment());
+    if read.is_ok() {
+        assert_eq!(schema_faults(text), Vec::<String>::new(), "{text}");
+    }
+    read
+}
+
+/// What the JSON Schema finds wrong.
+fn schema_faults(text: &str) -> Vec<String> {
+    static VALIDATOR: LazyLock<jsonschema::Validator> =
+        LazyLock::new(|| jsonschema::validator_for(&schema(&[])).expect("a schema"));
+    let file: toml::Table = text.parse().expect("TOML");
+    let file = serde_json::to_value(file).expect("JSON");
+    let faults = VALIDATOR.iter_errors(&file);
+    faults.map(|fault| fault.to_string()).collect()
 }
 
 fn faults(text: &str) -> String {
@@ -404,6 +420,28 @@ fn a_wrong_server_is_told(#[case] line: &str, #[case] expected: &str) {
     );
 }
 
+#[rstest]
+#[case("http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces")]
+#[case("http://localhost:4318/", "http://localhost:4318/v1/traces")]
+#[case("https://otlp.example/otlp", "https://otlp.example/otlp/v1/traces")]
+#[case("https://otlp.example/v1/traces", "https://otlp.example/v1/traces")]
+fn a_collector_has_one_address(#[case] written: &str, #[case] meant: &str) {
+    let text = format!("[tracing]\nendpoint = \"{written}\"");
+    let config = read_text(&with(&text, BASE, "", APP)).expect("right");
+    let tracing = config.tracing.expect("there");
+    assert_eq!(tracing.endpoint.as_str(), meant);
+    assert_eq!(
+        (tracing.sampled_percent, &*tracing.service_name),
+        (100, "doorward")
+    );
+    assert!(
+        read_text(&with("", BASE, "", APP))
+            .expect("right")
+            .tracing
+            .is_none()
+    );
+}
+
 #[test]
 fn limits_are_read_one_by_one() {
     let text = "[limits.ticket]\nuser = 7\n[limits.failed_checks]\naddress = 8\ntenant = 9";
@@ -446,6 +484,23 @@ fn limits_are_read_one_by_one() {
 #[case::never(
     "[sessions]\nabsolute = \"10years\"",
     "`absolute` is 10years, which is too long"
+)]
+#[case::no_endpoint("[tracing]", "`endpoint` is missing in [tracing]")]
+#[case::collector_far_away(
+    "[tracing]\nendpoint = \"http://collector.example:4318\"",
+    "`http://collector.example:4318` is plain http = write a collector's address"
+)]
+#[case::key_in_the_address(
+    "[tracing]\nendpoint = \"https://collector.example/?key=hunter2\"",
+    "`endpoint` has a query"
+)]
+#[case::more_than_all(
+    "[tracing]\nendpoint = \"http://127.0.0.1:4318\"\nsampled_percent = 101",
+    "`101` is no percentage"
+)]
+#[case::bare_key(
+    "[tracing]\nendpoint = \"http://127.0.0.1:4318\"\nauthorization = \"Bearer hunter2\"",
+    "`authorization` is a secret and does not belong in this file"
 )]
 #[case::no_limit(
     "[limits.login]\naddress = 0",
@@ -975,17 +1030,182 @@ fn the_examples_are_right(#[case] text: &str) {
     );
 }
 
-#[test]
-fn every_setting_is_in_the_reference() {
-    let reference = include_str!("../../docs/configuration.md");
-    let missing: Vec<_> = KEYS
-        .iter()
-        .filter(|key| !WORDS_OF_OTHER_PRESETS.contains(key))
-        .filter(|key| {
-            !reference.contains(&format!("`{key}`")) && !reference.contains(&format!("[{key}]"))
-        })
-        .collect();
-    assert!(missing.is_empty(), "{missing:?}");
+/// What a schema can see is wrong: an editor underlines it while it is typed.
+#[rstest]
+#[case::misspelt("publc_url = \"https://a.example\"", "", APP)]
+#[case::no_unit("request_timeout = 30", "", APP)]
+#[case::no_port("listen = \"127.0.0.1\"", "", APP)]
+#[case::word(
+    "trusted_proxies = [{ networks = [\"10.0.0.0/8\"], target_headers = \"forwarded\" }]",
+    "",
+    APP
+)]
+#[case::empty_list("trusted_proxies = [{ networks = [] }]", "", APP)]
+#[case::missing("trusted_proxies = [{ target_headers = \"x-original\" }]", "", APP)]
+#[case::written_secret("", "client_secret = \"hunter2\"", APP)]
+#[case::two_references("", "client_secret = { env = \"A\", file = \"b\" }", APP)]
+#[case::colour(
+    "",
+    "",
+    "hosts = [\"a.example\"]\nallow = { signed_in = true }\n[[tenants]]\nid = \"b\"\naccent = { light = \"red\", dark = \"#8eabff\" }\n[[tenants.providers]]\nid = \"a\"\npreset = \"oidc\"\nclient_id = \"a\""
+)]
+#[case::status(
+    "",
+    "",
+    "hosts = [\"a.example\"]\nallowed_status = 204\nallow = { signed_in = true }"
+)]
+#[case::no_rules("", "", "hosts = [\"a.example\"]")]
+#[case::both(
+    "",
+    "",
+    "hosts = [\"a.example\"]\nallow = { signed_in = true }\nrules = [{ public = true }]"
+)]
+#[case::source(
+    "",
+    "",
+    "hosts = [\"a.example\"]\nallow = { signed_in = true }\nidentity_headers = { X-User = \"mail\" }"
+)]
+#[case::id(
+    "",
+    "",
+    "id = \"Wiki\"\nhosts = [\"a.example\"]\nallow = { signed_in = true }"
+)]
+fn the_schema_sees_a_wrong_shape(#[case] server: &str, #[case] provider: &str, #[case] app: &str) {
+    let mut text = with(&format!("[server]\n{server}"), BASE, provider, app);
+    if app.starts_with("id ") {
+        text = text.replace("id = \"wiki\"\n", "");
+    }
+    assert_ne!(schema_faults(&text), Vec::<String>::new(), "{text}");
+    assert_ne!(faults(&text), "no faults", "{text}");
 }
 
-const WORDS_OF_OTHER_PRESETS: [&str; 4] = ["domain", "tenant", "region", "realm"];
+/// All tables, those in others too, each once.
+fn all_tables() -> Vec<&'static Table> {
+    let mut found: Vec<&'static Table> = vec![&TABLE, &secrets::REFERENCE];
+    let mut next = 0;
+    while let Some(table) = found.get(next) {
+        next += 1;
+        for inner in table.tables() {
+            if !found.iter().any(|other| other.name == inner.name) {
+                found.push(inner);
+            }
+        }
+    }
+    found
+}
+
+/// The reader stops, in tests, where it asks for something else than is declared. So it is enough that
+/// each table is read to its end by some test; here by one file that has them all.
+#[test]
+fn every_declared_table_is_read_key_by_key() {
+    let app = format!(
+        "{HOST}[[tenants.apps.rules]]\npaths = [\"/a\"]\npublic = true\n\
+         [[tenants.apps]]\nid = \"b\"\nhosts = [\"b.acme.example\"]\nallow = {{ signed_in = true }}"
+    );
+    let server = "[server]\ntrusted_proxies = [{ networks = [\"10.0.0.0/8\"] }]\n\
+                  [operations]\n[logging]\n[sessions]\n[tracing]\nendpoint = \"http://127.0.0.1:4318\"\n\
+                  [limits.login]\n[limits.callback]\n[limits.ticket]\n[limits.failed_checks]";
+    let tenant = format!("{BASE}\naccent = {{ light = \"#2a56e0\", dark = \"#8eabff\" }}");
+    reader::READ.with_borrow_mut(std::collections::BTreeSet::clear);
+    read_text(&with(server, &tenant, "", &app)).expect("right");
+    let read = reader::READ.with_borrow(Clone::clone);
+    let declared = all_tables().iter().map(|table| table.name).collect();
+    assert_eq!(read, declared);
+}
+
+#[rstest]
+#[case::not_declared(&["a", "b", "c"])]
+#[case::not_asked_for(&["a"])]
+#[case::asked_for(&["a", "b"])]
+fn a_reader_and_a_declaration_that_differ_are_found(#[case] asked: &[&'static str]) {
+    static DECLARED: Table = Table::new(
+        "this file",
+        "",
+        &[
+            table::Key::new("a", Shape::Flag, ""),
+            table::Key::new("b", Shape::Flag, ""),
+        ],
+    );
+    let source = Source::new(Path::new("x.toml"), "");
+    let empty = syntax(&source, "").expect("TOML");
+    let document = Document::new(&source);
+    let read = std::panic::AssertUnwindSafe(|| {
+        let section = document.declared_root(&empty, &DECLARED);
+        for key in asked {
+            section.get(key);
+        }
+        section.finish();
+    });
+    assert_eq!(std::panic::catch_unwind(read).is_ok(), asked == ["a", "b"]);
+}
+
+#[test]
+#[should_panic(expected = "is declared as Some(Flag) and read as something else")]
+fn a_value_that_is_read_as_something_else_is_found() {
+    static DECLARED: Table = Table::new("this file", "", &[table::Key::new("a", Shape::Flag, "")]);
+    let source = Source::new(Path::new("x.toml"), "a = \"b\"");
+    let file = syntax(&source, "a = \"b\"").expect("TOML");
+    let document = Document::new(&source);
+    document
+        .declared_root(&file, &DECLARED)
+        .get("a")
+        .and_then(|item| item.text());
+}
+
+/// The settings below `heading` in the reference: key, default, whole row.
+fn rows<'a>(reference: &'a str, heading: &str) -> Option<Vec<(&'a str, &'a str, &'a str)>> {
+    let below = reference.split_once(&format!("{heading}\n"))?.1;
+    let section = below.split("\n#").next().unwrap_or_default();
+    let tables = section
+        .split("\n\n")
+        .map(str::trim)
+        .filter(|part| part.starts_with("| Key |"));
+    let rows = tables.flat_map(|table| table.lines().skip(2)).map(|row| {
+        let mut cells = row.trim_matches('|').split(" | ").map(str::trim);
+        let key = cells.next().unwrap_or_default().trim_matches('`');
+        (key, cells.nth(1).unwrap_or_default(), row)
+    });
+    // The row of lists in general has no key.
+    Some(rows.filter(|(key, ..)| *key != "lists").collect())
+}
+
+#[test]
+fn the_reference_has_every_key_and_no_other() {
+    let reference = include_str!("../../docs/configuration.md");
+    let mut compared = 0;
+    for table in all_tables() {
+        let Some(rows) = rows(reference, &format!("## `{}`", table.name)) else {
+            // A small table, told in the row of its key.
+            for key in table.keys() {
+                let name = key.name;
+                let told = [
+                    format!("`{name}`"),
+                    format!("[{name}]"),
+                    format!("{{ {name} ="),
+                ];
+                assert!(told.iter().any(|told| reference.contains(told)), "{name}");
+            }
+            continue;
+        };
+        compared += 1;
+        for (name, _, row) in &rows {
+            assert!(
+                table.key(name).is_some(),
+                "{} has no such key: {row}",
+                table.name
+            );
+        }
+        for key in table.keys() {
+            let row = rows.iter().find(|(name, ..)| *name == key.name);
+            let (_, default, row) =
+                row.unwrap_or_else(|| panic!("`{}` is missing in {}", key.name, table.name));
+            assert_eq!(default.contains("required"), key.required, "{row}");
+            assert!(default.contains(key.default.unwrap_or_default()), "{row}");
+            if let Shape::Duration(least, most) = key.shape {
+                let limits = format!("{} to {}", schema::short(least), schema::short(most));
+                assert!(row.contains(&limits), "{row}: {limits}");
+            }
+        }
+    }
+    assert!(compared >= 9, "{compared} tables have a heading");
+}

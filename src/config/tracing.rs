@@ -4,6 +4,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::reader::{Item, Section};
+use super::table::{Key, Shape, Table};
 use super::{Context, addresses, secrets};
 
 /// Where traces go.
@@ -19,9 +20,39 @@ pub struct Tracing {
     pub authorization: Option<SecretString>,
 }
 
+pub(super) static TABLE: Table = Table::new(
+    "[tracing]",
+    "Where traces go, in OpenTelemetry's protocol over HTTP. Without it there are none.",
+    &[
+        Key::new(
+            "endpoint",
+            Shape::Address,
+            "The collector; https, or plain http on loopback. /v1/traces is added where it is not there.",
+        )
+        .required(),
+        Key::new(
+            "sampled_percent",
+            Shape::Integer(0, 100),
+            "Of a hundred requests that come without a trace, how many begin one.",
+        )
+        .or("100"),
+        Key::new(
+            "service_name",
+            Shape::Line(100),
+            "What this service is called there.",
+        )
+        .or("doorward"),
+        Key::new(
+            "authorization",
+            Shape::Secret,
+            "What the collector wants in Authorization, whole.",
+        ),
+    ],
+);
+
 /// `None`: there are no traces.
 pub(super) fn read(root: &Section<'_>, context: &Context<'_>) -> Option<Tracing> {
-    let section = root.get("tracing")?.section("[tracing]")?;
+    let section = root.get("tracing")?.section(&TABLE)?;
     let endpoint = section
         .require("endpoint", "add endpoint = \"http://127.0.0.1:4318\"")
         .and_then(|item| endpoint(&item));

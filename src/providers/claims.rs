@@ -65,14 +65,14 @@ impl ClaimsReader<'_> {
             .get("preferred_username")
             .and_then(|item| self.place(&item));
         let email = section.get("email").and_then(|item| {
-            let section = item.section("[claims.email]")?;
+            let section = item.free_section("[claims.email]")?;
             let email = self.email(&section);
             section.finish();
             email
         });
         let groups = section
             .get("groups")
-            .map(|item| item.sections("claims.groups"))
+            .map(|item| item.free_sections("claims.groups"))
             .unwrap_or_default()
             .iter()
             .filter_map(|section| {
@@ -101,7 +101,7 @@ impl ClaimsReader<'_> {
                 path: path?,
             });
         }
-        let section = item.section(format!("`{}`", item.name))?;
+        let section = item.free_section(format!("`{}`", item.name))?;
         let source = self.source(&section);
         let path = section
             .require("path", "add path = \"…\"")
@@ -203,7 +203,7 @@ impl ClaimsReader<'_> {
             .and_then(|item| item.list(|item| self.names.template(item)))
             .unwrap_or_default();
         let only = section.get("only").and_then(|item| {
-            let section = item.section("`only`")?;
+            let section = item.free_section("`only`")?;
             let member = section
                 .require("member", "add member = \"state\"")
                 .and_then(|item| self.names.template(&item));

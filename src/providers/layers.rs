@@ -37,7 +37,7 @@ impl<'a> Layers<'_, 'a> {
         let over = self.over.and_then(|section| section.get(key));
         let mut all: Vec<Item<'a>> = Vec::new();
         for item in [over, below].into_iter().flatten() {
-            let Some(section) = item.section(format!("[{key}]")) else {
+            let Some(section) = item.free_section(format!("[{key}]")) else {
                 continue;
             };
             for entry in section.entries() {

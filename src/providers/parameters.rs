@@ -5,7 +5,7 @@
 
 use super::template::{Template, Values};
 use crate::config::reader::Section;
-use crate::config::{checked_url, quoted};
+use crate::config::{PresetKey, Shape, checked_url, quoted};
 use crate::domain::host::Host;
 
 /// A parameter of a preset.
@@ -72,6 +72,26 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> Option<Parameter> {
 }
 
 impl Parameter {
+    /// As the JSON Schema of the configuration shows it.
+    pub(super) fn declared(&self) -> PresetKey {
+        PresetKey {
+            name: self.name.clone(),
+            about: self.about.clone(),
+            shape: match self.kind {
+                Kind::Url | Kind::Issuer => Shape::Address,
+                Kind::Host => Shape::Host,
+                Kind::Text | Kind::Name | Kind::Guid | Kind::Claim => Shape::Text,
+            },
+            one_of: self.one_of.clone(),
+            required: self.required,
+            default: self
+                .default
+                .as_ref()
+                .and_then(|default| default.fill(&Values::new()))
+                .map(Into::into),
+        }
+    }
+
     /// Checks `text` and puts it into `values`.
     pub(super) fn set(
         &self,

@@ -124,21 +124,21 @@ fn read(root: &Section<'_>) -> Option<Preset> {
         });
     let parameters: Vec<Option<Parameter>> = root
         .get("parameters")
-        .and_then(|item| item.section("[parameters]"))
+        .and_then(|item| item.free_section("[parameters]"))
         .map(|section| section.entries())
         .unwrap_or_default()
         .iter()
         .map(|item| {
             parameters::read(
                 item.name,
-                &item.section(format!("[parameters.{}]", item.name))?,
+                &item.free_section(format!("[parameters.{}]", item.name))?,
             )
         })
         .collect();
     let parameters: Vec<Parameter> = parameters.into_iter().collect::<Option<_>>()?;
     let variants = root
         .get("variants")
-        .map(|item| item.sections("variants"))
+        .map(|item| item.free_sections("variants"))
         .unwrap_or_default();
     let base = definition(&Layers { root, over: None }, &parameters);
     let variants: Vec<_> = variants
@@ -169,7 +169,7 @@ fn condition(section: &Section<'_>, parameters: &[Parameter]) -> Option<Conditio
             "when",
             "say for which parameters: when = { host = \"*.example.com\" }",
         )?
-        .section("`when`")?;
+        .free_section("`when`")?;
     let conditions: Option<Vec<_>> = when
         .entries()
         .iter()
@@ -228,7 +228,7 @@ fn definition(layers: &Layers<'_, '_>, parameters: &[Parameter]) -> Option<Defin
         has_claims: matches!(protocol, Some(Protocol::OpenIdConnect { .. })),
     };
     let claims = layers.require("claims").and_then(|item| {
-        let section = item.section("[claims]")?;
+        let section = item.free_section("[claims]")?;
         let claims = reader.claims(&section);
         section.finish();
         claims
@@ -255,7 +255,7 @@ fn definition(layers: &Layers<'_, '_>, parameters: &[Parameter]) -> Option<Defin
         .map_or(Some(" "), |item| item.choice(&[(" ", " "), (",", ",")]));
     let scopes = layers
         .require("scopes")
-        .and_then(|item| item.section("[scopes]"))
+        .and_then(|item| item.free_section("[scopes]"))
         .and_then(|section| scopes(&section));
     let authorization_parameters = authorization_parameters(layers, &names);
     let switch_account_prompt = names.optional(layers.get("switch_account_prompt"));

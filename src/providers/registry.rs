@@ -7,10 +7,12 @@ use rust_embed::RustEmbed;
 use url::Url;
 
 use super::claims::{Email, Place as PlaceDefinition};
+use super::parameters::Parameter;
 use super::preset::{Definition, Preset, Protocol as Speaks};
 use super::template::{Template, Values};
 use crate::config::{
-    Fault, Faults, PROVIDER_SETTINGS, ProviderSettings, checked_url, nearest, quoted, suggestion,
+    Fault, Faults, PresetTable, ProviderSettings, checked_url, nearest, provider_settings, quoted,
+    schema, suggestion,
 };
 use crate::domain::claims::{ClaimPath, EmailRule};
 use crate::domain::ids::Issuer;
@@ -69,6 +71,25 @@ impl Presets {
     /// Their names, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.keys().map(|name| &**name)
+    }
+
+    #[cfg(test)]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Preset)> {
+        self.0.iter().map(|(name, preset)| (&**name, preset))
+    }
+
+    /// The JSON Schema of a configuration that may use these presets, as the text of a file.
+    #[must_use]
+    pub fn configuration_schema(&self) -> String {
+        let tables: Vec<_> = self
+            .0
+            .iter()
+            .map(|(name, preset)| PresetTable {
+                name: name.clone(),
+                keys: preset.parameters.iter().map(Parameter::declared).collect(),
+            })
+            .collect();
+        format!("{:#}\n", schema(&tables))
     }
 
     /// Makes the provider that `settings` describe. `development` permits plain http on loopback.
@@ -165,7 +186,7 @@ impl Resolution<'_> {
             let name = &given.name.value;
             let Some(parameter) = preset.parameters.iter().find(|p| p.name == *name) else {
                 let own = preset.parameters.iter().map(|parameter| &*parameter.name);
-                let known = own.chain(PROVIDER_SETTINGS);
+                let known = own.chain(provider_settings().map(|setting| -> &str { setting }));
                 let message = format!(
                     "{} is not a setting of a provider with the preset `{preset_name}`",
                     quoted(name)

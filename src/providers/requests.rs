@@ -22,7 +22,7 @@ pub(super) fn read(layers: &Layers<'_, '_>, names: &Names<'_>) -> Option<Vec<Req
         return Some(Vec::new());
     };
     let requests: Vec<_> = item
-        .sections("profile_requests")
+        .free_sections("profile_requests")
         .iter()
         .map(|section| request(section, names))
         .collect();
@@ -46,7 +46,7 @@ fn request(section: &Section<'_>, names: &Names<'_>) -> Option<Request> {
         });
     let headers: Option<Vec<_>> = section
         .get("headers")
-        .and_then(|item| item.section("`headers`"))
+        .and_then(|item| item.free_section("`headers`"))
         .map(|section| section.entries())
         .unwrap_or_default()
         .iter()

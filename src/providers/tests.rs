@@ -11,9 +11,9 @@ use crate::domain::upstream_provider::{
     ClientAuthentication, Protocol, Source, UpstreamProvider, Userinfo,
 };
 
-/// The settings of one provider, read as an operator's file is.
-fn settings(provider: &str, development: bool) -> ProviderSettings {
-    let text = format!(
+/// A file with one provider.
+fn text(provider: &str, development: bool) -> String {
+    format!(
         r#"[server]
 development = {development}
 [storage]
@@ -27,7 +27,12 @@ id = "it"
 client_id = "doorward"
 {provider}
 "#
-    );
+    )
+}
+
+/// The settings of one provider, read as an operator's file is.
+fn settings(provider: &str, development: bool) -> ProviderSettings {
+    let text = text(provider, development);
     let environment: BTreeMap<String, String> = [
         ("SEAL", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
         ("SECRET", "hunter2-canary"),
@@ -405,4 +410,65 @@ fn a_wrong_preset_is_told_with_its_line(
         "{faults}"
     );
     assert!(faults.iter().all(|fault| fault.position().is_some()));
+}
+
+/// Their values may be shown in messages, and the reference describes them.
+#[test]
+fn the_settings_of_the_embedded_presets_are_known() {
+    let reference = include_str!("../../docs/configuration.md");
+    let presets = Presets::load(None).expect("embedded presets are right");
+    for (name, preset) in presets.iter() {
+        let (_, below) = reference
+            .split_once(&format!("### Preset `{name}`\n"))
+            .unwrap_or_else(|| panic!("the preset {name} has no heading"));
+        let section = below.split("\n#").next().unwrap_or_default();
+        let rows: Vec<&str> = section
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+            .collect();
+        let mut declared: Vec<&str> = preset.parameters.iter().map(|own| &*own.name).collect();
+        for word in &declared {
+            assert!(config::PRESET_WORDS.contains(word), "{word}");
+        }
+        declared.sort_unstable();
+        let mut described = rows.clone();
+        described.sort_unstable();
+        assert_eq!(described, declared, "{name}");
+    }
+}
+
+/// What the JSON Schema with the embedded presets finds wrong with a provider.
+fn schema_faults(provider: &str) -> Vec<String> {
+    let schema = Presets::load(None).expect("right").configuration_schema();
+    let schema = serde_json::from_str(&schema).expect("JSON");
+    let file: toml::Table = text(provider, false).parse().expect("TOML");
+    let file = serde_json::to_value(file).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let faults = validator.iter_errors(&file);
+    faults.map(|fault| fault.to_string()).collect()
+}
+
+#[rstest]
+#[case::oidc("preset = \"oidc\"\nissuer = \"https://sso.acme.example\"")]
+#[case::all_of_oidc(
+    "preset = \"oidc\"\nissuer = \"https://sso.acme.example\"\ngroups_claim = \"/a/b\"\nname = \"x\""
+)]
+#[case::github(
+    "preset = \"github\"\nclient_secret = { env = \"SECRET\" }\nhost = \"github.acme.example\""
+)]
+#[case::ones_own("preset = \"ours\"\nanything = \"x\"")]
+fn the_schema_knows_the_settings_of_a_preset(#[case] provider: &str) {
+    assert_eq!(schema_faults(provider), Vec::<String>::new());
+}
+
+#[rstest]
+#[case::missing("preset = \"oidc\"")]
+#[case::of_another(
+    "preset = \"oidc\"\nissuer = \"https://sso.acme.example\"\nhost = \"a.example\""
+)]
+#[case::unknown("preset = \"github\"\nverify_tls = { env = \"SECRET\" }")]
+#[case::no_address("preset = \"oidc\"\nissuer = \"sso.acme.example\"")]
+fn the_schema_sees_what_a_preset_would_refuse(#[case] provider: &str) {
+    assert_ne!(schema_faults(provider), Vec::<String>::new());
+    assert!(resolve(provider).is_err());
 }

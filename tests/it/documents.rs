@@ -111,6 +111,55 @@ fn the_readmes_nginx_configuration_is_the_recipe() {
     assert_eq!(blocks(&read("README.md"), "nginx"), [recipe]);
 }
 
+/// `docs/configuration.schema.json` is made by the program, and kept here for editors.
+#[test]
+fn the_published_schema_is_that_of_this_version() {
+    let presets = Presets::load(None).expect("presets");
+    assert!(
+        read("docs/configuration.schema.json") == presets.configuration_schema(),
+        "the settings have changed; renew the schema:\n\
+         cargo run -- schema > docs/configuration.schema.json"
+    );
+}
+
+/// What people copy: the examples, and every whole configuration on a page.
+#[test]
+fn the_examples_fit_the_schema() {
+    let schema = serde_json::from_str(&read("docs/configuration.schema.json")).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let mut examples = Vec::new();
+    below("docs/examples", "toml", &mut examples);
+    for example in &examples {
+        let line = read(example).lines().next().map(ToOwned::to_owned);
+        assert_eq!(
+            line.as_deref(),
+            Some("#:schema ../configuration.schema.json"),
+            "{example}"
+        );
+    }
+    let mut texts: Vec<_> = examples
+        .iter()
+        .map(|path| (path.clone(), read(path)))
+        .collect();
+    for page in pages() {
+        let text = read(&page);
+        let whole = blocks(&text, "toml").into_iter();
+        let whole =
+            whole.filter(|block| block.contains("[storage]") && block.contains("[[tenants]]"));
+        texts.extend(whole.map(|block| (page.clone(), block.to_owned())));
+    }
+    assert!(texts.len() > examples.len(), "the README has one");
+    for (place, text) in texts {
+        let file: toml::Table = text.parse().expect("TOML");
+        let file = serde_json::to_value(file).expect("JSON");
+        let faults: Vec<_> = validator
+            .iter_errors(&file)
+            .map(|it| it.to_string())
+            .collect();
+        assert_eq!(faults, Vec::<String>::new(), "{place}");
+    }
+}
+
 #[test]
 fn every_link_leads_somewhere() {
     for page in pages() {
