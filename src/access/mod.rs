@@ -13,4 +13,4 @@ pub mod target;
 
 pub use check::{Allowed, Asked, CheckRequest, Dialect, Gate, Prepared, Verdict, Witness};
 pub use limiter::{By, Counted, Limiter, OverLimit};
-pub use target::{AmbiguousTarget, StartLine, WholeTarget};
+pub use target::{AmbiguousTarget, CheckTarget, StartLine, WholeTarget};

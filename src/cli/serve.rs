@@ -40,6 +40,10 @@ async fn serve(file: &Path, config: Config, directory: Directory) -> Result<(), 
         Some(address) => Some(bind(address).await?),
         None => None,
     };
+    let ext_authz = match config.ext_authz.listen {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
     let door = start::door(&config, directory, start::Ground::default()).await?;
     let stop = stop_signal()?;
     say(&format!(
@@ -51,6 +55,7 @@ async fn serve(file: &Path, config: Config, directory: Directory) -> Result<(), 
     let server = Server {
         listener,
         operations,
+        ext_authz,
         shutdown_timeout: config.server.shutdown_timeout,
     };
     server.run(door, stop).await;

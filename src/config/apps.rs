@@ -9,7 +9,7 @@ use super::server::Server;
 use super::table::{Key, Shape, Table};
 use crate::domain::host::{Host, HostPattern};
 use crate::domain::ids::AppId;
-use crate::domain::tenant::{IdentityHeader, IdentitySource, ProtectedApp};
+use crate::domain::tenant::{HeaderSet, IdentityHeader, IdentitySource, ProtectedApp};
 
 /// An app, with the places of what is checked across tenants.
 #[derive(Clone, Debug)]
@@ -92,9 +92,12 @@ pub(super) fn read(
     let headers = section.get("identity_headers");
     let authelia_headers = headers
         .is_none()
-        .then(|| defaults(AUTHELIA_HEADERS).collect());
+        .then(|| defaults(HeaderSet::Authelia).collect());
     let headers = headers.map_or_else(
-        || Some(default_headers(section)),
+        || {
+            let at = |header| (header, section.position());
+            Some(defaults(HeaderSet::OAuth2Proxy).map(at).collect())
+        },
         |item| identity_headers(&item),
     );
     let policy = rules::read(section, providers);
@@ -165,49 +168,13 @@ pub(super) fn host_pattern(item: &Item<'_>, server: &Server) -> Option<HostPatte
     Some(pattern)
 }
 
-const DEFAULT_HEADERS: [(HeaderName, IdentitySource); 4] = [
-    (
-        HeaderName::from_static("x-auth-request-user"),
-        IdentitySource::User,
-    ),
-    (
-        HeaderName::from_static("x-auth-request-email"),
-        IdentitySource::Email,
-    ),
-    (
-        HeaderName::from_static("x-auth-request-preferred-username"),
-        IdentitySource::PreferredUsername,
-    ),
-    (
-        HeaderName::from_static("x-auth-request-groups"),
-        IdentitySource::Groups,
-    ),
-];
-
-/// As Authelia's users have them in their apps.
-const AUTHELIA_HEADERS: [(HeaderName, IdentitySource); 4] = [
-    (HeaderName::from_static("remote-user"), IdentitySource::User),
-    (
-        HeaderName::from_static("remote-groups"),
-        IdentitySource::Groups,
-    ),
-    (HeaderName::from_static("remote-name"), IdentitySource::Name),
-    (
-        HeaderName::from_static("remote-email"),
-        IdentitySource::Email,
-    ),
-];
-
-fn defaults(headers: [(HeaderName, IdentitySource); 4]) -> impl Iterator<Item = IdentityHeader> {
-    headers
+fn defaults(set: HeaderSet) -> impl Iterator<Item = IdentityHeader> {
+    set.defaults()
         .into_iter()
-        .map(|(name, source)| IdentityHeader { name, source })
-}
-
-fn default_headers(section: &Section<'_>) -> Vec<(IdentityHeader, Position)> {
-    defaults(DEFAULT_HEADERS)
-        .map(|header| (header, section.position()))
-        .collect()
+        .map(|(name, source)| IdentityHeader {
+            name: HeaderName::from_static(name),
+            source,
+        })
 }
 
 /// Headers that mean something to proxies or browsers; as identity they would break the answer.

@@ -10,6 +10,7 @@ mod accent;
 mod addresses;
 mod apps;
 mod diagnostics;
+mod ext_authz;
 mod item;
 mod limits;
 mod logging;
@@ -37,6 +38,7 @@ use toml::de::DeTable;
 pub use self::tracing::Tracing;
 pub use apps::AppSettings;
 pub use diagnostics::{Fault, Faults, Position, Severity, Style, nearest, quoted, suggestion};
+pub use ext_authz::ExtAuthz;
 pub use limits::{Limits, Quotas};
 pub use logging::{LogFormat, Logging};
 pub use operations::Operations;
@@ -63,6 +65,7 @@ static TABLE: Table = Table::new(
     &[
         Key::table("server", &server::TABLE),
         Key::table("operations", &operations::TABLE),
+        Key::table("ext_authz", &ext_authz::TABLE),
         Key::table("logging", &logging::TABLE),
         Key::table("tracing", &self::tracing::TABLE),
         Key::table("limits", &limits::TABLE),
@@ -84,6 +87,8 @@ pub struct Config {
     pub server: Server,
     /// Health and metrics.
     pub operations: Operations,
+    /// Envoy asks over gRPC.
+    pub ext_authz: ExtAuthz,
     /// What is logged, and how.
     pub logging: Logging,
     /// Where traces go, if anywhere.
@@ -198,6 +203,7 @@ fn read(path: &Path) -> Result<String, Faults> {
 fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> Option<Config> {
     let server = server::read(root, context);
     let operations = operations::read(root, &server);
+    let ext_authz = ext_authz::read(root, &server, &operations);
     let logging = logging::read(root);
     let tracing = self::tracing::read(root, context);
     let limits = limits::read(root);
@@ -209,6 +215,7 @@ fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> 
         file: file.into(),
         server,
         operations,
+        ext_authz,
         logging,
         tracing,
         limits,

@@ -458,6 +458,11 @@ fn limits_are_read_one_by_one() {
 }
 
 #[rstest]
+#[case::ext_authz_taken(
+    "[ext_authz]\nlisten = \"127.0.0.1:4180\"",
+    "another listener has 127.0.0.1:4180 already"
+)]
+#[case::ext_authz_nowhere("[ext_authz]", "`listen` is missing in [ext_authz]")]
 #[case::operations(
     "[operations]\nlisten = \"127.0.0.1:4180\"",
     "the main listener has 127.0.0.1:4180 already"
@@ -977,10 +982,10 @@ fn development_has_ports_and_plain_http_on_loopback() {
 
 #[test]
 fn what_is_odd_but_usable_is_a_warning() {
-    let server = "[server]\ndevelopment = true\n[operations]\nlisten = \"0.0.0.0:4181\"";
+    let server = "[server]\ndevelopment = true\n[operations]\nlisten = \"0.0.0.0:4181\"\n[ext_authz]\nlisten = \"127.0.0.1:4182\"";
     let config = read_text(&with(server, BASE, "", APP)).expect("usable");
     let shown: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
-    assert_eq!(shown.len(), 2, "{shown:?}");
+    assert_eq!(shown.len(), 3, "{shown:?}");
     assert!(shown.iter().all(|warning| warning.starts_with("warning: ")));
 }
 

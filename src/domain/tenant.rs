@@ -145,6 +145,33 @@ pub enum HeaderSet {
     Authelia,
 }
 
+impl HeaderSet {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::OAuth2Proxy, Self::Authelia];
+
+    /// What it consists of: names in lower case, and what they say.
+    #[must_use]
+    pub const fn defaults(self) -> [(&'static str, IdentitySource); 4] {
+        match self {
+            Self::OAuth2Proxy => [
+                ("x-auth-request-user", IdentitySource::User),
+                ("x-auth-request-email", IdentitySource::Email),
+                (
+                    "x-auth-request-preferred-username",
+                    IdentitySource::PreferredUsername,
+                ),
+                ("x-auth-request-groups", IdentitySource::Groups),
+            ],
+            Self::Authelia => [
+                ("remote-user", IdentitySource::User),
+                ("remote-groups", IdentitySource::Groups),
+                ("remote-name", IdentitySource::Name),
+                ("remote-email", IdentitySource::Email),
+            ],
+        }
+    }
+}
+
 impl ProtectedApp {
     /// The identity headers of one dialect.
     #[must_use]

@@ -14,9 +14,10 @@ use crate::access::Counted;
 use crate::domain::handle::{BindingKind, TicketKind};
 use crate::domain::host::Host;
 use crate::domain::login_offer::is_navigation;
+use crate::domain::policy::Refusal;
 use crate::domain::return_target::{InvalidReturnTarget, ReturnTarget};
 use crate::telemetry::metrics::count_ticket;
-use crate::views::ErrorPage;
+use crate::views::{Account, ErrorPage, Incident, RefusedPage};
 
 /// `GET {prefix}/sign_in` and `/start`: remembers where the person wants to go, and sends them to the
 /// tenant's login with one opaque id.
@@ -213,6 +214,35 @@ impl AppVisit {
     /// Where "start again" leads: the app itself.
     fn home(&self) -> String {
         self.origin().map_or_else(|| "/".to_owned(), String::from)
+    }
+
+    /// The page for somebody who may not open the address `target` of this app. `None`: nobody is signed in.
+    pub(super) async fn refused(&self, target: &str, refusal: Refusal) -> Option<Response> {
+        let visit = &self.visit;
+        let handle = visit.cookies.handle(cookies::APP_SESSION)?.digest();
+        let sessions = &visit.door.gate.sessions;
+        let session = sessions
+            .check(&visit.tenant.id, &self.host, &handle)
+            .await
+            .ok()??;
+        let person = session.person();
+        let prefix = &visit.door.parts.server.prefix;
+        let here = |path: &str| Some(self.origin()?.join(&format!("{prefix}{path}")).ok()?.into());
+        let mut another = url::form_urlencoded::Serializer::new("/sign_in?another=1".to_owned());
+        another.append_pair("rd", target);
+        let stamp = visit.stamp();
+        let page = RefusedPage {
+            account: Account::of(person),
+            provider: visit.provider_name(&person.provider),
+            app: self.app_name(),
+            host: self.host.to_string(),
+            class: refusal.into(),
+            switch_account_href: here(&another.finish())?,
+            sign_out_href: here("/sign_out"),
+            contact: visit.contact(),
+            incident: Incident::new(stamp.id, stamp.at, "refused_by_policy"),
+        };
+        Some(visit.page(StatusCode::FORBIDDEN, &page))
     }
 
     fn return_target(&self, wanted: &str) -> Result<ReturnTarget, InvalidReturnTarget> {

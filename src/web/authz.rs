@@ -5,10 +5,11 @@
 //! app's host: that is done here. Invariant: such an answer is never 2xx, which would let the request through.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::{ConnectInfo, FromRequestParts as _, Request};
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
@@ -17,16 +18,19 @@ use tower::Service as _;
 use super::check;
 use super::cookies;
 use super::door::Door;
-use super::reply::{self, bare};
+use super::reply::{self, RequestId, bare};
 use super::traced::Labels;
-use crate::access::{Asked, CheckRequest, Dialect, StartLine, Verdict, WholeTarget};
+use super::visit::AppVisit;
+use crate::access::{Asked, CheckRequest, CheckTarget, Dialect, StartLine, Verdict, WholeTarget};
+use crate::domain::login_offer::is_navigation;
+use crate::domain::policy::Refusal;
 
 /// What all of them begin with.
 pub(super) const PREFIX: &str = "/api/authz/";
 
 /// One of the endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Endpoint {
+pub(super) enum Endpoint {
     /// Traefik, Caddy, `HAProxy`: the person gets our answer.
     ForwardAuth,
     /// nginx: it knows 2xx, 401 and 403, and looks for `Location` in a 401.
@@ -50,10 +54,9 @@ impl Endpoint {
     }
 }
 
-/// Answers a request below [`PREFIX`]: 200 with identity headers, 302, 303, 400, 401, 403, 429 or 503. `router`
-/// answers our own paths, and what is no endpoint.
+/// Answers a request below [`PREFIX`]. `router` answers our own paths, and what is no endpoint.
 pub(super) async fn answer(
-    door: &Door,
+    door: &Arc<Door>,
     router: &Router,
     peer: SocketAddr,
     request: Request,
@@ -62,16 +65,26 @@ pub(super) async fn answer(
     let Some((endpoint, behind)) = Endpoint::at(parts.uri.path()) else {
         return own_page(router, peer, Request::from_parts(parts, Body::empty())).await;
     };
-    let headers = &parts.headers;
+    let target = endpoint.target(&parts, behind);
+    decide(door, router, peer, endpoint, target, &parts.headers).await
+}
+
+/// 200 with identity headers, 302, 303, 400, 401, 403, 429 or 503; anything but 2xx at our own paths.
+pub(super) async fn decide(
+    door: &Arc<Door>,
+    router: &Router,
+    peer: SocketAddr,
+    endpoint: Endpoint,
+    target: WholeTarget<'_>,
+    headers: &HeaderMap,
+) -> Response {
+    let relayed = endpoint != Endpoint::AuthRequest;
     let verdict = door
         .gate
         .check_before(
             &CheckRequest {
                 headers,
-                dialect: Dialect::Authelia {
-                    target: endpoint.target(&parts, behind),
-                    relayed: endpoint != Endpoint::AuthRequest,
-                },
+                dialect: Dialect::Authelia { target, relayed },
                 peer: peer.ip(),
                 app_session: cookies::app_session(headers),
             },
@@ -79,7 +92,13 @@ pub(super) async fn answer(
         )
         .await;
     if let Verdict::OwnPath(asked) = verdict {
-        return relay(router, peer, parts.headers, *asked).await;
+        return relay(router, peer, headers.clone(), *asked).await;
+    }
+    if let Verdict::Refused(refusal) = verdict
+        && relayed
+        && let Some(page) = Box::pin(refused_page(door, peer, headers, target, refusal)).await
+    {
+        return page;
     }
     let mut response = check::empty(endpoint.status(&verdict));
     match verdict {
@@ -169,6 +188,39 @@ fn sign_in_address(asked: &Asked, prefix: &str) -> Option<String> {
         "{scheme}://{host}{prefix}/sign_in?{}",
         query.finish()
     ))
+}
+
+/// Somebody who looks at the answer is told why they may not pass, and can choose another account. `None`:
+/// nobody looks, or nobody is signed in.
+async fn refused_page(
+    door: &Arc<Door>,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    target: WholeTarget<'_>,
+    refusal: Refusal,
+) -> Option<Response> {
+    let target = CheckTarget::read_whole(headers, target).ok()?;
+    if !is_navigation(target.method.as_ref(), headers) {
+        return None;
+    }
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.headers = headers.clone();
+    parts
+        .headers
+        .insert(header::HOST, HeaderValue::from_str(target.host).ok()?);
+    parts.extensions.insert(ConnectInfo(peer));
+    let id = RequestId::new(&door.parts.random);
+    parts.extensions.insert(id.clone());
+    let at = AppVisit::from_request_parts(&mut parts, door).await.ok()?;
+    let (scheme, path) = (target.scheme?, target.path_and_query?);
+    let address = format!("{scheme}://{}{path}", at.host);
+    let mut response = at.refused(&address, refusal).await?;
+    // As the router's layers would.
+    reply::secure(response.headers_mut());
+    if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    Some(response)
 }
 
 /// Headers that are about the check, and not about what the person asked for.

@@ -10,6 +10,7 @@ mod circles;
 pub mod connections;
 pub(crate) mod cookies;
 mod door;
+pub mod ext_authz;
 pub mod front;
 mod login;
 mod login_failed;

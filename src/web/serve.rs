@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::ext_authz::ExtAuthz;
 use super::front::Front;
-use super::{Door, connections};
+use super::{Door, connections, ext_authz};
 
 /// A broker that listens.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct Server {
     pub listener: TcpListener,
     /// Where health and metrics are answered, if not there.
     pub operations: Option<TcpListener>,
+    /// Where Envoy asks over gRPC, if it does.
+    pub ext_authz: Option<TcpListener>,
     /// How long requests under way may take when we stop.
     pub shutdown_timeout: Duration,
 }
@@ -29,6 +32,10 @@ impl Server {
             let front = Front::operations(&door);
             tokio::spawn(connections::serve(listener, front, stopped(stop.clone())))
         });
+        let asked = self.ext_authz.map(|listener| {
+            let asked = ExtAuthz::new(&door);
+            tokio::spawn(ext_authz::serve(listener, asked, stopped(stop.clone())))
+        });
         let front = Front::new(&door, operations.is_none());
         let serving = tokio::spawn(connections::serve(
             self.listener,
@@ -37,7 +44,13 @@ impl Server {
         ));
         stopped(stop).await;
         tracing::info!("stopping: requests under way may finish");
-        if tokio::time::timeout(self.shutdown_timeout, serving)
+        let all = async {
+            let _ = serving.await;
+            if let Some(asked) = asked {
+                let _ = asked.await;
+            }
+        };
+        if tokio::time::timeout(self.shutdown_timeout, all)
             .await
             .is_err()
         {

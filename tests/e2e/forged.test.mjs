@@ -6,6 +6,7 @@ import { beforeEach, test } from 'node:test';
 import {
   accounts, cookieHeader, cookiesNamed, navigation, rawStatus, script, seenByApp, signIn, suite,
 } from './support.mjs';
+import { forgedTargets } from './support/attacks.mjs';
 
 const { stack, browser } = suite('forged');
 const reached = () => Object.values(stack().apps).flatMap(({ requests }) => requests);
@@ -16,24 +17,8 @@ beforeEach(() => {
   }
 });
 
-const openTarget = () => `${stack().urls.wiki}/public/`;
-const forgeries = () => [
-  { 'X-Original-URL': openTarget() },
-  { 'X-Original-URI': '/public/' },
-  { 'X-Original-Method': 'OPTIONS', 'X-Original-URL': openTarget() },
-  { 'X-Forwarded-Uri': '/public/' },
-  { 'X-Forwarded-Uri': '/public/', 'X-Forwarded-Host': stack().hosts.wiki, 'X-Forwarded-Proto': 'http', 'X-Forwarded-Method': 'GET' },
-  { 'X-Forwarded-Host': stack().hosts.board, 'X-Forwarded-Uri': '/' },
-  { 'X-Forwarded-Prefix': '/public', 'X-Forwarded-Port': '443' },
-  { 'X-Rewrite-URL': '/public/' },
-  { 'X-HTTP-Method-Override': 'GET' },
-  { 'X-Auth-Request-Redirect': openTarget() },
-  { 'X-Forwarded-For': 'a', 'X-Real-IP': 'b' },
-  { Forwarded: 'for=127.0.0.1;host=board.acme.localhost;proto=https' },
-];
-
 test('t28_forged_target_headers_open_nothing_to_a_stranger', async () => {
-  for (const headers of forgeries()) {
+  for (const headers of forgedTargets(stack())) {
     for (const [path, status] of [['/page', 401], ['/admin', 401], ['/oauth2/../page', 403]]) {
       const answer = await stack().request('wiki', { path, headers: { ...script, ...headers } });
       assert.equal(answer.status, status, `${path} with ${JSON.stringify(headers)}`);
@@ -48,7 +33,7 @@ test('t28_forged_target_headers_open_nothing_to_somebody_who_may_not', async () 
   await signIn(page, `${stack().urls.wiki}/`, 'bob');
   const cookie = await cookieHeader(context, stack().urls.wiki);
   stack().apps.wiki.requests.length = 0;
-  for (const headers of forgeries()) {
+  for (const headers of forgedTargets(stack())) {
     const answer = await stack().request('wiki', { path: '/admin', headers: { ...script, ...headers, cookie } });
     assert.equal(answer.status, 403, JSON.stringify(headers));
   }
@@ -153,7 +138,7 @@ test('the cookie of one app is worth nothing at another', async () => {
 });
 
 test('a host in the request line is the one that is judged', async () => {
-  const { status } = await rawStatus(stack().ports.nginx, `GET ${stack().urls.wiki}/admin HTTP/1.1\r\nHost: ${stack().hosts.board}\r\n`
+  const { status } = await rawStatus(stack().ports.proxy, `GET ${stack().urls.wiki}/admin HTTP/1.1\r\nHost: ${stack().hosts.board}\r\n`
     + 'Accept: */*\r\nConnection: close\r\n\r\n');
   assert.equal(status, 401);
   assert.deepEqual(reached(), []);

@@ -102,9 +102,17 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tower", &["web", "cli/demo"]),
     (
         "hyper",
-        &["web/connections.rs", "web/front.rs", "web/silence.rs"],
+        &[
+            "web/connections.rs",
+            "web/front.rs",
+            "web/silence.rs",
+            "web/ext_authz",
+        ],
     ),
-    ("hyper_util", &["web/connections.rs"]),
+    ("hyper_util", &["web/connections.rs", "web/ext_authz"]),
+    ("tonic", &["web/ext_authz"]),
+    ("tonic_prost", &["web/ext_authz"]),
+    ("prost", &["web/ext_authz", "telemetry/traces.rs"]),
     ("tower_http", &["web"]),
     ("cookie", &["web"]),
     ("openidconnect", &["relying_party"]),
@@ -143,7 +151,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("metrics_exporter_prometheus", &["telemetry", "web/door.rs"]),
     ("opentelemetry", &["telemetry/traces.rs"]),
     ("opentelemetry_proto", &["telemetry/traces.rs"]),
-    ("prost", &["telemetry/traces.rs"]),
     ("opentelemetry_sdk", &["telemetry/traces.rs"]),
     (
         "tracing_opentelemetry",

@@ -19,8 +19,10 @@ pub(super) struct Question {
     /// Scheme and host.
     pub(super) origin: String,
     pub(super) peer: IpAddr,
-    /// The family in which this proxy tells what is asked for; outside, whether it is believed at all.
-    pub(super) family: Option<Option<TargetHeaders>>,
+    /// Whether it is believed.
+    pub(super) trusted: bool,
+    /// The family in which this proxy tells what is asked for.
+    pub(super) family: Option<TargetHeaders>,
     pub(super) headers: HeaderMap,
     /// Whether there is a cookie of ours that reads as one.
     pub(super) shows_session: bool,
@@ -34,10 +36,8 @@ impl Question {
         let method = Method::from_bytes(arguments.method.as_bytes())
             .context("`--method` is not a method: write GET, POST, …")?;
         let peer = arguments.proxy.unwrap_or_else(|| asking_proxy(config));
-        let family = config
-            .server
-            .trusted_proxy(peer)
-            .map(|proxy| proxy.target_headers);
+        let proxy = config.server.trusted_proxy(peer);
+        let family = proxy.and_then(|proxy| proxy.target_headers);
         let mut headers = HeaderMap::new();
         let mut put = |name: &'static str, value: &str| -> anyhow::Result<()> {
             let value = HeaderValue::from_str(value)
@@ -46,7 +46,7 @@ impl Question {
             Ok(())
         };
         put("host", &address.host)?;
-        match family.flatten() {
+        match family {
             Some(TargetHeaders::XOriginal) => {
                 let whole = format!("{}{}", address.origin, address.path_and_query);
                 put("x-original-url", &whole)?;
@@ -76,6 +76,7 @@ impl Question {
             method,
             origin: address.origin,
             peer,
+            trusted: proxy.is_some(),
             family,
             shows_session: cookies::app_session::<crate::domain::handle::AppSessionKind>(&headers)
                 .is_some(),

@@ -161,16 +161,18 @@ fn status(verdict: &Verdict) -> u16 {
 fn proxy(question: &Question) -> String {
     let peer = question.peer;
     match question.family {
-        None => format!("asked from {peer}, which is no trusted proxy: only `Host` is believed"),
-        Some(None) => {
+        None if !question.trusted => {
+            format!("asked from {peer}, which is no trusted proxy: only `Host` is believed")
+        }
+        None => {
             format!(
                 "asked by the proxy at {peer}, which does not tell path and method (`target_headers`)"
             )
         }
-        Some(Some(TargetHeaders::XOriginal)) => {
+        Some(TargetHeaders::XOriginal) => {
             format!("asked by the proxy at {peer}, in X-Original-URL and X-Original-Method")
         }
-        Some(Some(TargetHeaders::XForwarded)) => {
+        Some(TargetHeaders::XForwarded) => {
             format!("asked by the proxy at {peer}, in X-Forwarded-Proto, -Host, -Uri and -Method")
         }
     }

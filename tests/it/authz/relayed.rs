@@ -17,6 +17,7 @@ fn seen<'a>(body: &'a str, name: &str) -> Option<&'a str> {
 #[rstest]
 #[case::forward_auth(Asks::ForwardAuth)]
 #[case::ext_authz(Asks::ExtAuthz)]
+#[case::grpc(Asks::Grpc)]
 #[tokio::test]
 async fn a_person_signs_in_and_out_again(#[case] asks: Asks) {
     let broker = Broker::start().await;
@@ -53,10 +54,41 @@ async fn a_person_signs_in_and_out_again(#[case] asks: Asks) {
     assert_eq!(page.status, StatusCode::FOUND);
 }
 
+/// The answer is all that the person gets: an empty one would be a dead end.
+#[rstest]
+#[case::forward_auth(Asks::ForwardAuth)]
+#[case::ext_authz(Asks::ExtAuthz)]
+#[tokio::test]
+async fn a_person_who_may_not_is_told_so_and_can_choose_another_account(#[case] asks: Asks) {
+    let broker = Broker::start().await;
+    let relay = Relay::start(&broker, asks).await;
+    let mut browser = relay.browser(&broker, &[BOARD]);
+    assert!(is_app(&browser.visit(&broker.url(BOARD, "/")).await));
+
+    let page = browser.visit(&broker.url(BOARD, "/admin?x=1&y=2")).await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
+    assert_eq!(page.header("cache-control"), "no-store");
+    assert!(page.html().contains("Your account cannot open Board"));
+    let script = [("sec-fetch-mode", "cors"), ("accept", "*/*")];
+    let url = broker.url(BOARD, "/admin");
+    let answer = browser.request(Method::GET, &url, &script).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert_eq!(answer.text(), "", "a script could not read it");
+
+    broker
+        .provider
+        .person("root", |root| root.groups = vec!["admins".into()]);
+    broker.provider.sign_in_as("root");
+    let arrived = browser.click(&page.link("Use another account")).await;
+    assert!(is_app(&arrived), "{} {}", arrived.status, arrived.text());
+    assert_eq!(arrived.url.as_str(), broker.url(BOARD, "/admin?x=1&y=2"));
+}
+
 /// Where the tenant's pages are on the app's own host, a login with one provider needs no page of ours.
 #[rstest]
 #[case::forward_auth(Asks::ForwardAuth)]
 #[case::ext_authz(Asks::ExtAuthz)]
+#[case::grpc(Asks::Grpc)]
 #[tokio::test]
 async fn login_and_app_can_share_one_host(#[case] asks: Asks) {
     let broker = Broker::start().await;
@@ -71,7 +103,7 @@ async fn login_and_app_can_share_one_host(#[case] asks: Asks) {
 #[rstest]
 #[tokio::test]
 async fn our_own_paths_never_reach_the_app(
-    #[values(Asks::ForwardAuth, Asks::ExtAuthz)] asks: Asks,
+    #[values(Asks::ForwardAuth, Asks::ExtAuthz, Asks::Grpc)] asks: Asks,
     #[values(WIKI, SOLO)] host: &str,
 ) {
     let broker = Broker::start().await;
@@ -116,6 +148,7 @@ async fn our_own_paths_never_reach_the_app(
 #[rstest]
 #[case::forward_auth(Asks::ForwardAuth)]
 #[case::ext_authz(Asks::ExtAuthz)]
+#[case::grpc(Asks::Grpc)]
 #[tokio::test]
 async fn a_background_call_is_not_sent_to_sign_in(#[case] asks: Asks) {
     let broker = Broker::start().await;
@@ -134,6 +167,7 @@ async fn a_background_call_is_not_sent_to_sign_in(#[case] asks: Asks) {
 #[rstest]
 #[case::forward_auth(Asks::ForwardAuth)]
 #[case::ext_authz(Asks::ExtAuthz)]
+#[case::grpc(Asks::Grpc)]
 #[tokio::test]
 async fn a_post_without_a_session_is_answered_with_303(#[case] asks: Asks) {
     let broker = Broker::start().await;
@@ -153,6 +187,7 @@ async fn a_post_without_a_session_is_answered_with_303(#[case] asks: Asks) {
 #[rstest]
 #[case::forward_auth(Asks::ForwardAuth)]
 #[case::ext_authz(Asks::ExtAuthz)]
+#[case::grpc(Asks::Grpc)]
 #[tokio::test]
 async fn a04_what_a_client_sends_under_our_names_does_not_survive(#[case] asks: Asks) {
     let broker = Broker::start().await;

@@ -4,6 +4,7 @@
 pub(crate) mod audit;
 pub(crate) mod broker;
 pub(crate) mod browser;
+pub(crate) mod envoy;
 pub(crate) mod http;
 pub(crate) mod nodes;
 pub(crate) mod provider;

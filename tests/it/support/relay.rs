@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::broker::Broker;
 use super::browser::{Browser, Page};
+use super::envoy::{Envoy, Listener, question};
 use super::http::exchange;
 
 /// How it asks.
@@ -24,17 +25,21 @@ pub(crate) enum Asks {
     ForwardAuth,
     /// Envoy, over HTTP.
     ExtAuthz,
+    /// Envoy, over gRPC.
+    Grpc,
 }
 
 /// The proxy in front of every app host that a browser is told to reach here.
 pub(crate) struct Relay {
     address: SocketAddr,
     serving: JoinHandle<()>,
+    _grpc: Listener,
 }
 
 #[derive(Debug)]
 struct Behind {
     broker: SocketAddr,
+    grpc: SocketAddr,
     asks: Asks,
 }
 
@@ -52,15 +57,21 @@ impl Relay {
     pub(crate) async fn start(broker: &Broker, asks: Asks) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
+        let grpc = Listener::start(broker).await;
         let behind = Arc::new(Behind {
             broker: broker.address,
+            grpc: grpc.address,
             asks,
         });
         let router = Router::new().fallback(pass).with_state(behind);
         let serving = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("it serves");
         });
-        Self { address, serving }
+        Self {
+            address,
+            serving,
+            _grpc: grpc,
+        }
     }
 
     /// A browser that reaches these hosts through it.
@@ -87,6 +98,9 @@ pub(crate) fn is_app(page: &Page) -> bool {
 async fn pass(State(behind): State<Arc<Behind>>, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
     let target = parts.uri.path_and_query().expect("a path").as_str();
+    if behind.asks == Asks::Grpc {
+        return pass_grpc(&behind, &parts, target).await;
+    }
     let mut check = http::Request::new(Bytes::new());
     *check.headers_mut() = parts.headers.clone();
     check.headers_mut().remove(header::CONTENT_LENGTH);
@@ -109,12 +123,13 @@ async fn pass(State(behind): State<Arc<Behind>>, request: Request) -> Response {
             *check.method_mut() = parts.method.clone();
             format!("/api/authz/ext-authz/{target}")
         }
+        Asks::Grpc => unreachable!("asked above"),
     };
     *check.uri_mut() = asked.parse().expect("an address");
     let answer = exchange(behind.broker, check).await.expect("an answer");
     let allowed = match behind.asks {
         Asks::ForwardAuth => answer.status().is_success(),
-        Asks::ExtAuthz => answer.status() == http::StatusCode::OK,
+        Asks::ExtAuthz | Asks::Grpc => answer.status() == http::StatusCode::OK,
     };
     if !allowed {
         return answer.map(Body::from);
@@ -126,6 +141,28 @@ async fn pass(State(behind): State<Arc<Behind>>, request: Request) -> Response {
         }
     }
     app(&parts.headers)
+}
+
+/// As Envoy does: sets what is to be set, then removes what is to be removed.
+async fn pass_grpc(behind: &Behind, parts: &http::request::Parts, target: &str) -> Response {
+    let host = parts.headers[header::HOST].to_str().expect("text");
+    let mut envoy = Envoy::connect(behind.grpc).await;
+    let question = question(parts.method.as_str(), host, target, &parts.headers);
+    let answer = envoy.check(&question).await.expect("an answer");
+    if let Some(ok) = &answer.ok {
+        let mut headers = parts.headers.clone();
+        for (name, value) in &answer.headers() {
+            headers.insert(name, value.clone());
+        }
+        for name in &ok.headers_to_remove {
+            headers.remove(name);
+        }
+        return app(&headers);
+    }
+    let mut response = Response::new(Body::from(answer.denied.clone().expect("a refusal").body));
+    *response.status_mut() = answer.http_status().try_into().expect("a status");
+    *response.headers_mut() = answer.headers();
+    response
 }
 
 /// Each header on a line.
