@@ -1108,7 +1108,8 @@ fn every_declared_table_is_read_key_by_key() {
          [[tenants.apps]]\nid = \"b\"\nhosts = [\"b.acme.example\"]\nallow = {{ signed_in = true }}"
     );
     let server = "[server]\ntrusted_proxies = [{ networks = [\"10.0.0.0/8\"] }]\n\
-                  [operations]\n[logging]\n[sessions]\n[tracing]\nendpoint = \"http://127.0.0.1:4318\"\n\
+                  [operations]\n[ext_authz]\nlisten = \"127.0.0.1:9191\"\n\
+                  [logging]\n[sessions]\n[tracing]\nendpoint = \"http://127.0.0.1:4318\"\n\
                   [limits.login]\n[limits.callback]\n[limits.ticket]\n[limits.failed_checks]";
     let tenant = format!("{BASE}\naccent = {{ light = \"#2a56e0\", dark = \"#8eabff\" }}");
     reader::READ.with_borrow_mut(std::collections::BTreeSet::clear);
