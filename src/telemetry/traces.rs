@@ -163,14 +163,21 @@ pub fn answered(span: &Span, status: StatusCode) {
     }
 }
 
-/// W3C Trace Context §3: a `traceparent` that stands twice counts as none.
+/// Length of a `traceparent` of version 00 (W3C Trace Context §3.2.2.1); later versions add to it.
+const TRACEPARENT: usize = 55;
+
+/// W3C Trace Context §3.2: a `traceparent` that stands twice, or is cut short, counts as none. The library reads
+/// short numbers as if zeros stood in front of them.
 struct Headers<'a>(&'a HeaderMap);
 
 impl Extractor for Headers<'_> {
     fn get(&self, key: &str) -> Option<&str> {
         let mut values = self.0.get_all(key).iter();
         match (values.next(), values.next()) {
-            (Some(value), None) => value.to_str().ok(),
+            (Some(value), None) => value
+                .to_str()
+                .ok()
+                .filter(|text| key != "traceparent" || text.len() >= TRACEPARENT),
             _ => None,
         }
     }
