@@ -9,10 +9,12 @@ use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
+use super::asked::Asked;
 use super::client_address::client_address;
 use super::identity_headers::{ReadyHeaders, identity_headers};
 use super::limiter::{Counted, Limiter, OverLimit};
 use super::noted::{note, unreadable};
+use super::session_watch::SessionWatch;
 use super::target::{AmbiguousTarget, CheckTarget, WholeTarget};
 use crate::config::Server;
 use crate::domain::handle::{AppSessionKind, Handle};
@@ -21,21 +23,19 @@ use crate::domain::identity::Person;
 use crate::domain::ids::TenantId;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::policy::{Refusal, Requirements, Ruling, Target};
-use crate::domain::tenant::{HeaderSet, ProtectedApp, Tenant};
+use crate::domain::tenant::{HeaderSet, ProtectedApp, SecurityHeaders};
 use crate::sessions::{AppEntry, AppSessions};
 use crate::storage::StorageError;
 use crate::telemetry::metrics::{CheckOutcome, check_counter};
-use crate::tenants::{AppAt, LiveDirectory};
+use crate::tenants::{AppAt, Directory, LiveDirectory};
 
 /// Answers checks.
 #[derive(Debug)]
 pub struct Gate {
-    /// Which app a host belongs to.
+    /// Which app a host belongs to, and whose target headers are believed.
     pub directory: Arc<LiveDirectory>,
     /// Who is signed in.
     pub sessions: AppSessions<Prepared>,
-    /// Whose target headers are believed.
-    pub server: Arc<Server>,
     /// How many checks may fail.
     pub limiter: Arc<Limiter>,
 }
@@ -105,37 +105,6 @@ pub enum Verdict {
     Unavailable(StorageError),
 }
 
-/// What was asked for, where that needs an answer of its own.
-#[derive(Debug)]
-pub struct Asked {
-    /// Whose app it is.
-    pub tenant: Arc<Tenant>,
-    /// The app's host.
-    pub host: Host,
-    /// `https` or `http`, where the proxy told.
-    pub scheme: Option<&'static str>,
-    /// The path and query, where the proxy told.
-    pub path_and_query: Option<Box<str>>,
-    /// The method, where the proxy told.
-    pub method: Option<Method>,
-}
-
-impl Asked {
-    fn new(target: &CheckTarget<'_>, at: AppAt<'_>, host: &Host) -> Self {
-        Self {
-            tenant: Arc::clone(at.tenant),
-            host: host.clone(),
-            scheme: match target.scheme {
-                Some("https") => Some("https"),
-                Some("http") => Some("http"),
-                _ => None,
-            },
-            path_and_query: target.path_and_query.map(Into::into),
-            method: target.method.clone(),
-        }
-    }
-}
-
 /// A request that may pass.
 #[derive(Debug)]
 pub struct Allowed {
@@ -144,6 +113,8 @@ pub struct Allowed {
     told: Told,
     /// Whether the proxy is to pass on `Cookie` without our own.
     pub hide_cookies: bool,
+    /// What browsers are to be told about the app's pages.
+    pub security_headers: Option<SecurityHeaders>,
 }
 
 /// Whom the app is told about.
@@ -162,6 +133,27 @@ impl Allowed {
             // Prepared before the request was allowed.
             Told::Person(entry, set) => entry.ready().map_or(&[], |prepared| prepared.ready(*set)),
         }
+    }
+}
+
+impl Allowed {
+    /// What to watch while something stays open that was allowed for the session of `handle`, at `host`.
+    #[must_use]
+    pub fn session_watch(
+        &self,
+        tenant: &TenantId,
+        host: &Host,
+        handle: Option<&Handle<AppSessionKind>>,
+    ) -> Option<SessionWatch> {
+        let Told::Person(entry, _) = &self.told else {
+            return None;
+        };
+        Some(SessionWatch {
+            tenant: tenant.clone(),
+            host: host.clone(),
+            handle: handle?.digest(),
+            entry: Arc::clone(entry),
+        })
     }
 }
 
@@ -197,14 +189,14 @@ impl Gate {
         request: &CheckRequest<'_>,
         witness: &mut W,
     ) -> Verdict {
-        let target = match self.target(request) {
+        let directory = self.directory.snapshot();
+        let target = match read_target(request, directory.server()) {
             Ok(target) => target,
             Err(ambiguous) => {
-                let over = self.over_limit(request, None);
+                let over = self.over_limit(request, directory.server(), None);
                 return over.unwrap_or_else(|| unreadable(request, ambiguous));
             }
         };
-        let directory = self.directory.snapshot();
         let default_port = if target.scheme == Some("http") {
             80
         } else {
@@ -220,7 +212,7 @@ impl Gate {
                 .and_then(|host| Some((directory.app_at(host)?, host)))
         };
         let Some((at, host)) = found else {
-            if let Some(over) = self.over_limit(request, None) {
+            if let Some(over) = self.over_limit(request, directory.server(), None) {
                 return over;
             }
             tracing::warn!(
@@ -230,26 +222,19 @@ impl Gate {
             check_counter("", "", CheckOutcome::UnknownHost).increment(1);
             return Verdict::UnknownHost;
         };
-        let verdict = self
-            .judge(request, &target, at, host, directory.version(), witness)
-            .await;
-        if matches!(verdict, Verdict::Allowed(_) | Verdict::OwnPath(_)) {
-            return verdict;
-        }
-        let over = match &verdict {
-            // It is not the client's fault.
-            Verdict::Unavailable(_) => None,
-            _ => self.over_limit(request, Some(at)),
-        };
-        let verdict = over.unwrap_or(verdict);
-        note(&verdict, &target, at, request.peer);
-        verdict
+        self.check_app_before(request, &target, at, host, &directory, witness)
+            .await
     }
 
     /// Counts a check that is not allowed. One that is allowed never comes here: whoever is signed in passes,
     /// however many fail at the same address.
-    fn over_limit(&self, request: &CheckRequest<'_>, at: Option<AppAt<'_>>) -> Option<Verdict> {
-        let address = client_address(request.headers, request.peer, &self.server);
+    fn over_limit(
+        &self,
+        request: &CheckRequest<'_>,
+        server: &Server,
+        at: Option<AppAt<'_>>,
+    ) -> Option<Verdict> {
+        let address = client_address(request.headers, request.peer, server);
         let tenant = at.map(|at| &at.tenant.id);
         let counted = self.limiter.count(Counted::FailedCheck, tenant, address);
         let over = counted.err()?;
@@ -266,39 +251,43 @@ impl Gate {
             .map_or_else(Verdict::OverLimit, |()| Verdict::Refused(refusal))
     }
 
-    fn target<'a>(&self, request: &CheckRequest<'a>) -> Result<CheckTarget<'a>, AmbiguousTarget> {
-        let proxy = self.server.trusted_proxy(request.peer);
-        match request.dialect {
-            Dialect::OAuth2Proxy { .. } => {
-                let family = proxy.and_then(|proxy| proxy.target_headers);
-                CheckTarget::read(request.headers, family)
-            }
-            Dialect::Authelia { .. } if proxy.is_none() => Err(AmbiguousTarget::Untrusted),
-            Dialect::Authelia { target, .. } => CheckTarget::read_whole(request.headers, target),
-        }
-    }
-
-    /// What only Authelia's dialect asks before the rules.
-    fn before_rules(
+    /// Answers for `target` at an app that the caller found, by `host`, in this directory. Counts and audits
+    /// it.
+    pub async fn check_app(
         &self,
+        request: &CheckRequest<'_>,
         target: &CheckTarget<'_>,
         at: AppAt<'_>,
         host: &Host,
-        relayed: bool,
-    ) -> Option<Verdict> {
-        if target.scheme == Some("http") && !self.server.permits_plain_http(host) {
-            return Some(Verdict::Ambiguous(AmbiguousTarget::PlainHttp));
+        directory: &Directory,
+    ) -> Verdict {
+        self.check_app_before(request, target, at, host, directory, &mut ())
+            .await
+    }
+
+    async fn check_app_before<W: Witness>(
+        &self,
+        request: &CheckRequest<'_>,
+        target: &CheckTarget<'_>,
+        at: AppAt<'_>,
+        host: &Host,
+        directory: &Directory,
+        witness: &mut W,
+    ) -> Verdict {
+        let verdict = self
+            .judge(request, target, at, host, directory, witness)
+            .await;
+        if matches!(verdict, Verdict::Allowed(_) | Verdict::OwnPath(_)) {
+            return verdict;
         }
-        let path = target.path_and_query?.split('?').next()?;
-        let below = path.strip_prefix(&*self.server.prefix)?;
-        if !(below.is_empty() || below.starts_with('/')) {
-            return None;
-        }
-        Some(if relayed {
-            Verdict::OwnPath(Box::new(Asked::new(target, at, host)))
-        } else {
-            Verdict::Ambiguous(AmbiguousTarget::OwnPath)
-        })
+        let over = match &verdict {
+            // It is not the client's fault.
+            Verdict::Unavailable(_) => None,
+            _ => self.over_limit(request, directory.server(), Some(at)),
+        };
+        let verdict = over.unwrap_or(verdict);
+        note(&verdict, target, at, request.peer);
+        verdict
     }
 
     async fn judge<W: Witness>(
@@ -307,11 +296,11 @@ impl Gate {
         target: &CheckTarget<'_>,
         at: AppAt<'_>,
         host: &Host,
-        version: u64,
+        directory: &Directory,
         witness: &mut W,
     ) -> Verdict {
         if let Dialect::Authelia { relayed, .. } = request.dialect
-            && let Some(verdict) = self.before_rules(target, at, host, relayed)
+            && let Some(verdict) = before_rules(target, at, host, relayed, directory.server())
         {
             return verdict;
         }
@@ -357,6 +346,7 @@ impl Gate {
         if let Err(refusal) = admit(requirements, limits, entry.person()) {
             return self.refused(at, entry.person(), refusal);
         }
+        let version = directory.version();
         if entry.prepared(|_| Prepared::new(version, at)).version != version {
             entry = self.sessions.renewed(&handle, &entry);
         }
@@ -365,6 +355,44 @@ impl Gate {
         prepared.counter.increment(1);
         allowed(at.app, Told::Person(entry, set))
     }
+}
+
+fn read_target<'a>(
+    request: &CheckRequest<'a>,
+    server: &Server,
+) -> Result<CheckTarget<'a>, AmbiguousTarget> {
+    let proxy = server.trusted_proxy(request.peer);
+    match request.dialect {
+        Dialect::OAuth2Proxy { .. } => {
+            let family = proxy.and_then(|proxy| proxy.target_headers);
+            CheckTarget::read(request.headers, family)
+        }
+        Dialect::Authelia { .. } if proxy.is_none() => Err(AmbiguousTarget::Untrusted),
+        Dialect::Authelia { target, .. } => CheckTarget::read_whole(request.headers, target),
+    }
+}
+
+/// What only Authelia's dialect asks before the rules.
+fn before_rules(
+    target: &CheckTarget<'_>,
+    at: AppAt<'_>,
+    host: &Host,
+    relayed: bool,
+    server: &Server,
+) -> Option<Verdict> {
+    if target.scheme == Some("http") && !server.permits_plain_http(host) {
+        return Some(Verdict::Ambiguous(AmbiguousTarget::PlainHttp));
+    }
+    let path = target.path_and_query?.split('?').next()?;
+    let below = path.strip_prefix(&*server.prefix)?;
+    if !(below.is_empty() || below.starts_with('/')) {
+        return None;
+    }
+    Some(if relayed {
+        Verdict::OwnPath(Box::new(Asked::new(target, at, host)))
+    } else {
+        Verdict::Ambiguous(AmbiguousTarget::OwnPath)
+    })
 }
 
 impl Prepared {
@@ -395,10 +423,11 @@ impl Prepared {
     }
 }
 
-const fn allowed(app: &ProtectedApp, told: Told) -> Verdict {
+fn allowed(app: &ProtectedApp, told: Told) -> Verdict {
     Verdict::Allowed(Allowed {
         status: app.allowed_status,
         hide_cookies: app.hide_cookies,
+        security_headers: app.security_headers.clone(),
         told,
     })
 }

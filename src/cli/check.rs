@@ -13,7 +13,9 @@ use crate::tenants::Directory;
 fn undecidable<'a>(config: &Config, directory: &'a Directory) -> Option<&'a ProtectedApp> {
     let proxies = &config.server.trusted_proxies;
     let told = proxies.iter().any(|proxy| proxy.target_headers.is_some());
-    let mut apps = directory.tenants().iter().flat_map(|tenant| &tenant.apps);
+    let apps = directory.tenants().iter().flat_map(|tenant| &tenant.apps);
+    // What we forward ourselves needs nobody to tell.
+    let mut apps = apps.filter(|app| app.upstream.is_none());
     let about_targets = |rule: &Rule| !rule.paths.is_empty() || !rule.methods.is_empty();
     apps.find(|app| !told && !proxies.is_empty() && app.policy.rules().iter().any(about_targets))
 }
@@ -51,9 +53,15 @@ pub(super) fn run(file: &Path) -> Result<(), Failure> {
                 app.name,
                 hosts.join(", ")
             );
+            if let Some(upstream) = &app.upstream {
+                let (scheme, authority) = (&upstream.scheme, &upstream.authority);
+                let _ = writeln!(out, "             forwarded to {scheme}://{authority}");
+            }
         }
     }
-    if config.server.trusted_proxies.is_empty() {
+    let mut apps = directory.tenants().iter().flat_map(|tenant| &tenant.apps);
+    let asked_for = apps.any(|app| app.upstream.is_none());
+    if config.server.trusted_proxies.is_empty() && asked_for {
         out.push_str(
             "\nNo proxy is trusted: target headers are ignored, and apps with rules about paths answer 403.\n\
              Add [[server.trusted_proxies]] with your proxy's network.\n",

@@ -6,6 +6,7 @@
 mod check;
 pub mod demo;
 mod explain;
+pub mod reload;
 mod serve;
 pub mod start;
 
@@ -131,9 +132,13 @@ impl From<std::io::Error> for Failure {
 
 /// A configuration that has no fault, and what it comes to.
 fn load(file: &Path) -> Result<(Config, Directory), Failure> {
-    let config = crate::config::load(file, &SystemEnvironment)?;
+    Ok(build(crate::config::load(file, &SystemEnvironment)?, 1)?)
+}
+
+/// What needs more than the file itself: presets, and tenants held against each other.
+fn build(config: Config, version: u64) -> Result<(Config, Directory), Faults> {
     let presets = Presets::load(config.server.providers_folder.as_deref())?;
-    let directory = Directory::build(&config, &presets, 1)?;
+    let directory = Directory::build(&config, &presets, version)?;
     Ok((config, directory))
 }
 

@@ -1,25 +1,28 @@
 //! `doorward serve`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::reload::Reloader;
 use super::{Failure, load, say, say_warnings, start};
-use crate::config::Config;
+use crate::config::{Config, SystemEnvironment, WatchedFiles};
 use crate::tenants::Directory;
 use crate::web::serve::Server;
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) fn run(file: &Path) -> Result<(), Failure> {
+    let files = WatchedFiles::new(file.to_owned());
     let (config, directory) = load(file)?;
     let runtime = runtime()?;
     let traces = start::traces(&config, runtime.handle())?;
     crate::telemetry::logging::start(&config.logging, traces.as_ref());
     say_warnings(&config);
-    let served = runtime.block_on(serve(file, config, directory));
+    let served = runtime.block_on(serve(config, directory, files));
     if let Some(traces) = traces {
         traces.finish();
     }
@@ -33,7 +36,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .build()?)
 }
 
-async fn serve(file: &Path, config: Config, directory: Directory) -> Result<(), Failure> {
+async fn serve(config: Config, directory: Directory, files: WatchedFiles) -> Result<(), Failure> {
     let summary = summary(&directory);
     let listener = bind(config.server.listen).await?;
     let operations = match config.operations.listen {
@@ -46,18 +49,26 @@ async fn serve(file: &Path, config: Config, directory: Directory) -> Result<(), 
     };
     let door = start::door(&config, directory, start::Ground::default()).await?;
     let stop = stop_signal()?;
+    let hangup = signal(SignalKind::hangup())?;
+    let scheme = if config.server.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     say(&format!(
-        "doorward {} listens on http://{}\nconfiguration: {}\n{summary}",
+        "doorward {} listens on {scheme}://{}\nconfiguration: {}\n{summary}",
         env!("CARGO_PKG_VERSION"),
         listener.local_addr()?,
-        file.display(),
+        config.file.display(),
     ));
     let server = Server {
         listener,
         operations,
         ext_authz,
-        shutdown_timeout: config.server.shutdown_timeout,
     };
+    let environment = Arc::new(SystemEnvironment);
+    let reloader = Reloader::new(&config, environment, Arc::clone(&door), files);
+    tokio::spawn(reloader.run(hangup, stop.clone()));
     server.run(door, stop).await;
     Ok(())
 }

@@ -154,7 +154,7 @@ pub async fn door(
     } = ground;
     let keys = SealingKeys::new(&config.storage.sealing_keys)
         .context("`storage.sealing_keys` cannot be used")?;
-    let store = SqliteStore::open(&config.storage.sqlite, keys, Arc::clone(&random))
+    let store = SqliteStore::open(&config.storage.sqlite, keys.clone(), Arc::clone(&random))
         .await
         .context("the store cannot be opened")?;
     let store: Arc<dyn Store> = Arc::new(store);
@@ -182,7 +182,7 @@ pub async fn door(
         views: Views::new(None).context("the pages cannot be used")?,
         clock,
         random,
-        server: Arc::new(config.server.clone()),
+        sealing_keys: keys,
         waiting,
         limits: config.limits,
         metrics: crate::telemetry::metrics::start(),

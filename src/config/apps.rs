@@ -4,12 +4,14 @@ use http::{HeaderName, StatusCode};
 
 use super::diagnostics::{Position, suggestion};
 use super::reader::{Item, Section};
-use super::rules;
 use super::server::Server;
 use super::table::{Key, Shape, Table};
+use super::{Context, rules, security_headers, upstreams};
 use crate::domain::host::{Host, HostPattern};
 use crate::domain::ids::AppId;
-use crate::domain::tenant::{HeaderSet, IdentityHeader, IdentitySource, ProtectedApp};
+use crate::domain::tenant::{
+    HeaderSet, IdentityHeader, IdentitySource, ProtectedApp, SecurityHeaders,
+};
 
 /// An app, with the places of what is checked across tenants.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub struct AppSettings {
     pub hosts_at: Vec<Position>,
     /// Where each of its identity headers is, in their order; the table's own place for the defaults.
     pub headers_at: Vec<Position>,
+    /// Where its upstream is, if it has one.
+    pub upstream_at: Option<Position>,
 }
 
 pub(super) static TABLE: Table = Table::new(
@@ -55,6 +59,20 @@ pub(super) static TABLE: Table = Table::new(
             Shape::Entries(&Shape::Words(&IDENTITY_SOURCES)),
             "What the app is told about a person, header by header. It replaces the default.",
         ),
+        Key::new(
+            "security_headers",
+            Shape::Or(
+                &Shape::Flag,
+                &Shape::Entries(&Shape::Or(&Shape::Flag, &security_headers::VALUE)),
+            ),
+            "What browsers are told about the app's pages: the usual set, or that set changed header by header.",
+        )
+        .or("false"),
+        Key::new(
+            "upstream",
+            Shape::Or(&Shape::Address, &Shape::Table(&upstreams::TABLE)),
+            "Where the app is, if Doorward forwards to it.",
+        ),
     ],
 )
 .exactly_one_of(&["allow", "rules"]);
@@ -75,6 +93,7 @@ pub(super) fn read(
     section: &Section<'_>,
     server: &Server,
     providers: &[&str],
+    context: &Context<'_>,
 ) -> Option<AppSettings> {
     let id: Option<AppId> = section
         .require("id", "add id = \"wiki\": its name in logs and metrics")
@@ -100,6 +119,15 @@ pub(super) fn read(
         },
         |item| identity_headers(&item),
     );
+    let security_headers = section.get("security_headers").map_or_else(
+        || Some(SecurityHeaders::default()),
+        |item| security_headers::read(&item),
+    );
+    let upstream_item = section.get("upstream");
+    let upstream = match &upstream_item {
+        Some(item) => upstreams::read(item, server, context).map(Some),
+        None => Some(None),
+    };
     let policy = rules::read(section, providers);
     section.finish();
     let (hosts, hosts_at) = hosts?.into_iter().unzip();
@@ -115,10 +143,13 @@ pub(super) fn read(
             identity_headers,
             authelia_headers,
             hide_cookies: hide_cookies?,
+            security_headers: Some(security_headers?).filter(|headers| !headers.is_empty()),
+            upstream: upstream?,
         },
         at: section.position(),
         hosts_at,
         headers_at,
+        upstream_at: upstream_item.map(|item| item.position()),
     })
 }
 

@@ -24,7 +24,8 @@ pub(super) static TABLE: Table = Table::new(
         Shape::Socket,
         "Where Envoy asks over gRPC (HTTP/2 without TLS). Without it there is no such listener.",
     )
-    .required()],
+    .required()
+    .fixed()],
 );
 
 pub(super) fn read(root: &Section<'_>, server: &Server, operations: &Operations) -> ExtAuthz {

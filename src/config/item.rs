@@ -26,8 +26,14 @@ pub(crate) struct Item<'a> {
 impl<'a> Item<'a> {
     /// Stops, in debug builds, where a value is read as something else than it was declared to be.
     fn expect_shape(&self, fits: impl Fn(Shape) -> bool) {
+        fn fits_one(shape: Shape, fits: &dyn Fn(Shape) -> bool) -> bool {
+            match shape {
+                Shape::Or(short, long) => fits_one(*short, fits) || fits_one(*long, fits),
+                shape => fits(shape),
+            }
+        }
         debug_assert!(
-            self.shape.is_none_or(fits),
+            self.shape.is_none_or(|shape| fits_one(shape, &fits)),
             "`{}` is declared as {:?} and read as something else",
             self.name,
             self.shape
@@ -94,6 +100,12 @@ impl<'a> Item<'a> {
         self.value
             .as_str()
             .map_or_else(|| quoted(self.document.source.slice(&self.span)), quoted)
+    }
+
+    /// What was written, text without its quotes.
+    pub(super) fn written(&self) -> &'a str {
+        let source = self.document.source;
+        self.as_text().unwrap_or_else(|| source.slice(&self.span))
     }
 
     pub(crate) fn as_text(&self) -> Option<&'a str> {
@@ -280,21 +292,23 @@ impl<'a> Item<'a> {
 
     /// The values of a list.
     pub(crate) fn items(&self) -> Option<Vec<Item<'a>>> {
-        let Some(values) = self.value.as_array() else {
+        let items = self.as_items();
+        if items.is_none() {
             self.wrong_type("a list in brackets");
-            return None;
-        };
-        Some(
-            values
-                .iter()
-                .map(|value| Item {
-                    value: value.get_ref(),
-                    span: value.span(),
-                    shape: self.shape.and_then(Shape::inner),
-                    ..self.clone()
-                })
-                .collect(),
-        )
+        }
+        items
+    }
+
+    /// The values, if it is a list; nothing is reported.
+    pub(crate) fn as_items(&self) -> Option<Vec<Item<'a>>> {
+        let values = self.value.as_array()?.iter();
+        let items = values.map(|value| Item {
+            value: value.get_ref(),
+            span: value.span(),
+            shape: self.shape.and_then(Shape::inner),
+            ..self.clone()
+        });
+        Some(items.collect())
     }
 
     /// The values of a list that each are what `read` makes of them; faults are reported for each. An empty

@@ -72,6 +72,7 @@ const fn of_address(default: &'static str) -> Key {
         "How often a minute from one IPv4 address or IPv6 /64.",
     )
     .or(default)
+    .fixed()
 }
 
 const fn of_tenant(default: &'static str) -> Key {
@@ -81,10 +82,13 @@ const fn of_tenant(default: &'static str) -> Key {
         "How often a minute at one tenant, by all addresses that use more than a tenth of their own limit.",
     )
     .or(default)
+    .fixed()
 }
 
 const fn of_user(default: &'static str) -> Key {
-    Key::new("user", A_MINUTE, "How often a minute by one person.").or(default)
+    Key::new("user", A_MINUTE, "How often a minute by one person.")
+        .or(default)
+        .fixed()
 }
 
 static LOGIN: Table = Table::new(
@@ -116,7 +120,9 @@ pub(super) static TABLE: Table = Table::new(
     "[limits]",
     "How often something may be asked for in a minute.",
     &[
-        Key::new("enabled", Shape::Flag, "false turns all of them off.").or("true"),
+        Key::new("enabled", Shape::Flag, "false turns all of them off.")
+            .or("true")
+            .fixed(),
         Key::table("login", &LOGIN),
         Key::table("callback", &CALLBACK),
         Key::table("ticket", &TICKET),

@@ -33,13 +33,15 @@ pub(super) static TABLE: Table = Table::new(
             Shape::Words(&["pretty", "json"]),
             "For people or for machines.",
         )
-        .or("pretty"),
+        .or("pretty")
+        .fixed(),
         Key::new(
             "level",
             Shape::Text,
             "off, error, warn, info, debug or trace; also for a module: info,doorward::access=debug.",
         )
-        .or("info"),
+        .or("info")
+        .fixed(),
     ],
 );
 

@@ -11,6 +11,8 @@ mod addresses;
 mod apps;
 mod diagnostics;
 mod ext_authz;
+mod files;
+mod fixed;
 mod item;
 mod limits;
 mod logging;
@@ -20,6 +22,7 @@ pub(crate) mod reader;
 mod rules;
 mod schema;
 mod secrets;
+mod security_headers;
 mod server;
 mod sessions;
 pub(crate) mod source;
@@ -28,8 +31,11 @@ pub(crate) mod table;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod tracing;
+mod upstreams;
 
+use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -39,14 +45,17 @@ pub use self::tracing::Tracing;
 pub use apps::AppSettings;
 pub use diagnostics::{Fault, Faults, Position, Severity, Style, nearest, quoted, suggestion};
 pub use ext_authz::ExtAuthz;
+pub use files::WatchedFiles;
+pub use fixed::FixedSettings;
 pub use limits::{Limits, Quotas};
 pub use logging::{LogFormat, Logging};
 pub use operations::Operations;
-pub use providers::{Located, Parameter, ProviderSettings};
+pub use providers::{Located, Parameter, ParameterValue, ProviderSettings};
 pub use secrets::{Environment, SealingKey, SystemEnvironment};
 pub use server::{Server, TargetHeaders, TrustedProxy};
 pub use storage::Storage;
 pub use tenants::TenantSettings;
+pub use tls::ServerCertificate;
 
 pub(crate) use addresses::checked_url;
 pub(crate) use providers::{PRESET_WORDS, settings as provider_settings};
@@ -103,6 +112,10 @@ pub struct Config {
     pub tenants: Vec<TenantSettings>,
     /// What can be used and is probably not what was meant.
     pub warnings: Vec<Fault>,
+    /// What a reload cannot change.
+    pub fixed: FixedSettings,
+    /// Every file and folder that was read for it, itself first.
+    pub files: Vec<PathBuf>,
 }
 
 /// What sections need beside their own table.
@@ -111,9 +124,31 @@ pub(crate) struct Context<'a> {
     pub(crate) environment: &'a dyn Environment,
     /// Where relative paths begin.
     pub(crate) folder: &'a Path,
+    /// What was read beside the file.
+    files: RefCell<Vec<PathBuf>>,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    fn new(file: &'a Path, environment: &'a dyn Environment) -> Self {
+        Self {
+            environment,
+            folder: file.parent().unwrap_or(Path::new("")),
+            files: RefCell::new(vec![file.to_owned()]),
+        }
+    }
+
+    /// The path of a file that is read now; a change to it counts as a change of the configuration.
+    pub(crate) fn file(&self, path: &str) -> PathBuf {
+        let path = self.path(path);
+        self.files.borrow_mut().push(path.clone());
+        path
+    }
+
+    /// A file that is read later, for which the same holds.
+    pub(crate) fn also(&self, path: PathBuf) {
+        self.files.borrow_mut().push(path);
+    }
+
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.folder.join(path)
     }
@@ -133,8 +168,17 @@ impl fmt::Debug for Context<'_> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load(path: &Path, environment: &dyn Environment) -> Result<Config, Faults> {
-    let text = read(path)?;
-    parse(&text, path, environment)
+    load_with_files(path, environment).0
+}
+
+/// The same, and every file that was read for it or could not be: what a change of may mend it.
+pub fn load_with_files(
+    path: &Path,
+    environment: &dyn Environment,
+) -> (Result<Config, Faults>, Vec<PathBuf>) {
+    let context = Context::new(path, environment);
+    let config = read(path).and_then(|text| parse_in(&text, path, &context));
+    (config, context.files.into_inner())
 }
 
 /// Checks `text` as if it stood in `file`, whose folder is where relative paths begin.
@@ -142,22 +186,27 @@ pub fn load(path: &Path, environment: &dyn Environment) -> Result<Config, Faults
 /// # Errors
 /// Everything that is wrong with it.
 pub fn parse(text: &str, file: &Path, environment: &dyn Environment) -> Result<Config, Faults> {
-    let folder = file.parent().unwrap_or(Path::new(""));
-    let context = Context {
-        environment,
-        folder,
-    };
+    parse_in(text, file, &Context::new(file, environment))
+}
+
+fn parse_in(text: &str, file: &Path, context: &Context<'_>) -> Result<Config, Faults> {
     let mut source = Source::new(file, text);
     let table = syntax(&source, text)?;
     source.mask(table.get_ref());
     let document = Document::new(&source);
-    let config = read_root(&document.declared_root(&table, &TABLE), file, &context);
+    let config = read_root(&document.declared_root(&table, &TABLE), file, context);
+    let fixed = document.fixed();
     let (errors, warnings): (Vec<_>, Vec<_>) = document
         .into_faults()
         .into_iter()
         .partition(|fault| fault.severity() == Severity::Error);
     match (Faults::new(errors), config) {
-        (None, Some(config)) => Ok(Config { warnings, ..config }),
+        (None, Some(config)) => Ok(Config {
+            warnings,
+            fixed,
+            files: context.files.borrow().clone(),
+            ..config
+        }),
         (Some(faults), _) => Err(faults),
         (None, None) => Err(Fault::nowhere("the configuration cannot be used").into()),
     }
@@ -223,5 +272,7 @@ fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> 
         sessions,
         tenants: tenants?,
         warnings: Vec::new(),
+        fixed: FixedSettings::default(),
+        files: Vec::new(),
     })
 }

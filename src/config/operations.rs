@@ -22,7 +22,8 @@ pub(super) static TABLE: Table = Table::new(
         "listen",
         Shape::Socket,
         "A listener of its own for /healthz, /readyz and /metrics. Without it they are on the main listener.",
-    )],
+    )
+    .fixed()],
 );
 
 pub(super) fn read(root: &Section<'_>, server: &Server) -> Operations {

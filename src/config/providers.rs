@@ -30,8 +30,19 @@ pub struct Located<T> {
 pub struct Parameter {
     /// Its name.
     pub name: Located<Box<str>>,
-    /// Its value; none: it is not text.
-    pub value: Located<Option<Box<str>>>,
+    /// Its value.
+    pub value: Located<ParameterValue>,
+}
+
+/// What an operator wrote for a parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParameterValue {
+    /// Text.
+    Text(Box<str>),
+    /// A list of texts.
+    List(Vec<Box<str>>),
+    /// Neither.
+    Other,
 }
 
 /// A provider as the operator wrote it.
@@ -142,6 +153,11 @@ pub(crate) const PRESET_WORDS: &[&str] = &[
     "tenant",
     "region",
     "realm",
+    "user_pool_id",
+    "allowed_tenants",
+    "hosted_domains",
+    "organizations",
+    "email_trusted_domains",
 ];
 
 /// What our verifier knows. Symmetric ones are deliberately absent: they need the secret as a key.
@@ -218,10 +234,23 @@ fn parameter(item: &Item<'_>) -> Option<Parameter> {
             at: item.key_position(),
         },
         value: Located {
-            value: item.as_text().map(Into::into),
+            value: parameter_value(item),
             at: item.position(),
         },
     })
+}
+
+fn parameter_value(item: &Item<'_>) -> ParameterValue {
+    if let Some(text) = item.as_text() {
+        return ParameterValue::Text(text.into());
+    }
+    let texts = item.as_items().map(|items| {
+        let texts = items.iter().map(|item| item.as_text().map(Into::into));
+        texts.collect::<Option<Vec<Box<str>>>>()
+    });
+    texts
+        .flatten()
+        .map_or(ParameterValue::Other, ParameterValue::List)
 }
 
 fn located<T>(item: &Item<'_>, value: Option<T>) -> Option<Located<T>> {
@@ -269,7 +298,7 @@ fn algorithm(item: &Item<'_>) -> Option<Box<str>> {
 
 fn reach(section: &Section<'_>, context: &Context<'_>) -> Reach {
     let ca_file = section.get("ca_file").and_then(|item| {
-        let path = context.path(item.text()?);
+        let path = context.file(item.text()?);
         let certificates =
             CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         match certificates {

@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostics::{Fault, Position, quoted, suggestion};
+use super::fixed::FixedSettings;
 pub(crate) use super::item::Item;
 use super::source::Source;
 use super::table::{Shape, Table};
@@ -20,14 +21,21 @@ use super::table::{Shape, Table};
 pub(crate) struct Document<'a> {
     pub(crate) source: &'a Source<'a>,
     faults: RefCell<Vec<Fault>>,
+    fixed: RefCell<FixedSettings>,
 }
 
 impl<'a> Document<'a> {
-    pub(crate) const fn new(source: &'a Source<'a>) -> Self {
+    pub(crate) fn new(source: &'a Source<'a>) -> Self {
         Self {
             source,
-            faults: RefCell::new(Vec::new()),
+            faults: RefCell::default(),
+            fixed: RefCell::default(),
         }
+    }
+
+    /// What was written for settings that cannot change, so far.
+    pub(super) fn fixed(&self) -> FixedSettings {
+        self.fixed.borrow().clone()
     }
 
     pub(crate) fn report(&self, fault: Fault) {
@@ -98,7 +106,17 @@ impl<'a> Section<'a> {
         );
         self.asked.borrow_mut().push(key);
         let (key, value) = self.table.get_key_value(key)?;
-        Some(self.item(key, value))
+        let item = self.item(key, value);
+        if let Some(table) = self.declared
+            && let Some(key) = table.key(item.name).filter(|key| key.fixed)
+        {
+            let written = item.written();
+            if Some(written) != key.default {
+                let mut fixed = self.document.fixed.borrow_mut();
+                fixed.note(table.name, key.name, written, item.position());
+            }
+        }
+        Some(item)
     }
 
     fn item(

@@ -26,6 +26,10 @@ pub(crate) struct PresetKey {
     pub(crate) one_of: Vec<Box<str>>,
     pub(crate) required: bool,
     pub(crate) default: Option<Box<str>>,
+    /// Several of them, in brackets.
+    pub(crate) list: bool,
+    /// Words that stand in place of all that.
+    pub(crate) or: Vec<Box<str>>,
 }
 
 /// The schema of a configuration with these presets; a provider with another one may have any further keys.
@@ -81,7 +85,12 @@ fn table(table: &Table, presets: &[PresetTable]) -> Value {
 fn property(key: &Key, presets: &[PresetTable]) -> Value {
     let mut schema = shape(key.shape, presets);
     let limits = limits(key.shape).map(|limits| format!(" {limits}"));
-    let about = [key.about, limits.as_deref().unwrap_or_default()].concat();
+    let restart = if key.fixed {
+        " A change needs a restart."
+    } else {
+        ""
+    };
+    let about = [key.about, limits.as_deref().unwrap_or_default(), restart].concat();
     put(&mut schema, "description", about);
     if let Some(default) = key.default {
         let written = match key.shape {
@@ -113,6 +122,9 @@ fn limits(shape: Shape) -> Option<String> {
 
 /// `400d`, as one would write it.
 pub(super) fn short(duration: Duration) -> String {
+    if duration.subsec_millis() != 0 {
+        return format!("{}ms", duration.as_millis());
+    }
     let seconds = duration.as_secs();
     let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
     let unit = units
@@ -149,6 +161,9 @@ fn shape(of: Shape, presets: &[PresetTable]) -> Value {
         }
         Shape::Table(inner) => table(inner, presets),
         Shape::Tables(inner) => json!({ "type": "array", "items": table(inner, presets) }),
+        Shape::Or(short, long) => {
+            json!({ "anyOf": [shape(*short, presets), shape(*long, presets)] })
+        }
     }
 }
 
@@ -182,6 +197,12 @@ fn preset_property(key: &PresetKey) -> Value {
     } else {
         json!({ "enum": key.one_of })
     };
+    if key.list {
+        schema = json!({ "type": "array", "minItems": 1, "items": schema });
+    }
+    if !key.or.is_empty() {
+        schema = json!({ "anyOf": [schema, { "enum": key.or }] });
+    }
     put(&mut schema, "description", &*key.about);
     if let Some(default) = &key.default {
         put(&mut schema, "default", &**default);

@@ -132,7 +132,7 @@ fn from_environment(key: &str, item: &Item<'_>, context: &Context<'_>) -> Option
 }
 
 fn from_file(key: &str, item: &Item<'_>, context: &Context<'_>) -> Option<SecretString> {
-    let path = context.path(item.text()?);
+    let path = context.file(item.text()?);
     match read_limited(&path) {
         Ok(mut text) => {
             let kept = text.trim_end_matches(['\r', '\n']).len();

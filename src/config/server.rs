@@ -9,6 +9,7 @@ use url::Url;
 
 use super::reader::{Item, Section};
 use super::table::{Key, Shape, Table};
+use super::tls::{self, ServerCertificate};
 use super::{Context, addresses};
 use crate::domain::host::Host;
 use crate::domain::path::CanonicalPath;
@@ -30,8 +31,14 @@ pub struct Server {
     pub shutdown_timeout: Duration,
     /// Peers whose forwarded headers are believed.
     pub trusted_proxies: Vec<TrustedProxy>,
+    /// Whether allowed requests are forwarded to the apps that have an `upstream`.
+    pub forward_to_apps: bool,
     /// A folder whose presets are added to, or replace, the embedded ones.
     pub providers_folder: Option<PathBuf>,
+    /// Whether the configuration is read again when a file of it changes.
+    pub reload_on_change: bool,
+    /// What is shown on the main listener; none: plain http is served there.
+    pub tls: Option<ServerCertificate>,
     pub(super) public_url_given: bool,
 }
 
@@ -82,9 +89,10 @@ pub(super) static TABLE: Table = Table::new(
         Key::new(
             "listen",
             Shape::Socket,
-            "Where requests arrive, plain http: put a proxy with TLS in front.",
+            "Where requests arrive: plain http, for a proxy that does TLS, unless there is [server.tls].",
         )
-        .or("127.0.0.1:4180"),
+        .or("127.0.0.1:4180")
+        .fixed(),
         Key::new(
             "public_url",
             Shape::Address,
@@ -95,13 +103,15 @@ pub(super) static TABLE: Table = Table::new(
             Shape::Flag,
             "Permits plain http on loopback and *.localhost, for public addresses, app hosts and providers.",
         )
-        .or("false"),
+        .or("false")
+        .fixed(),
         Key::new(
             "prefix",
             Shape::Path,
             "What our paths on app hosts begin with.",
         )
-        .or("/oauth2"),
+        .or("/oauth2")
+        .fixed(),
         Key::new(
             "request_timeout",
             Shape::Duration(SECOND, LONGEST_REQUEST),
@@ -115,10 +125,24 @@ pub(super) static TABLE: Table = Table::new(
         )
         .or("20s"),
         Key::new(
+            "forward_to_apps",
+            Shape::Flag,
+            "Allowed requests are forwarded to the apps that have an `upstream`.",
+        )
+        .or("false")
+        .fixed(),
+        Key::new(
             "providers_folder",
             Shape::Path,
             "Folder with presets of your own (*.toml): new names are added, known names replaced.",
         ),
+        Key::new(
+            "reload_on_change",
+            Shape::Flag,
+            "Reads the configuration again when a file of it changes. SIGHUP does always.",
+        )
+        .or("true"),
+        Key::table("tls", &tls::TABLE),
         Key::tables("trusted_proxies", &TRUSTED_PROXY),
     ],
 );
@@ -151,7 +175,10 @@ pub(super) fn read(root: &Section<'_>, context: &Context<'_>) -> Server {
         request_timeout: Duration::from_secs(30),
         shutdown_timeout: Duration::from_secs(20),
         trusted_proxies: Vec::new(),
+        forward_to_apps: false,
         providers_folder: None,
+        reload_on_change: true,
+        tls: None,
         public_url_given: false,
     };
     let Some(section) = root.get("server").and_then(|item| item.section(&TABLE)) else {
@@ -192,13 +219,31 @@ pub(super) fn read(root: &Section<'_>, context: &Context<'_>) -> Server {
         .iter()
         .filter_map(trusted_proxy)
         .collect();
+    server.forward_to_apps = section
+        .get("forward_to_apps")
+        .and_then(|item| item.flag())
+        .unwrap_or(false);
     server.providers_folder = section.get("providers_folder").and_then(|item| {
-        let path = context.path(item.text()?);
-        if !path.is_dir() {
+        let folder = item.text()?;
+        let path = context.file(folder);
+        let Ok(entries) = path.read_dir() else {
             item.fault(format!("{} is not a folder that can be read", item.shown()));
+            return Some(path);
+        };
+        for entry in entries.flatten() {
+            if entry.path().extension().is_some_and(|end| end == "toml") {
+                context.also(entry.path());
+            }
         }
         Some(path)
     });
+    server.reload_on_change = section
+        .get("reload_on_change")
+        .and_then(|item| item.flag())
+        .unwrap_or(true);
+    server.tls = section
+        .get("tls")
+        .and_then(|item| tls::read(&item, context));
     section.finish();
     server
 }

@@ -26,7 +26,8 @@ pub(super) static TABLE: Table = Table::new(
             Shape::Path,
             "The database file. It is made if it is not there; its folder must be.",
         )
-        .required(),
+        .required()
+        .fixed(),
         Key::new(
             "sealing_keys",
             Shape::List(&Shape::Secret),

@@ -63,10 +63,7 @@ impl Table {
 
     /// The tables that stand in this one, directly.
     pub(crate) fn tables(&self) -> impl Iterator<Item = &'static Self> {
-        self.keys().filter_map(|key| match key.shape {
-            Shape::Table(table) | Shape::Tables(table) => Some(table),
-            _ => None,
-        })
+        self.keys().filter_map(|key| key.shape.table())
     }
 }
 
@@ -80,6 +77,8 @@ pub(crate) struct Key {
     pub(crate) required: bool,
     /// The value where it is left out, as it would be written, without quotes.
     pub(crate) default: Option<&'static str>,
+    /// It cannot change while the broker runs.
+    pub(crate) fixed: bool,
 }
 
 impl Key {
@@ -90,6 +89,7 @@ impl Key {
             about,
             required: false,
             default: None,
+            fixed: false,
         }
     }
 
@@ -105,6 +105,12 @@ impl Key {
 
     pub(crate) const fn required(mut self) -> Self {
         self.required = true;
+        self
+    }
+
+    /// A reload with another value is refused. Its table stands in the file at most once.
+    pub(crate) const fn fixed(mut self) -> Self {
+        self.fixed = true;
         self
     }
 
@@ -153,6 +159,8 @@ pub(crate) enum Shape {
     Table(&'static Table),
     /// Any number of tables, `[[…]]`.
     Tables(&'static Table),
+    /// The one or the other: a short form, and one that says more.
+    Or(&'static Self, &'static Self),
 }
 
 impl Shape {
@@ -179,7 +187,33 @@ impl Shape {
         match self {
             Self::List(inner) | Self::Entries(inner) => Some(*inner),
             Self::Tables(table) => Some(Self::Table(table)),
+            Self::Or(short, long) => match short.inner() {
+                None => long.inner(),
+                inner => inner,
+            },
             _ => None,
+        }
+    }
+
+    /// The declared table that a value of it is, or holds.
+    fn table(self) -> Option<&'static Table> {
+        match self {
+            Self::Table(table) | Self::Tables(table) => Some(table),
+            Self::Or(short, long) => short.table().or_else(|| long.table()),
+            _ => None,
+        }
+    }
+
+    /// What may be shown of a value of it.
+    fn word(self) -> Word {
+        match self {
+            Self::Secret | Self::List(Self::Secret) => Word::Secret,
+            Self::Entries(_) => Word::Entries,
+            Self::Or(short, long) => match short.word() {
+                Word::Known => long.word(),
+                word => word,
+            },
+            _ => Word::Known,
         }
     }
 }
@@ -205,12 +239,7 @@ static WORDS: LazyLock<HashMap<&'static str, Word>> = LazyLock::new(|| {
     while let Some(table) = waiting.pop() {
         waiting.extend(table.tables());
         for key in table.keys() {
-            let word = match key.shape {
-                Shape::Secret | Shape::List(Shape::Secret) => Word::Secret,
-                Shape::Entries(_) => Word::Entries,
-                _ => Word::Known,
-            };
-            words.insert(key.name, word);
+            words.insert(key.name, key.shape.word());
         }
     }
     words

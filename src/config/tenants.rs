@@ -135,7 +135,7 @@ fn tenant(
     let app_count = apps.len();
     let apps: Vec<_> = apps
         .iter()
-        .filter_map(|section| apps::read(section, server, &names))
+        .filter_map(|section| apps::read(section, server, &names, context))
         .collect();
     section.finish();
     let Some(id) = id else {

@@ -1105,15 +1105,19 @@ fn all_tables() -> Vec<&'static Table> {
 fn every_declared_table_is_read_key_by_key() {
     let app = format!(
         "{HOST}[[tenants.apps.rules]]\npaths = [\"/a\"]\npublic = true\n\
-         [[tenants.apps]]\nid = \"b\"\nhosts = [\"b.acme.example\"]\nallow = {{ signed_in = true }}"
+         [[tenants.apps]]\nid = \"b\"\nhosts = [\"b.acme.example\"]\nallow = {{ signed_in = true }}\n\
+         upstream = {{ address = \"http://127.0.0.1:3000\" }}"
     );
-    let server = "[server]\ntrusted_proxies = [{ networks = [\"10.0.0.0/8\"] }]\n\
-                  [operations]\n[ext_authz]\nlisten = \"127.0.0.1:9191\"\n\
-                  [logging]\n[sessions]\n[tracing]\nendpoint = \"http://127.0.0.1:4318\"\n\
+    // Files that are wrong are read to the end of their table all the same.
+    let server = "[server]\nforward_to_apps = true\ntrusted_proxies = [{ networks = [\"10.0.0.0/8\"] }]\n\
+                  [server.tls]\ncertificate = \"Cargo.toml\"\nkey = \"Cargo.toml\"\n\
+                  [operations]\n[ext_authz]\nlisten = \"127.0.0.1:4181\"\n[logging]\n[sessions]\n\
+                  [tracing]\nendpoint = \"http://127.0.0.1:4318\"\n\
                   [limits.login]\n[limits.callback]\n[limits.ticket]\n[limits.failed_checks]";
     let tenant = format!("{BASE}\naccent = {{ light = \"#2a56e0\", dark = \"#8eabff\" }}");
     reader::READ.with_borrow_mut(std::collections::BTreeSet::clear);
-    read_text(&with(server, &tenant, "", &app)).expect("right");
+    let found = summary(&with(server, &tenant, "", &app));
+    assert_eq!(found.len(), 2, "no certificate, no key: {found:?}");
     let read = reader::READ.with_borrow(Clone::clone);
     let declared = all_tables().iter().map(|table| table.name).collect();
     assert_eq!(read, declared);
@@ -1207,6 +1211,7 @@ fn the_reference_has_every_key_and_no_other() {
                 row.unwrap_or_else(|| panic!("`{}` is missing in {}", key.name, table.name));
             assert_eq!(default.contains("required"), key.required, "{row}");
             assert!(default.contains(key.default.unwrap_or_default()), "{row}");
+            assert_eq!(row.contains("Restart."), key.fixed, "{row}");
             if let Shape::Duration(least, most) = key.shape {
                 let limits = format!("{} to {}", schema::short(least), schema::short(most));
                 assert!(row.contains(&limits), "{row}: {limits}");
@@ -1214,4 +1219,205 @@ fn the_reference_has_every_key_and_no_other() {
         }
     }
     assert!(compared >= 9, "{compared} tables have a heading");
+}
+
+const FORWARD: &str = "[server]\nforward_to_apps = true";
+
+fn with_upstream(upstream: &str) -> String {
+    with(FORWARD, BASE, "", &format!("{APP}\nupstream = {upstream}"))
+}
+
+fn upstream_of(text: &str) -> crate::domain::app_upstream::AppUpstream {
+    let config = read_text(text)
+        .map_err(|faults| faults.to_string())
+        .expect("right");
+    let app = &config.tenants[0].apps[0].app;
+    app.upstream.clone().expect("an upstream")
+}
+
+#[rstest]
+#[case::plain("\"http://127.0.0.1:3000\"", "http://127.0.0.1:3000")]
+#[case::slash("\"http://wiki.internal/\"", "http://wiki.internal:80")]
+#[case::tls("\"https://wiki.internal\"", "https://wiki.internal:443")]
+#[case::ipv6("\"http://[::1]:3000\"", "http://[::1]:3000")]
+#[case::table("{ address = \"http://127.0.0.1:3000\" }", "http://127.0.0.1:3000")]
+fn an_upstream_is_an_address(#[case] upstream: &str, #[case] expected: &str) {
+    let upstream = upstream_of(&with_upstream(upstream));
+    let address = format!("{}://{}", upstream.scheme, upstream.authority);
+    assert_eq!(address, expected);
+    assert_eq!(upstream.connect_timeout.as_secs(), 5);
+    assert_eq!(upstream.response_timeout.as_secs(), 60);
+    assert_eq!(upstream.idle_timeout.as_secs(), 600);
+}
+
+#[test]
+fn an_upstream_can_say_more() {
+    let text = with_upstream(
+        "{ address = \"http://127.0.0.1:3000\", host = \"upstream\", connect_timeout = \"500ms\", response_timeout = \"2m\", idle_timeout = \"1h\" }",
+    );
+    let upstream = upstream_of(&text);
+    assert_eq!(
+        upstream.host,
+        crate::domain::app_upstream::UpstreamHost::Upstream
+    );
+    assert_eq!(upstream.connect_timeout.as_millis(), 500);
+    assert_eq!(upstream.response_timeout.as_secs(), 120);
+    assert_eq!(upstream.idle_timeout.as_secs(), 3600);
+}
+
+#[rstest]
+#[case::scheme("\"ftp://127.0.0.1\"", "is not the address of an app")]
+#[case::no_scheme("\"127.0.0.1:3000\"", "is not the address of an app")]
+#[case::no_host("\"http://\"", "is not the address of an app")]
+#[case::query("\"http://127.0.0.1:3000?x=1\"", "is not the address of an app")]
+#[case::space("\"http://127.0.0.1:3000 \"", "is not the address of an app")]
+#[case::path("\"http://127.0.0.1:3000/wiki\"", "has the path /wiki")]
+#[case::password("\"http://a:hunter2-canary@127.0.0.1\"", "an address with `@` in it")]
+#[case::ourselves("\"http://127.0.0.1:4180\"", "is where Doorward itself listens")]
+#[case::ourselves_by_name("\"http://localhost:4180\"", "is where Doorward itself listens")]
+#[case::number("3000", "`upstream` is text in quotes")]
+#[case::no_address("{ host = \"upstream\" }", "`address` is missing")]
+#[case::unknown(
+    "{ address = \"http://127.0.0.1:3000\", timeout = \"5s\" }",
+    "is not a setting of [tenants.apps.upstream]"
+)]
+#[case::host(
+    "{ address = \"http://127.0.0.1:3000\", host = \"own\" }",
+    "is not a value of `host`"
+)]
+#[case::no_unit(
+    "{ address = \"http://127.0.0.1:3000\", idle_timeout = 5 }",
+    "has no unit"
+)]
+#[case::too_short(
+    "{ address = \"http://127.0.0.1:3000\", idle_timeout = \"1ms\" }",
+    "too short"
+)]
+#[case::no_file(
+    "{ address = \"https://a.internal\", ca_file = \"nowhere.pem\" }",
+    "cannot be read"
+)]
+fn a_wrong_upstream_is_a_fault(#[case] upstream: &str, #[case] expected: &str) {
+    let fault = one_fault(&with_upstream(upstream));
+    assert!(fault.contains(expected), "{fault}");
+    assert!(!fault.contains(CANARY), "{fault}");
+}
+
+#[test]
+fn an_authority_for_plain_http_is_a_fault() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let path = file.path().display();
+    let upstream = format!("{{ address = \"http://a.internal\", ca_file = \"{path}\" }}");
+    let all = summary(&with_upstream(&upstream));
+    assert!(
+        all.iter().any(|it| it.contains("there is no certificate")),
+        "{all:?}"
+    );
+}
+
+/// A switch that is off is not silently ignored.
+#[test]
+fn an_upstream_without_forwarding_is_a_fault() {
+    let text = with(
+        "",
+        BASE,
+        "",
+        &format!("{APP}\nupstream = \"http://127.0.0.1:3000\""),
+    );
+    let fault = one_fault(&text);
+    assert!(fault.contains("`upstream` has no effect"), "{fault}");
+    assert!(fault.contains("forward_to_apps = true"), "{fault}");
+}
+
+fn security_headers(value: &str) -> Option<Vec<(String, String)>> {
+    let text = with("", BASE, "", &format!("{APP}\nsecurity_headers = {value}"));
+    let config = read_text(&text)
+        .map_err(|faults| faults.to_string())
+        .expect("right");
+    let headers = config.tenants[0].apps[0].app.security_headers.clone()?;
+    let pair = |(name, value): &(http::HeaderName, http::HeaderValue)| {
+        (name.to_string(), value.to_str().expect("text").to_owned())
+    };
+    Some(headers.iter().map(pair).collect())
+}
+
+#[test]
+fn security_headers_are_a_set_that_can_be_changed() {
+    assert_eq!(security_headers("false"), None);
+    let usual = security_headers("true").expect("on");
+    assert_eq!(usual.len(), 7);
+    assert_eq!(security_headers("{}").expect("on"), usual);
+    let changed = security_headers(
+        "{ strict-transport-security = false, Referrer-Policy = \"no-referrer\", Cross-Origin-Resource-Policy = \"same-origin\", X-Frame-Options = true }",
+    )
+    .expect("on");
+    let value = |name: &str| {
+        let found = changed.iter().find(|(other, _)| other == name);
+        found.map(|(_, value)| value.as_str())
+    };
+    assert_eq!(value("strict-transport-security"), None);
+    assert_eq!(value("referrer-policy"), Some("no-referrer"));
+    assert_eq!(value("cross-origin-resource-policy"), Some("same-origin"));
+    assert_eq!(value("x-frame-options"), Some("SAMEORIGIN"));
+    assert_eq!(value("x-content-type-options"), Some("nosniff"));
+}
+
+#[rstest]
+#[case::unknown("{ X-XSS-Protection = \"0\" }", "is not one of the security headers")]
+#[case::misspelt("{ Referer-Policy = \"origin\" }", "did you mean `referrer-policy`?")]
+#[case::twice(
+    "{ Referrer-Policy = \"origin\", referrer-policy = \"origin\" }",
+    "is there already"
+)]
+#[case::no_default("{ Cross-Origin-Resource-Policy = true }", "has no value of its own")]
+#[case::number("{ X-Frame-Options = 1 }", "is `true` or `false`")]
+#[case::line_break(
+    "{ X-Frame-Options = \"DENY\\r\\nSet-Cookie: a=b\" }",
+    "one line without control characters"
+)]
+#[case::not_ascii(
+    "{ X-Frame-Options = \"DÉNY\" }",
+    "characters that no header can carry"
+)]
+#[case::reports_to_nobody(
+    "{ Content-Security-Policy-Report-Only = \"default-src 'self'\" }",
+    "nowhere to report to"
+)]
+#[case::reports_to_no_name(
+    "{ Content-Security-Policy-Report-Only = \"default-src 'self'; report-to csp\" }",
+    "nowhere to report to"
+)]
+#[case::reports_to_another_name(
+    "{ Content-Security-Policy-Report-Only = \"default-src 'self'; report-to csp\", Reporting-Endpoints = \"other=\\\"https://r.example/\\\"\" }",
+    "nowhere to report to"
+)]
+#[case::reports_in_plain(
+    "{ Content-Security-Policy-Report-Only = \"default-src 'self'; report-uri http://r.example/\" }",
+    "nowhere to report to"
+)]
+#[case::reports_without_address(
+    "{ Content-Security-Policy-Report-Only = \"default-src 'self'; report-uri\" }",
+    "nowhere to report to"
+)]
+fn a_wrong_security_header_is_a_fault(#[case] value: &str, #[case] expected: &str) {
+    let text = with("", BASE, "", &format!("{APP}\nsecurity_headers = {value}"));
+    let fault = one_fault(&text);
+    assert!(fault.contains(expected), "{fault}");
+}
+
+#[rstest]
+#[case::uri(
+    "{ Content-Security-Policy-Report-Only = \"default-src 'self'; report-uri https://r.example/csp\" }"
+)]
+#[case::own_path(
+    "{ Content-Security-Policy-Report-Only = \"default-src 'self'; Report-URI /csp\" }"
+)]
+#[case::endpoint(
+    "{ Content-Security-Policy-Report-Only = \"default-src 'self'; report-to csp\", Reporting-Endpoints = \"csp=\\\"https://r.example/\\\"\" }"
+)]
+fn a_policy_that_reports_somewhere_is_right(#[case] value: &str) {
+    assert_eq!(
+        security_headers(value).expect("on").len(),
+        8 + usize::from(value.contains("Endpoints"))
+    );
 }

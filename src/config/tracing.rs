@@ -29,24 +29,28 @@ pub(super) static TABLE: Table = Table::new(
             Shape::Address,
             "The collector; https, or plain http on loopback. /v1/traces is added where it is not there.",
         )
-        .required(),
+        .required()
+        .fixed(),
         Key::new(
             "sampled_percent",
             Shape::Integer(0, 100),
             "Of a hundred requests that come without a trace, how many begin one.",
         )
-        .or("100"),
+        .or("100")
+        .fixed(),
         Key::new(
             "service_name",
             Shape::Line(100),
             "What this service is called there.",
         )
-        .or("doorward"),
+        .or("doorward")
+        .fixed(),
         Key::new(
             "authorization",
             Shape::Secret,
             "What the collector wants in Authorization, whole.",
-        ),
+        )
+        .fixed(),
     ],
 );
 

@@ -7,8 +7,6 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::email::EmailAddress;
-
 /// A JSON pointer (RFC 6901), or the bare name of a member of the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimPath(Box<str>);
@@ -64,71 +62,6 @@ pub fn texts(value: &Value) -> Option<Vec<Box<str>>> {
     }
 }
 
-/// When an address counts as verified.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum EmailRule {
-    /// Never: the provider says nothing that counts.
-    #[default]
-    Never,
-    /// `flag` of the same document is JSON `true`.
-    Flag {
-        /// Where the address is.
-        email: ClaimPath,
-        /// Where the flag is.
-        flag: ClaimPath,
-    },
-    /// A list of entries; the one whose flags are all `true` counts (GitHub: `primary`, `verified`).
-    Entry {
-        /// Where the list is; empty: the document itself.
-        list: ClaimPath,
-        /// The address within an entry.
-        email: ClaimPath,
-        /// Flags that must all be `true`.
-        flags: Vec<ClaimPath>,
-    },
-}
-
-impl EmailRule {
-    /// The verified address of `document`, if there is one. A flag counts only from the same document as
-    /// its address.
-    #[must_use]
-    pub fn verified(&self, document: &Value) -> Option<EmailAddress> {
-        let is_true =
-            |path: &ClaimPath, value: &Value| path.find(value) == Some(&Value::Bool(true));
-        match self {
-            Self::Never => None,
-            Self::Flag { email, flag } => is_true(flag, document)
-                .then(|| email.text(document))
-                .flatten()?
-                .parse()
-                .ok(),
-            Self::Entry { list, email, flags } => {
-                let entries = if list.0.len() <= 1 {
-                    document.as_array()
-                } else {
-                    list.find(document).and_then(Value::as_array)
-                };
-                entries?
-                    .iter()
-                    .find(|entry| flags.iter().all(|flag| is_true(flag, entry)))
-                    .and_then(|entry| email.text(entry))?
-                    .parse()
-                    .ok()
-            }
-        }
-    }
-
-    /// Whether `document` has an address at all, verified or not: if it has, no other document is asked.
-    #[must_use]
-    pub fn has_address(&self, document: &Value) -> bool {
-        match self {
-            Self::Never => true,
-            Self::Flag { email, .. } => email.find(document).is_some(),
-            Self::Entry { list, .. } => list.0.len() <= 1 || list.find(document).is_some(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,39 +83,5 @@ mod tests {
         #[case] expected: Option<&str>,
     ) {
         assert_eq!(ClaimPath::new(path).text(&document).as_deref(), expected);
-    }
-
-    #[rstest]
-    #[case::verified(json!({"email": "a@x.example", "email_verified": true}), true)]
-    #[case::string_true(json!({"email": "a@x.example", "email_verified": "true"}), false)]
-    #[case::string_false(json!({"email": "a@x.example", "email_verified": "false"}), false)]
-    #[case::one(json!({"email": "a@x.example", "email_verified": 1}), false)]
-    #[case::absent(json!({"email": "a@x.example"}), false)]
-    #[case::no_address(json!({"email_verified": true}), false)]
-    fn t12_only_true_verifies(#[case] document: Value, #[case] expected: bool) {
-        let rule = EmailRule::Flag {
-            email: ClaimPath::new("email"),
-            flag: ClaimPath::new("email_verified"),
-        };
-        assert_eq!(rule.verified(&document).is_some(), expected);
-    }
-
-    #[test]
-    fn the_entry_with_every_flag_counts() {
-        let rule = EmailRule::Entry {
-            list: ClaimPath::new("/"),
-            email: ClaimPath::new("email"),
-            flags: vec![ClaimPath::new("primary"), ClaimPath::new("verified")],
-        };
-        let document = json!([
-            {"email": "old@x.example", "primary": true, "verified": false},
-            {"email": "a@x.example", "primary": false, "verified": true},
-        ]);
-        assert_eq!(rule.verified(&document), None);
-        let document = json!([{"email": "a@x.example", "primary": true, "verified": true}]);
-        assert_eq!(
-            rule.verified(&document).map(|e| e.to_string()),
-            Some("a@x.example".into())
-        );
     }
 }

@@ -94,6 +94,16 @@ impl fmt::Display for Issuer {
     }
 }
 
+/// Whether `text` is a GUID as directories write theirs: hexadecimal groups of 8-4-4-4-12.
+#[must_use]
+pub fn is_guid(text: &str) -> bool {
+    let groups: Vec<_> = text.split('-').collect();
+    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
+        && groups
+            .iter()
+            .all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 macro_rules! opaque_id {
     ($(#[$doc:meta])* $type:ident) => {
         $(#[$doc])*

@@ -22,7 +22,8 @@ pub struct PendingAttempt {
     pub tenant: TenantId,
     /// Which provider the person was sent to, and to which callback they may return.
     pub provider: ProviderId,
-    /// The issuer that must answer (RFC 9207 §2.4); none for a provider that has no name for itself.
+    /// The issuer that must answer (RFC 9207 §2.4); none for a provider that has no name for itself, or one
+    /// for each of its tenants.
     pub issuer: Option<Issuer>,
     /// Whether the provider's metadata promises `iss` in the answer (RFC 9207 §3).
     pub issuer_promised: bool,
@@ -93,6 +94,7 @@ impl ProviderError {
 pub struct MatchedAttempt {
     attempt: PendingAttempt,
     code: SecretString,
+    issuer: Option<Issuer>,
 }
 
 /// Why a callback was not accepted. Shown to operators; people see one page for all but the last.
@@ -153,6 +155,7 @@ impl PendingAttempt {
         Ok(MatchedAttempt {
             attempt: self,
             code,
+            issuer: callback.issuer,
         })
     }
 }
@@ -162,6 +165,13 @@ impl MatchedAttempt {
     #[must_use]
     pub const fn attempt(&self) -> &PendingAttempt {
         &self.attempt
+    }
+
+    /// `iss` of the callback, where it had one (RFC 9207 §2). Compared already, unless the provider has an
+    /// issuer for each of its tenants: then the ID token must be of the same one.
+    #[must_use]
+    pub const fn issuer(&self) -> Option<&Issuer> {
+        self.issuer.as_ref()
     }
 
     /// The authorization code (RFC 6749 §4.1.2).

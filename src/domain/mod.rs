@@ -4,9 +4,11 @@
 //! Invariant: a value that exists is valid. Types are made at the edge by parsing and cannot be built
 //! otherwise.
 
+pub mod app_upstream;
 pub mod claims;
 pub mod colour;
 pub mod email;
+pub mod email_rule;
 pub mod handle;
 pub mod host;
 pub mod identity;

@@ -1,8 +1,11 @@
 //! Tenants and the apps they protect.
 
-use http::{HeaderName, StatusCode};
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, StatusCode};
 use url::Url;
 
+use super::app_upstream::AppUpstream;
 use super::colour::Colour;
 use super::host::{Host, HostPattern};
 use super::identity::Person;
@@ -134,7 +137,14 @@ pub struct ProtectedApp {
     pub authelia_headers: Option<Vec<IdentityHeader>>,
     /// Whether an allowed answer carries `Cookie` without our own cookies, for the proxy to pass on.
     pub hide_cookies: bool,
+    /// Headers for the browser, which the app's answers are to have. None: that is the app's affair.
+    pub security_headers: Option<SecurityHeaders>,
+    /// Where it is, if we forward requests to it.
+    pub upstream: Option<AppUpstream>,
 }
+
+/// Headers for the browser, ready to be sent.
+pub type SecurityHeaders = Arc<[(HeaderName, HeaderValue)]>;
 
 /// Which of the two sets of identity headers an endpoint answers with, where an app names none of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -258,6 +258,28 @@ const METADATA_NAMES: &[&str] = &[
 ];
 
 impl AddressGuard {
+    /// The rule for apps that requests are forwarded to: they are on loopback and in private networks, by the
+    /// operator's own choice. What can be no app stays refused.
+    #[must_use]
+    pub fn for_apps() -> Self {
+        Self {
+            development: true,
+            allow_networks: vec![v4(0, 0, 0, 0, 0).into(), v6([0; 8], 0).into()],
+        }
+    }
+
+    /// Judges the host of an address, a name or a literal, as far as that can be done before it is resolved.
+    ///
+    /// # Errors
+    /// The first reason that applies.
+    pub fn check_host(&self, host: &str) -> Result<(), Refusal> {
+        let literal = host.trim_start_matches('[').trim_end_matches(']');
+        match literal.parse::<IpAddr>() {
+            Ok(address) => self.check(address),
+            Err(_) => self.check_name(host),
+        }
+    }
+
     /// Judges what can be judged before the name is resolved: scheme, user info, literals, known names.
     /// Behind a proxy this is all there is, because the proxy resolves.
     ///

@@ -120,7 +120,7 @@ impl OutboundFault {
 pub(super) struct Unresolved(pub(super) std::io::Error);
 
 /// `io::Error` leaves the error it wraps out of its chain of sources.
-fn inside_io<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
+pub(super) fn inside_io<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
     match error
         .downcast_ref::<std::io::Error>()
         .and_then(std::io::Error::get_ref)

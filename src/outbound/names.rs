@@ -4,6 +4,7 @@
 //! resolves differently a moment later (DNS rebinding) gains nothing. Without a guard only the operator's
 //! own proxy is resolved.
 
+use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -47,22 +48,29 @@ impl reqwest::dns::Resolve for GuardedNames {
     fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
         let this = self.clone();
         Box::pin(async move {
-            let name = name.as_str();
-            let addresses = match &this.guard {
-                Some(guard) if is_localhost(name) => guard.check_all(guard.localhost())?,
-                Some(guard) => guard.check_all(this.ask(name).await?)?,
-                None => this.ask(name).await?,
-            };
-            // Port 0: the connector puts in the port of the URL.
-            let sockets = addresses
-                .into_iter()
-                .map(|address| SocketAddr::new(address, 0));
-            Ok(Box::new(sockets) as reqwest::dns::Addrs)
+            let sockets = this.addresses(name.as_str()).await?;
+            Ok(Box::new(sockets.into_iter()) as reqwest::dns::Addrs)
         })
     }
 }
 
 impl GuardedNames {
+    /// The addresses of `name` that may be dialled. Port 0: the connector puts in the port of the URL.
+    pub(super) async fn addresses(
+        &self,
+        name: &str,
+    ) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
+        let addresses = match &self.guard {
+            Some(guard) if is_localhost(name) => guard.check_all(guard.localhost())?,
+            Some(guard) => guard.check_all(self.ask(name).await?)?,
+            None => self.ask(name).await?,
+        };
+        let sockets = addresses
+            .into_iter()
+            .map(|address| SocketAddr::new(address, 0));
+        Ok(sockets.collect())
+    }
+
     async fn ask(&self, name: &str) -> Result<Vec<IpAddr>, Unresolved> {
         self.names.resolve(name).await.map_err(Unresolved)
     }

@@ -4,10 +4,12 @@ use super::layers::Names;
 use super::template::Template;
 use crate::config::reader::{Item, Section};
 use crate::config::{quoted, suggestion};
+use crate::domain::email::EmailDomain;
+use crate::domain::email_rule::TrueSpellings;
 use crate::domain::upstream_provider::Source;
 
 /// A fact's place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) source: Source,
     pub(super) path: Template,
@@ -15,7 +17,7 @@ pub(super) struct Place {
 
 #[derive(Clone, Debug)]
 pub(super) struct Claims {
-    pub(super) subject: Place,
+    pub(super) subject: Vec<Place>,
     pub(super) name: Option<Place>,
     pub(super) preferred_username: Option<Place>,
     pub(super) email: Option<(Source, Email)>,
@@ -25,15 +27,39 @@ pub(super) struct Claims {
 #[derive(Clone, Debug)]
 pub(super) enum Email {
     Never,
+    Always {
+        address: Template,
+    },
     Flag {
         address: Template,
-        flag: Template,
+        flag: Flag,
+        trusted: Option<Trusted>,
     },
     Entry {
         list: Template,
         address: Template,
         flags: Vec<Template>,
     },
+    Hosted {
+        address: Template,
+        flag: Flag,
+        organization: Template,
+        own: Vec<EmailDomain>,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Flag {
+    pub(super) path: Template,
+    pub(super) also: TrueSpellings,
+}
+
+/// Domains that an operator may vouch for, and what tells members from guests.
+#[derive(Clone, Debug)]
+pub(super) struct Trusted {
+    pub(super) domains: Box<str>,
+    pub(super) account: Template,
+    pub(super) home: Template,
 }
 
 #[derive(Clone, Debug)]
@@ -41,6 +67,7 @@ pub(super) struct Groups {
     pub(super) list: Place,
     pub(super) members: Vec<Template>,
     pub(super) only: Option<(Template, Box<str>)>,
+    pub(super) overage: Vec<Template>,
 }
 
 /// Reads `[claims]`.
@@ -59,7 +86,10 @@ impl ClaimsReader<'_> {
                 "subject",
                 "add what the provider keeps stable about a person",
             )
-            .and_then(|item| self.place(&item));
+            .and_then(|item| match item.as_items() {
+                Some(_) => item.list(|item| self.place(item)),
+                None => self.place(&item).map(|place| vec![place]),
+            });
         let name = section.get("name").and_then(|item| self.place(&item));
         let preferred_username = section
             .get("preferred_username")
@@ -91,7 +121,7 @@ impl ClaimsReader<'_> {
     }
 
     /// `"sub"`, or `{ from = "user", path = "id" }`.
-    fn place(&self, item: &Item<'_>) -> Option<Place> {
+    pub(super) fn place(&self, item: &Item<'_>) -> Option<Place> {
         if !item.is_table() {
             let source =
                 self.claims_themselves(|message, help| item.fault_with_help(message, help));
@@ -144,36 +174,43 @@ impl ClaimsReader<'_> {
         #[derive(Clone, Copy)]
         enum Rule {
             Never,
+            Always,
             Flag,
             Entry,
+            Hosted,
         }
         let rule = section
             .require(
                 "rule",
-                "say when an address counts: \"never\", \"flag\" or \"entry\"",
+                "say when an address counts: \"never\", \"always\", \"flag\", \"entry\" or \"hosted\"",
             )?
             .choice(&[
                 ("never", Rule::Never),
+                ("always", Rule::Always),
                 ("flag", Rule::Flag),
                 ("entry", Rule::Entry),
+                ("hosted", Rule::Hosted),
             ])?;
-        let required = |key| {
-            section
-                .require(key, &format!("add `{key}`"))
-                .and_then(|item| self.names.template(&item))
-        };
+        if matches!(rule, Rule::Never) {
+            return Some((Source::Claims, Email::Never));
+        }
+        let address = self.required(section, "address");
         let email = match rule {
-            Rule::Never => return Some((Source::Claims, Email::Never)),
+            Rule::Never => Email::Never,
+            Rule::Always => Email::Always { address: address? },
             Rule::Flag => {
-                let (address, flag) = (required("address"), required("flag"));
+                let flag = self.flag(section);
+                let trusted = section
+                    .get("trusted")
+                    .map_or(Some(None), |item| self.trusted(&item).map(Some));
                 Email::Flag {
                     address: address?,
                     flag: flag?,
+                    trusted: trusted?,
                 }
             }
             Rule::Entry => {
                 let list = self.list(section);
-                let address = required("address");
                 let flags = section
                     .require("flags", "add flags = [\"primary\", \"verified\"]")
                     .and_then(|item| item.list(|item| self.names.template(item)));
@@ -183,8 +220,57 @@ impl ClaimsReader<'_> {
                     flags: flags?,
                 }
             }
+            Rule::Hosted => {
+                let flag = self.flag(section);
+                let organization = self.required(section, "organization");
+                let own = section
+                    .require("own", "add own = [\"…\"]: the provider's own mail domains")
+                    .and_then(|item| item.list(Item::parsed));
+                Email::Hosted {
+                    address: address?,
+                    flag: flag?,
+                    organization: organization?,
+                    own: own?,
+                }
+            }
         };
         Some((self.source(section)?, email))
+    }
+
+    fn required(&self, section: &Section<'_>, key: &'static str) -> Option<Template> {
+        section
+            .require(key, &format!("add `{key}`"))
+            .and_then(|item| self.names.template(&item))
+    }
+
+    /// `flag`, and `also_true`: which spellings of "true" the provider uses that are none in JSON.
+    fn flag(&self, section: &Section<'_>) -> Option<Flag> {
+        let path = self.required(section, "flag");
+        let words = section.get("also_true").map_or(Some(Vec::new()), |item| {
+            item.list(|item| item.choice(&[("text", false), ("number", true)]))
+        })?;
+        Some(Flag {
+            path: path?,
+            also: TrueSpellings {
+                text: words.contains(&false),
+                number: words.contains(&true),
+            },
+        })
+    }
+
+    fn trusted(&self, item: &Item<'_>) -> Option<Trusted> {
+        let section = item.free_section("[claims.email.trusted]")?;
+        let domains = section
+            .require("domains", "name the parameter with the operator's domains")
+            .and_then(|item| self.names.list(&item));
+        let account = self.required(&section, "account");
+        let home = self.required(&section, "home");
+        section.finish();
+        Some(Trusted {
+            domains: domains?,
+            account: account?,
+            home: home?,
+        })
     }
 
     /// `list`; left out, the document itself is the list.
@@ -213,6 +299,9 @@ impl ClaimsReader<'_> {
             section.finish();
             Some((member?, value?))
         });
+        let overage = section.get("overage").map_or(Some(Vec::new()), |item| {
+            item.list(|item| self.names.template(item))
+        });
         Some(Groups {
             list: Place {
                 source: source?,
@@ -220,6 +309,7 @@ impl ClaimsReader<'_> {
             },
             members,
             only,
+            overage: overage?,
         })
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! What is wrong is reported to the document and read as absent: a preset with any fault is never used.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use super::parameters::Parameter;
 use super::template::Template;
 use crate::config::reader::{Item, Section};
 use crate::config::{quoted, suggestion};
@@ -51,25 +55,64 @@ impl<'a> Layers<'_, 'a> {
 }
 
 /// Reads templates, knowing which names there are.
-pub(super) struct Names<'n>(pub(super) Vec<&'n str>);
+#[derive(Debug, Default)]
+pub(super) struct Names<'n> {
+    /// Parameters, then variables too.
+    pub(super) known: Vec<&'n str>,
+    /// Those of the parameters that are lists.
+    pub(super) lists: Vec<&'n str>,
+    /// What has been named so far.
+    used: RefCell<BTreeSet<Box<str>>>,
+}
 
-impl Names<'_> {
+impl<'n> Names<'n> {
+    pub(super) fn of(parameters: &'n [Parameter]) -> Self {
+        let lists = parameters.iter().filter(|parameter| parameter.list);
+        Self {
+            known: parameters.iter().map(|it| &*it.name).collect(),
+            lists: lists.map(|it| &*it.name).collect(),
+            used: RefCell::default(),
+        }
+    }
+
     pub(super) fn template(&self, item: &Item<'_>) -> Option<Template> {
         let template: Template = item.parsed()?;
         for name in template.names() {
             let base = name.strip_suffix(".origin").unwrap_or(name);
-            if !self.0.contains(&base) {
+            if !self.known.contains(&base) {
                 item.fault_with_help(
                     format!("there is no parameter or variable {}", quoted(name)),
-                    suggestion(base, self.0.iter().copied()),
+                    suggestion(base, self.known.iter().copied()),
                 );
                 return None;
             }
+            self.used.borrow_mut().insert(base.into());
         }
         Some(template)
     }
 
     pub(super) fn optional(&self, item: Option<Item<'_>>) -> Option<Template> {
         item.and_then(|item| self.template(&item))
+    }
+
+    /// The name of a parameter that is a list.
+    pub(super) fn list(&self, item: &Item<'_>) -> Option<Box<str>> {
+        let name = item.text()?;
+        if !self.lists.contains(&name) {
+            item.fault_with_help(
+                format!("there is no parameter {} that is a list", quoted(name)),
+                suggestion(name, self.lists.iter().copied()),
+            );
+            return None;
+        }
+        self.used.borrow_mut().insert(name.into());
+        Some(name.into())
+    }
+
+    /// What was named in all that was read, but for `withheld`.
+    pub(super) fn into_used(self, withheld: &[Box<str>]) -> BTreeSet<Box<str>> {
+        let mut used = self.used.into_inner();
+        used.retain(|name| !withheld.contains(name));
+        used
     }
 }

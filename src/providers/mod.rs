@@ -7,11 +7,14 @@
 
 mod claims;
 mod layers;
+mod logout;
 mod metadata;
 mod parameters;
 mod preset;
 mod registry;
 mod requests;
+mod required_claims;
+mod resolution;
 mod template;
 #[cfg(test)]
 mod tests;

@@ -3,19 +3,28 @@
 //! Invariant: a value gets into an address only after its kind was checked, so that no value changes the
 //! meaning of what stands around it.
 
+use std::collections::BTreeMap;
+
 use super::template::{Template, Values};
 use crate::config::reader::Section;
-use crate::config::{PresetKey, Shape, checked_url, quoted};
+use crate::config::{ParameterValue, PresetKey, Shape, checked_url, quoted};
+use crate::domain::email::EmailDomain;
 use crate::domain::host::Host;
+use crate::domain::ids::is_guid;
 
 /// A parameter of a preset.
 #[derive(Clone, Debug)]
 pub(super) struct Parameter {
     pub(super) name: Box<str>,
     pub(super) kind: Kind,
+    /// Several values in brackets, or one of `or`.
+    pub(super) list: bool,
     pub(super) required: bool,
     pub(super) default: Option<Template>,
     pub(super) one_of: Vec<Box<str>>,
+    /// Words that stand in place of what the kind asks for. For a list: that there is no list, on purpose.
+    pub(super) or: Vec<Box<str>>,
+    pub(super) begins_with: Box<str>,
     pub(super) about: Box<str>,
 }
 
@@ -26,10 +35,12 @@ pub(super) enum Kind {
     Text,
     /// Letters, digits, `-`, `_`, `.`: a realm, a region, a pool.
     Name,
-    /// Hexadecimal groups of 8-4-4-4-12.
+    /// Hexadecimal groups of 8-4-4-4-12; kept in small letters.
     Guid,
     /// A host; `{name.origin}` is its address.
     Host,
+    /// The domain of e-mail addresses; kept in small letters and A-labels.
+    Domain,
     /// An https address.
     Url,
     /// An issuer (OIDC Discovery 1.0 §3): an address without query and fragment, kept byte for byte.
@@ -38,25 +49,43 @@ pub(super) enum Kind {
     Claim,
 }
 
-const KINDS: [(&str, Kind); 7] = [
+const KINDS: [(&str, Kind); 8] = [
     ("text", Kind::Text),
     ("name", Kind::Name),
     ("guid", Kind::Guid),
     ("host", Kind::Host),
+    ("domain", Kind::Domain),
     ("url", Kind::Url),
     ("issuer", Kind::Issuer),
     ("claim", Kind::Claim),
 ];
 
+/// What the operator's lists hold, by name.
+pub(super) type Lists = BTreeMap<Box<str>, List>;
+
+/// The value of a parameter that is a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum List {
+    /// These.
+    Of(Vec<Box<str>>),
+    /// The operator has said that there is no list.
+    Unlimited,
+}
+
 pub(super) fn read(name: &str, section: &Section<'_>) -> Option<Parameter> {
     let kind = section
         .require("kind", "add kind = \"text\"")
         .and_then(|item| item.choice(&KINDS));
-    let required = section.get("required");
-    let required = required.map_or(Some(false), |item| item.flag());
+    let flag = |key| section.get(key).map_or(Some(false), |item| item.flag());
+    let (list, required) = (flag("list"), flag("required"));
     let default = section.get("default").and_then(|item| item.parsed());
-    let one_of = section.get("one_of");
-    let one_of = one_of.map_or(Some(Vec::new()), |item| item.list(|item| item.line(200)));
+    let words = |key| {
+        let item = section.get(key);
+        item.map_or(Some(Vec::new()), |item| item.list(|item| item.line(200)))
+    };
+    let (one_of, or) = (words("one_of"), words("or"));
+    let begins_with = section.get("begins_with");
+    let begins_with = begins_with.map_or(Some("".into()), |item| item.line(20));
     let about = section
         .require("about", "say in a few words what it is")
         .and_then(|item| item.line(200));
@@ -64,12 +93,18 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> Option<Parameter> {
     Some(Parameter {
         name: name.into(),
         kind: kind?,
+        list: list?,
         required: required?,
         default,
         one_of: one_of?,
+        or: or?,
+        begins_with: begins_with?,
         about: about?,
     })
 }
+
+/// What is wrong with a value, and what would be right.
+type Wrong = (String, String);
 
 impl Parameter {
     /// As the JSON Schema of the configuration shows it.
@@ -79,7 +114,7 @@ impl Parameter {
             about: self.about.clone(),
             shape: match self.kind {
                 Kind::Url | Kind::Issuer => Shape::Address,
-                Kind::Host => Shape::Host,
+                Kind::Host | Kind::Domain => Shape::Host,
                 Kind::Text | Kind::Name | Kind::Guid | Kind::Claim => Shape::Text,
             },
             one_of: self.one_of.clone(),
@@ -89,6 +124,54 @@ impl Parameter {
                 .as_ref()
                 .and_then(|default| default.fill(&Values::new()))
                 .map(Into::into),
+            list: self.list,
+            or: self.or.clone(),
+        }
+    }
+
+    /// Checks what the operator wrote and puts it into `values` and `lists`. A list of one is also a value.
+    pub(super) fn accept(
+        &self,
+        written: &ParameterValue,
+        development: bool,
+        values: &mut Values,
+        lists: &mut Lists,
+    ) -> Result<(), Wrong> {
+        let name = &self.name;
+        let example = self.or.first();
+        let or = example.map_or_else(String::new, |word| format!(", or \"{word}\""));
+        match written {
+            ParameterValue::Text(text) if !self.list => self.set(text, development, values),
+            ParameterValue::Text(text) if self.or.contains(text) => {
+                lists.insert(name.clone(), List::Unlimited);
+                Ok(())
+            }
+            ParameterValue::List(texts) if self.list && !texts.is_empty() => {
+                let mut kept: Vec<Box<str>> = Vec::new();
+                for text in texts {
+                    if self.or.contains(text) {
+                        let help = format!("write {name} = \"{text}\", without brackets");
+                        return Err((format!("`{text}` is no entry of a list"), help));
+                    }
+                    let mut own = Values::new();
+                    self.set(text, development, &mut own)?;
+                    kept.extend(own.remove(name));
+                }
+                if let [only] = kept.as_slice() {
+                    values.insert(name.clone(), only.clone());
+                }
+                lists.insert(name.clone(), List::Of(kept));
+                Ok(())
+            }
+            ParameterValue::List(_) if self.list => Err((
+                format!("`{name}` is an empty list"),
+                format!("name at least one{or}"),
+            )),
+            _ if self.list => Err((
+                format!("`{name}` is a list of texts in brackets{or}"),
+                format!("write {name} = [\"…\"]"),
+            )),
+            _ => Err((format!("`{name}` is text in quotes"), String::new())),
         }
     }
 
@@ -98,9 +181,18 @@ impl Parameter {
         text: &str,
         development: bool,
         values: &mut Values,
-    ) -> Result<(), (String, String)> {
+    ) -> Result<(), Wrong> {
         let wrong = |what: &str, help: &str| {
-            Err((format!("{} is not {what}", quoted(text)), help.to_owned()))
+            let words: Vec<_> = self.or.iter().map(|word| format!("\"{word}\"")).collect();
+            let or = if words.is_empty() || self.list {
+                String::new()
+            } else {
+                format!(", or as one of {}", words.join(", "))
+            };
+            Err((
+                format!("{} is not {what}", quoted(text)),
+                format!("{help}{or}"),
+            ))
         };
         if text.is_empty() || text.len() > 2000 || text.chars().any(char::is_control) {
             return wrong("one line of text", "leave it out if it has no value");
@@ -117,6 +209,16 @@ impl Parameter {
             );
         }
         let mut value: Box<str> = text.into();
+        if self.or.contains(&value) {
+            values.insert(self.name.clone(), value);
+            return Ok(());
+        }
+        if !text.starts_with(&*self.begins_with) {
+            return wrong(
+                &format!("a value of `{}`", self.name),
+                &format!("it begins with {}", quoted(&self.begins_with)),
+            );
+        }
         match self.kind {
             Kind::Name if !is_name(text) => {
                 return wrong("a name", "use letters, digits, `-`, `_` and `.`");
@@ -124,7 +226,17 @@ impl Parameter {
             Kind::Guid if !is_guid(text) => {
                 return wrong("a GUID", "write it as 00000000-0000-0000-0000-000000000000");
             }
-            Kind::Text | Kind::Claim | Kind::Name | Kind::Guid => {}
+            Kind::Guid => value = text.to_ascii_lowercase().into(),
+            Kind::Text | Kind::Claim | Kind::Name => {}
+            Kind::Domain => {
+                let Ok(domain) = text.parse::<EmailDomain>() else {
+                    return wrong(
+                        "the domain of e-mail addresses",
+                        "write it as \"example.com\"",
+                    );
+                };
+                value = domain.to_string().into();
+            }
             Kind::Host => {
                 let Ok(host) = Host::parse(text, 443) else {
                     return wrong("a host", "write it as \"github.example.com\"");
@@ -164,14 +276,6 @@ fn is_name(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-}
-
-fn is_guid(text: &str) -> bool {
-    let groups: Vec<_> = text.split('-').collect();
-    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
-        && groups
-            .iter()
-            .all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 impl std::str::FromStr for Template {

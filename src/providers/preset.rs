@@ -3,18 +3,21 @@
 //! A preset is read once, whole, with each of its variants laid over it, and everything that is wrong with
 //! it is told at once. Names in braces must be parameters or variables of the same file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use super::claims::{Claims, ClaimsReader};
 use super::layers::{Layers, Names};
+use super::logout::{self, Logout};
 use super::parameters::{self, Parameter};
 use super::requests::{self, Request};
+use super::required_claims::{self, RequiredClaim, Rule};
 use super::template::{Template, Values};
 use crate::config::reader::{Document, Section};
 use crate::config::source::Source as FileSource;
 use crate::config::{Faults, quoted, suggestion};
-use crate::domain::upstream_provider::{ClientAuthentication, Logout, Userinfo};
+use crate::domain::upstream_provider::{ClientAuthentication, KeyIssuer, Userinfo};
 
 /// What is true of every account at a provider.
 #[derive(Clone, Debug)]
@@ -48,15 +51,22 @@ pub(super) struct Definition {
     pub(super) switch_account_prompt: Option<Template>,
     pub(super) errors_with_success_status: bool,
     pub(super) profile_requests: Vec<Request>,
+    pub(super) required_claims: Vec<RequiredClaim>,
     pub(super) claims: Claims,
     pub(super) preferred_username_is_stable: bool,
     pub(super) logout: Logout,
+    /// Parameters and variables that something here depends on, without those that a variant withholds.
+    pub(super) used: BTreeSet<Box<str>>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Protocol {
     OpenIdConnect {
         issuer: Template,
+        further_issuers: Vec<Template>,
+        tenant_claim: Option<Template>,
+        key_issuer: KeyIssuer,
+        key_cool_down: Duration,
         discovery: Option<Template>,
         userinfo: Userinfo,
     },
@@ -85,16 +95,32 @@ impl Preset {
         }
     }
 
-    /// The definition for these parameters: the first variant that fits, or the preset as it stands.
-    pub(super) fn definition(&self, values: &Values) -> &Definition {
+    /// The definition for these parameters: the first variant that fits, or the preset as it stands. With it
+    /// the parameters that chose it, in words.
+    pub(super) fn definition(&self, values: &Values) -> (&Definition, Option<String>) {
         self.variants
             .iter()
             .find(|(condition, _)| condition.fits(values))
-            .map_or(&self.base, |(_, definition)| definition)
+            .map_or((&self.base, None), |(condition, definition)| {
+                (definition, Some(condition.in_words()))
+            })
+    }
+
+    /// Whether a variant is chosen by this parameter.
+    pub(super) fn chooses_by(&self, parameter: &str) -> bool {
+        let mut conditions = self.variants.iter().flat_map(|(Condition(all), _)| all);
+        conditions.any(|(name, _)| **name == *parameter)
     }
 }
 
 impl Condition {
+    /// ``with `tenant` = "common"``
+    fn in_words(&self) -> String {
+        let each = self.0.iter();
+        let each = each.map(|(name, value)| format!("`{name}` = \"{value}\""));
+        format!("with {}", each.collect::<Vec<_>>().join(" and "))
+    }
+
     fn fits(&self, values: &Values) -> bool {
         self.0.iter().all(|(name, pattern)| {
             values.get(name).is_some_and(|value| {
@@ -140,16 +166,17 @@ fn read(root: &Section<'_>) -> Option<Preset> {
         .get("variants")
         .map(|item| item.free_sections("variants"))
         .unwrap_or_default();
-    let base = definition(&Layers { root, over: None }, &parameters);
+    let base = definition(&Layers { root, over: None }, &parameters, &[]);
     let variants: Vec<_> = variants
         .iter()
         .map(|section| {
             let condition = condition(section, &parameters);
+            let withheld = withheld(section, &parameters);
             let layers = Layers {
                 root,
                 over: Some(section),
             };
-            let definition = definition(&layers, &parameters);
+            let definition = definition(&layers, &parameters, &withheld);
             section.finish();
             Some((condition?, definition?))
         })
@@ -180,10 +207,7 @@ fn condition(section: &Section<'_>, parameters: &[Parameter]) -> Option<Conditio
             {
                 item.fault_at_key(
                     format!("there is no parameter {}", item.quoted_name()),
-                    suggestion(
-                        item.name,
-                        parameters.iter().map(|parameter| &*parameter.name),
-                    ),
+                    known(item.name, parameters),
                 );
             }
             Some((item.name.into(), item.line(200)?))
@@ -191,6 +215,32 @@ fn condition(section: &Section<'_>, parameters: &[Parameter]) -> Option<Conditio
         .collect();
     conditions.map(Condition)
 }
+
+fn known(name: &str, parameters: &[Parameter]) -> String {
+    suggestion(name, parameters.iter().map(|parameter| &*parameter.name))
+}
+
+/// Parameters that mean nothing in a variant.
+fn withheld(section: &Section<'_>, parameters: &[Parameter]) -> Vec<Box<str>> {
+    let items = section.get("withholds").and_then(|item| item.items());
+    items
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|item| {
+            let name = item.text()?;
+            if !parameters.iter().any(|parameter| *parameter.name == *name) {
+                item.fault_with_help(
+                    format!("there is no parameter {}", quoted(name)),
+                    known(name, parameters),
+                );
+            }
+            Some(name.into())
+        })
+        .collect()
+}
+
+/// How long a provider's keys are not asked for again, where it asks for nothing longer.
+const KEY_COOL_DOWN: Duration = Duration::from_secs(30);
 
 /// Parameters of the authorization request that protect it, or have a setting of their own.
 const RESERVED: [&str; 9] = [
@@ -205,20 +255,19 @@ const RESERVED: [&str; 9] = [
     "state",
 ];
 
-fn definition(layers: &Layers<'_, '_>, parameters: &[Parameter]) -> Option<Definition> {
+fn definition(
+    layers: &Layers<'_, '_>,
+    parameters: &[Parameter],
+    withheld: &[Box<str>],
+) -> Option<Definition> {
     let variables = layers.entries("variables");
-    let mut names = Names(
-        parameters
-            .iter()
-            .map(|parameter| &*parameter.name)
-            .collect(),
-    );
+    let mut names = Names::of(parameters);
     check_defaults(layers, parameters, &names);
     let read: Option<Vec<_>> = variables
         .iter()
         .map(|item| Some((item.name.into(), names.template(item)?)))
         .collect();
-    names.0.extend(variables.iter().map(|item| item.name));
+    names.known.extend(variables.iter().map(|item| item.name));
     let protocol = protocol(layers, &names);
     let requests = requests::read(layers, &names);
     let documents = requests.iter().flatten().map(|r| &*r.name).collect();
@@ -233,6 +282,7 @@ fn definition(layers: &Layers<'_, '_>, parameters: &[Parameter]) -> Option<Defin
         section.finish();
         claims
     });
+    let required_claims = required_claims::read(layers, &names, &reader);
     let issuer_key = layers
         .require("issuer_key")
         .and_then(|item| names.template(&item));
@@ -261,9 +311,10 @@ fn definition(layers: &Layers<'_, '_>, parameters: &[Parameter]) -> Option<Defin
     let switch_account_prompt = names.optional(layers.get("switch_account_prompt"));
     let errors_with_success_status = layers.flag("errors_with_success_status", false);
     let preferred_username_is_stable = layers.flag("preferred_username_is_stable", false);
-    let logout = layers
-        .require("logout")
-        .and_then(|item| item.choice(&[("none", false), ("discovered", true)]));
+    let logout = logout::read(layers, &names);
+    if let (Some(protocol), Some(required)) = (&protocol, &required_claims) {
+        check_tenants(layers, protocol, required);
+    }
     Some(Definition {
         variables: read?.into_iter().collect(),
         protocol: protocol?,
@@ -277,27 +328,48 @@ fn definition(layers: &Layers<'_, '_>, parameters: &[Parameter]) -> Option<Defin
         switch_account_prompt,
         errors_with_success_status: errors_with_success_status?,
         profile_requests: requests?,
+        required_claims: required_claims?,
         claims: claims?,
         preferred_username_is_stable: preferred_username_is_stable?,
-        logout: if logout? {
-            Logout::Discovered
-        } else {
-            Logout::None
-        },
+        logout: logout?,
+        used: names.into_used(withheld),
     })
+}
+
+/// Who admits every tenant of a cloud must have said so.
+fn check_tenants(layers: &Layers<'_, '_>, protocol: &Protocol, required: &[RequiredClaim]) {
+    let Protocol::OpenIdConnect {
+        issuer,
+        tenant_claim: Some(tenant_claim),
+        ..
+    } = protocol
+    else {
+        return;
+    };
+    let asked = required.iter().any(|claim| {
+        claim.place.path == *tenant_claim
+            && matches!(claim.rule, Rule::OneOf { required: true, .. })
+    });
+    if issuer.says("{tenantid}") && !asked {
+        layers.root.fault_with_help(
+            "an issuer with {tenantid} would let in every tenant",
+            "add [[required_claims]] about `tenant_claim` with `one_of` and required = true",
+        );
+    }
 }
 
 fn check_defaults(layers: &Layers<'_, '_>, parameters: &[Parameter], names: &Names<'_>) {
     for parameter in parameters {
         for name in parameter.default.iter().flat_map(Template::names) {
-            if !names.0.contains(&name) {
+            let base = name.strip_suffix(".origin").unwrap_or(name);
+            if !names.known.contains(&base) {
                 layers.root.fault_with_help(
                     format!(
                         "the default of `{}` names {}, which is no parameter",
                         parameter.name,
                         quoted(name)
                     ),
-                    suggestion(name, names.0.iter().copied()),
+                    suggestion(name, names.known.iter().copied()),
                 );
             }
         }
@@ -330,6 +402,26 @@ fn protocol(layers: &Layers<'_, '_>, names: &Names<'_>) -> Option<Protocol> {
     let required = |key| layers.require(key).and_then(|item| names.template(&item));
     if oidc {
         let issuer = required("issuer");
+        let further_issuers = layers
+            .get("further_issuers")
+            .map_or(Some(Vec::new()), |item| {
+                item.list(|item| names.template(item))
+            });
+        let tenant_claim = names.optional(layers.get("tenant_claim"));
+        let key_issuer = layers
+            .get("key_issuer")
+            .map_or(Some(KeyIssuer::default()), |item| {
+                item.choice(&[
+                    ("ignored", KeyIssuer::Ignored),
+                    ("checked", KeyIssuer::Checked),
+                    ("required", KeyIssuer::Required),
+                ])
+            });
+        let key_cool_down = layers
+            .get("key_cool_down")
+            .map_or(Some(KEY_COOL_DOWN), |item| {
+                item.duration(KEY_COOL_DOWN, Duration::from_hours(1))
+            });
         let discovery = names.optional(layers.get("discovery"));
         let userinfo = layers
             .get("userinfo")
@@ -342,6 +434,10 @@ fn protocol(layers: &Layers<'_, '_>, names: &Names<'_>) -> Option<Protocol> {
             });
         return Some(Protocol::OpenIdConnect {
             issuer: issuer?,
+            further_issuers: further_issuers?,
+            tenant_claim,
+            key_issuer: key_issuer?,
+            key_cool_down: key_cool_down?,
             discovery,
             userinfo: userinfo?,
         });

@@ -65,6 +65,14 @@ impl Template {
         })
     }
 
+    /// Whether `text` stands in it as it is.
+    pub(super) fn says(&self, text: &str) -> bool {
+        self.0.iter().any(|part| match part {
+            Part::Name(_) => false,
+            Part::Text(plain) => plain.contains(text),
+        })
+    }
+
     /// The text; none where a name has no value: what depends on a parameter that was left out is left out.
     pub(super) fn fill(&self, values: &Values) -> Option<String> {
         self.0

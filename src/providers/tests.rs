@@ -6,9 +6,10 @@ use rstest::rstest;
 use super::preset::Preset;
 use super::*;
 use crate::config::{self, Faults, ProviderSettings};
-use crate::domain::claims::EmailRule;
+use crate::domain::email_rule::EmailRule;
 use crate::domain::upstream_provider::{
-    ClientAuthentication, Protocol, Source, UpstreamProvider, Userinfo,
+    ClaimRule, ClientAuthentication, KeyIssuer, Logout, OpenIdConnect, Protocol, Source,
+    UpstreamProvider, Userinfo,
 };
 
 /// A file with one provider.
@@ -57,7 +58,9 @@ fn the_embedded_presets_are_right() {
     let presets = presets.expect("right");
     assert_eq!(
         presets.names().collect::<Vec<_>>(),
-        ["github", "oauth2", "oidc"]
+        [
+            "auth0", "cognito", "entra", "github", "google", "oauth2", "oidc"
+        ]
     );
 }
 
@@ -176,8 +179,8 @@ fn github_is_where_its_host_says(
 fn github_says_who_somebody_is_by_number() {
     let provider = resolve(GITHUB).expect("right");
     let claims = &provider.claims;
-    assert_eq!(claims.subject.source, Source::Profile("user".into()));
-    assert_eq!(claims.subject.path.to_string(), "/id");
+    assert_eq!(claims.subject[0].source, Source::Profile("user".into()));
+    assert_eq!(claims.subject[0].path.to_string(), "/id");
     assert!(!provider.preferred_username_is_stable);
     assert!(provider.errors_with_success_status);
     assert_eq!(
@@ -218,6 +221,206 @@ fn github_says_who_somebody_is_by_number() {
     }
 }
 
+fn openid(provider: &UpstreamProvider) -> &OpenIdConnect {
+    match &provider.protocol {
+        Protocol::OpenIdConnect(openid) => openid,
+        Protocol::OAuth2 { .. } => panic!("another protocol"),
+    }
+}
+
+const DIRECTORY: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+const ENTRA: &str = "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }";
+
+#[rstest]
+#[case::one_directory(
+    "tenant = \"AAAAAAAA-bbbb-4ccc-8ddd-eeeeeeeeeeee\"",
+    "https://login.microsoftonline.com/aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee/v2.0",
+    "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee",
+    KeyIssuer::Checked
+)]
+#[case::national_cloud(
+    "tenant = \"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\"\nhost = \"login.microsoftonline.us\"",
+    "https://login.microsoftonline.us/aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee/v2.0",
+    "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee",
+    KeyIssuer::Checked
+)]
+#[case::common(
+    "tenant = \"common\"\nallowed_tenants = \"any\"",
+    "https://login.microsoftonline.com/{tenantid}/v2.0",
+    "common",
+    KeyIssuer::Required
+)]
+#[case::organizations(
+    "tenant = \"organizations\"\nallowed_tenants = [\"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\"]",
+    "https://login.microsoftonline.com/{tenantid}/v2.0",
+    "organizations",
+    KeyIssuer::Required
+)]
+#[case::consumers(
+    "tenant = \"consumers\"",
+    "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0",
+    "consumers",
+    KeyIssuer::Checked
+)]
+fn entra_is_where_its_tenant_says(
+    #[case] tenant: &str,
+    #[case] issuer: &str,
+    #[case] authority: &str,
+    #[case] key_issuer: KeyIssuer,
+) {
+    let provider = resolve(&format!("{ENTRA}\n{tenant}")).expect("right");
+    let openid = openid(&provider);
+    assert_eq!(openid.issuer.as_str(), issuer);
+    let host = openid.discovery.host_str().expect("a host");
+    assert_eq!(
+        openid.discovery.as_str(),
+        format!("https://{host}/{authority}/v2.0/.well-known/openid-configuration")
+    );
+    assert_eq!(*provider.issuer_key, format!("https://{host}"));
+    assert_eq!(openid.key_issuer, key_issuer);
+    assert_eq!(openid.key_cool_down.as_secs(), 300);
+    assert_eq!(
+        provider.only_issuer().is_some(),
+        !issuer.contains("{tenantid}")
+    );
+    let subject = provider.claims.subject.iter().map(|it| it.path.to_string());
+    assert_eq!(subject.collect::<Vec<_>>(), ["/tid", "/oid"]);
+}
+
+/// Each way in names whom it lets in; no list is never everybody, unless that is written.
+#[test]
+fn entra_lets_in_whom_the_operator_names() {
+    let rules = |more: &str| -> Vec<(String, ClaimRule)> {
+        let provider = resolve(&format!("{ENTRA}\n{more}")).expect("right");
+        let claims = provider.required_claims.into_iter();
+        claims
+            .map(|claim| (claim.place.path.to_string(), claim.rule))
+            .collect()
+    };
+    let tid = |rule| ("/tid".to_owned(), rule);
+    let ver = ("/ver".to_owned(), ClaimRule::Is("2.0".into()));
+    let personal = "9188040d-6c67-4c5b-b112-36a304b66dad";
+    assert_eq!(
+        rules(&format!("tenant = \"{DIRECTORY}\"")),
+        [ver.clone(), tid(ClaimRule::Is(DIRECTORY.into()))]
+    );
+    assert_eq!(
+        rules("tenant = \"common\"\nallowed_tenants = \"any\""),
+        std::slice::from_ref(&ver)
+    );
+    assert_eq!(
+        rules(&format!(
+            "tenant = \"common\"\nallowed_tenants = [\"{DIRECTORY}\"]"
+        )),
+        [ver.clone(), tid(ClaimRule::OneOf(vec![DIRECTORY.into()]))]
+    );
+    assert_eq!(
+        rules("tenant = \"organizations\"\nallowed_tenants = \"any\""),
+        [ver.clone(), tid(ClaimRule::NoneOf(vec![personal.into()]))]
+    );
+    assert_eq!(
+        rules("tenant = \"consumers\""),
+        [ver, tid(ClaimRule::Is(personal.into()))]
+    );
+}
+
+#[test]
+fn entra_trusts_addresses_of_a_directory_only_where_it_is_told() {
+    let rule = |more: &str| {
+        let provider = resolve(&format!("{ENTRA}\ntenant = \"{DIRECTORY}\"\n{more}"));
+        provider.expect("right").claims.email.1
+    };
+    assert!(matches!(rule(""), EmailRule::Flag { .. }));
+    let EmailRule::Trusted { domains, .. } = rule("email_trusted_domains = [\"Acme.example\"]")
+    else {
+        panic!("another rule");
+    };
+    assert_eq!(domains[0].to_string(), "acme.example");
+}
+
+#[test]
+fn google_vouches_for_its_own_mailboxes_and_organizations() {
+    let preset = "preset = \"google\"\nclient_secret = { env = \"SECRET\" }\n";
+    let google =
+        |domains: &str| resolve(&format!("{preset}hosted_domains = {domains}")).expect("right");
+    let provider = google("[\"Acme.example\"]");
+    let openid = openid(&provider);
+    assert_eq!(
+        openid.discovery.as_str(),
+        "https://accounts.google.com/.well-known/openid-configuration"
+    );
+    assert_eq!(openid.further_issuers[0].as_str(), "accounts.google.com");
+    assert!(matches!(provider.claims.email.1, EmailRule::Hosted { .. }));
+    assert_eq!(provider.logout, Logout::None);
+    let hint = |provider: &UpstreamProvider| provider.authorization_parameters.clone();
+    assert_eq!(hint(&provider), [("hd".into(), "acme.example".into())]);
+    let admitted = |provider: &UpstreamProvider| provider.required_claims[0].rule.clone();
+    assert_eq!(
+        admitted(&provider),
+        ClaimRule::OneOf(vec!["acme.example".into()])
+    );
+    // A hint names one.
+    let two = google("[\"acme.example\", \"globex.example\"]");
+    assert_eq!(hint(&two), []);
+    assert!(matches!(admitted(&two), ClaimRule::OneOf(list) if list.len() == 2));
+    assert_eq!(google("\"any\"").required_claims, []);
+}
+
+#[test]
+fn auth0_is_its_domain_with_a_slash() {
+    let preset = "preset = \"auth0\"\nclient_secret = { env = \"SECRET\" }\ndomain = \"acme.eu.auth0.com\"\n";
+    let provider = resolve(preset).expect("right");
+    assert_eq!(
+        openid(&provider).issuer.as_str(),
+        "https://acme.eu.auth0.com/"
+    );
+    assert_eq!(&*provider.issuer_key, "https://acme.eu.auth0.com/");
+    assert_eq!(provider.required_claims, []);
+    assert!(provider.claims.groups.is_empty());
+    let Logout::Redirect(logout) = &provider.logout else {
+        panic!("it has a sign-out");
+    };
+    assert!(logout.discovered);
+    assert_eq!(
+        logout.address.as_ref().map(url::Url::as_str),
+        Some("https://acme.eu.auth0.com/oidc/logout")
+    );
+    // A custom domain keeps the people of the old one.
+    let moved = preset.replace("acme.eu.auth0.com", "id.acme.example");
+    let moved = format!(
+        "{moved}issuer_key = \"https://acme.eu.auth0.com/\"\norganizations = [\"org_1\"]\ngroups_claim = \"https://acme.example/roles.v1\""
+    );
+    let moved = resolve(&moved).expect("right");
+    assert_eq!(moved.issuer_key, provider.issuer_key);
+    assert_eq!(moved.authorization_parameters[0].0.as_ref(), "organization");
+    assert_eq!(
+        moved.claims.groups[0].place.path.to_string(),
+        "/https:~1~1acme.example~1roles.v1"
+    );
+}
+
+#[test]
+fn cognito_is_on_two_hosts() {
+    let provider = resolve(
+        "preset = \"cognito\"\nregion = \"eu-central-1\"\nuser_pool_id = \"eu-central-1_AbCdEf123\"\ndomain = \"acme.auth.eu-central-1.amazoncognito.com\"",
+    )
+    .expect("right");
+    assert_eq!(
+        openid(&provider).issuer.as_str(),
+        "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEf123"
+    );
+    assert_eq!(provider.client_authentication, ClientAuthentication::Basic);
+    let Logout::Redirect(logout) = &provider.logout else {
+        panic!("it has a sign-out");
+    };
+    assert_eq!(
+        logout.address.as_ref().map(url::Url::as_str),
+        Some("https://acme.auth.eu-central-1.amazoncognito.com/logout")
+    );
+    let names: Vec<_> = logout.parameters.iter().map(|(name, _)| &**name).collect();
+    assert_eq!(names, ["client_id", "logout_uri"]);
+}
+
 const OAUTH2: &str = "preset = \"oauth2\"\nclient_secret = { env = \"SECRET\" }\nauthorization_endpoint = \"https://a.example/authorize\"\ntoken_endpoint = \"https://a.example/token\"\nuserinfo_endpoint = \"https://a.example/me\"\n";
 
 #[test]
@@ -256,7 +459,7 @@ fn two_oauth2_servers_are_never_one_issuer() {
 #[case::no_preset_of_that_brand(
     "preset = \"keycloak\"",
     0,
-    "there is no preset `keycloak` = known here: `github`, `oauth2`, `oidc`; with its `issuer`, `oidc` does for any OpenID Connect provider"
+    "there is no preset `keycloak` = known here: `auth0`, `cognito`, `entra`, `github`, `google`, `oauth2`, `oidc`; with its `issuer`, `oidc` does for any OpenID Connect provider"
 )]
 #[case::missing(
     "preset = \"oidc\"",
@@ -314,6 +517,56 @@ fn two_oauth2_servers_are_never_one_issuer() {
     0,
     "without the scope `openid` there is no ID token (OIDC Core 1.0 §3.1.2.1) = add \"openid\" to `scopes`"
 )]
+#[case::no_tenants(
+    "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"common\"",
+    0,
+    "the preset `entra` with `tenant` = \"common\" needs `allowed_tenants` = add allowed_tenants = [\"…\"]: the ids of the directories that are let in, or \"any\" for everybody's"
+)]
+#[case::tenants_of_one_directory(
+    "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\"\nallowed_tenants = \"any\"",
+    3,
+    "`allowed_tenants` means nothing here = leave it out"
+)]
+#[case::trust_in_many_directories(
+    "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"common\"\nallowed_tenants = \"any\"\nemail_trusted_domains = [\"acme.example\"]",
+    4,
+    "`email_trusted_domains` means nothing here with `tenant` = \"common\" = leave it out"
+)]
+#[case::tenant_by_domain(
+    "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"acme.example\"",
+    2,
+    "`acme.example` is not a GUID = write it as 00000000-0000-0000-0000-000000000000, or as one of \"organizations\", \"common\", \"consumers\""
+)]
+#[case::any_in_a_list(
+    "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"common\"\nallowed_tenants = [\"any\"]",
+    3,
+    "`any` is no entry of a list = write allowed_tenants = \"any\", without brackets"
+)]
+#[case::empty_list(
+    "preset = \"google\"\nclient_secret = { env = \"SECRET\" }\nhosted_domains = []",
+    2,
+    "`hosted_domains` is an empty list = name at least one, or \"any\""
+)]
+#[case::no_list(
+    "preset = \"google\"\nclient_secret = { env = \"SECRET\" }\nhosted_domains = \"acme.example\"",
+    2,
+    "`hosted_domains` is a list of texts in brackets, or \"any\" = write hosted_domains = [\"…\"]"
+)]
+#[case::no_domain(
+    "preset = \"google\"\nclient_secret = { env = \"SECRET\" }\nhosted_domains = [\"acme\"]",
+    2,
+    "`acme` is not the domain of e-mail addresses = write it as \"example.com\""
+)]
+#[case::google_without_domains(
+    "preset = \"google\"\nclient_secret = { env = \"SECRET\" }",
+    0,
+    "the preset `google` needs `hosted_domains` = add hosted_domains = [\"…\"]: the primary domains of the organizations that are let in, or \"any\" for everybody with a Google account"
+)]
+#[case::name_of_an_organization(
+    "preset = \"auth0\"\nclient_secret = { env = \"SECRET\" }\ndomain = \"acme.eu.auth0.com\"\norganizations = [\"acme\"]",
+    3,
+    "`acme` is not a value of `organizations` = it begins with `org_`"
+)]
 fn what_the_preset_does_not_take_is_told_at_its_line(
     #[case] provider: &str,
     #[case] below: u32,
@@ -353,7 +606,9 @@ fn a_folder_adds_and_replaces_presets() {
     let presets = Presets::load(Some(folder.path())).expect("right");
     assert_eq!(
         presets.names().collect::<Vec<_>>(),
-        ["github", "oauth2", "oidc", "ours"]
+        [
+            "auth0", "cognito", "entra", "github", "google", "oauth2", "oidc", "ours"
+        ]
     );
     let settings = settings("preset = \"oidc\"\nissuer = \"https://a.example\"", false);
     assert_eq!(
@@ -394,6 +649,46 @@ fn a_folder_adds_and_replaces_presets() {
     "[scopes]",
     "[[variants]]\nwhen = { hots = \"x\" }\n[scopes]",
     "there is no parameter `hots`"
+)]
+#[case::template_for_all_tenants(
+    "issuer = \"{issuer}\"",
+    "issuer = \"https://a.example/{{tenantid}}\"\ntenant_claim = \"tid\"",
+    "an issuer with {tenantid} would let in every tenant"
+)]
+#[case::list_that_is_none(
+    "[scopes]",
+    "[[required_claims]]\nclaim = \"hd\"\none_of = \"issuer\"\n[scopes]",
+    "there is no parameter `issuer` that is a list"
+)]
+#[case::two_rules(
+    "[scopes]",
+    "[[required_claims]]\nclaim = \"hd\"\nis = \"a\"\nnone_of = [\"b\"]\n[scopes]",
+    "a required claim has exactly one of"
+)]
+#[case::no_rule(
+    "[scopes]",
+    "[[required_claims]]\nclaim = \"hd\"\n[scopes]",
+    "a required claim has exactly one of"
+)]
+#[case::logout_value(
+    "logout = \"discovered\"",
+    "logout = { discovered = true, parameters = { to = \"return_adress\" } }",
+    "`return_adress` is not a value of `to`"
+)]
+#[case::logout_to_nowhere(
+    "logout = \"discovered\"",
+    "logout = { parameters = { to = \"return_address\" } }",
+    "this sign-out leads nowhere"
+)]
+#[case::spelling_of_truth(
+    "flag = \"email_verified\"",
+    "flag = \"email_verified\"\nalso_true = [\"yes\"]",
+    "`yes` is not a value of `also_true`"
+)]
+#[case::withheld(
+    "[scopes]",
+    "[[variants]]\nwhen = { issuer = \"x\" }\nwithholds = [\"group_claim\"]\n[scopes]",
+    "there is no parameter `group_claim`"
 )]
 fn a_wrong_preset_is_told_with_its_line(
     #[case] from: &str,

@@ -123,7 +123,7 @@ impl RelyingParty {
                 metadata.id_token_algorithm(openid.id_token_algorithm.as_deref())?;
                 Ok(Counterpart {
                     authorization_endpoint: metadata.authorization_endpoint.clone(),
-                    issuer: Some(openid.issuer.clone()),
+                    issuer: (!openid.is_shared_by_tenants()).then(|| openid.issuer.clone()),
                     issuer_promised: metadata.authorization_response_iss_parameter_supported,
                 })
             }
@@ -174,7 +174,12 @@ fn authorization_request(
     for (name, value) in &provider.authorization_parameters {
         request = request.add_extra_param(name.to_string(), value.to_string());
     }
-    Ok(request.url().0)
+    let mut url = request.url().0;
+    // A space is `+` in forms and `%20` everywhere (RFC 3986 §2.1): some servers read no forms here. A plus
+    // itself is never bare in what was just written.
+    let query = url.query().map(|query| query.replace('+', "%20"));
+    url.set_query(query.as_deref());
+    Ok(url)
 }
 
 /// How many attempts and sign-ins may wait at once.

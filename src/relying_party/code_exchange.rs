@@ -198,8 +198,13 @@ fn normalised(
         if let Some(scopes) = scopes {
             members.insert("scope".to_owned(), scopes.into());
         }
-    } else if !members.get("error").is_some_and(Value::is_string) {
-        members.insert("error".to_owned(), "malformed_error".into());
+    } else {
+        // What else stands there (numbers, objects, a description in a shape of its own) is never used.
+        let error = match members.remove("error") {
+            Some(Value::String(error)) => error,
+            _ => "malformed_error".to_owned(),
+        };
+        members = Map::from_iter([("error".to_owned(), error.into())]);
     }
     parts.headers.insert(
         header::CONTENT_TYPE,
@@ -242,6 +247,37 @@ mod tests {
         let found: Value = serde_json::from_slice(mended.body()).expect("JSON");
         let expected: Value = serde_json::from_str(expected).expect("JSON");
         assert_eq!(found, expected);
+    }
+
+    #[rstest]
+    #[case::entra(
+        400,
+        r#"{"error":"invalid_grant","error_description":"AADSTS70008: …","error_codes":[70008],"timestamp":"2026-11-22 08:00:00Z","trace_id":"t","correlation_id":"c","error_uri":"https://login.example/error?code=70008"}"#,
+        "invalid_grant"
+    )]
+    #[case::auth0(
+        403,
+        r#"{"error":"invalid_grant","error_description":"Invalid authorization code"}"#,
+        "invalid_grant"
+    )]
+    #[case::cognito(400, r#"{"error":"invalid_client"}"#, "invalid_client")]
+    #[case::google(
+        400,
+        r#"{"error":"invalid_grant","error_description":"Bad Request"}"#,
+        "invalid_grant"
+    )]
+    #[case::object(400, r#"{"error":{"message":"x","code":190}}"#, "malformed_error")]
+    #[case::description_of_another_kind(
+        400,
+        r#"{"error":"invalid_grant","error_description":["x"]}"#,
+        "invalid_grant"
+    )]
+    #[case::nothing(401, "{}", "malformed_error")]
+    fn an_error_is_its_code(#[case] status: u16, #[case] body: &str, #[case] expected: &str) {
+        let mended = normalised(answer(status, "application/json", body), false);
+        let found: Value = serde_json::from_slice(mended.body()).expect("JSON");
+        assert_eq!(found, serde_json::json!({ "error": expected }));
+        assert_eq!(mended.status().as_u16(), status);
     }
 
     #[test]

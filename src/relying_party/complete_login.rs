@@ -3,8 +3,6 @@
 //! `CallbackParameters → MatchedAttempt → VerifiedIdToken → VerifiedIdentity`: each is made from the one
 //! before and in no other way, so that no step can be left out.
 
-use std::time::Duration;
-
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::callback_parameters::CallbackParameters;
@@ -68,9 +66,6 @@ struct Provider<'a> {
     openid: &'a OpenIdConnect,
     jwks_uri: &'a url::Url,
 }
-
-/// How long a provider's keys are not asked for again because a token names one that is not there.
-const COOL_DOWN: Duration = Duration::from_secs(30);
 
 impl RelyingParty {
     /// Completes the login that `parameters` answer, for the browser that holds `cookie`.
@@ -179,6 +174,9 @@ impl RelyingParty {
                         &tokens,
                     )
                     .await?;
+                if openid.is_shared_by_tenants() {
+                    verified.check_named(matched.issuer())?;
+                }
                 let endpoint = metadata.userinfo_endpoint.as_ref();
                 let documents = self
                     .claims_documents(provider, openid, endpoint, &verified, &tokens.access_token)
@@ -222,7 +220,7 @@ impl RelyingParty {
         let spending = Spending {
             tenant: provider.tenant.id.clone(),
             budget: Budget::TokenEndpoint,
-            cool_down: COOL_DOWN,
+            cool_down: provider.openid.key_cool_down,
         };
         let verify = |keys: &KeySet| {
             let [key] = keys.keys() else {
@@ -232,7 +230,7 @@ impl RelyingParty {
                 )));
             };
             let expected = Expected {
-                issuer: &provider.openid.issuer,
+                openid: provider.openid,
                 client_id: &provider.upstream.client_id,
                 algorithm,
                 key,

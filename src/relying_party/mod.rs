@@ -83,6 +83,27 @@ pub enum UpstreamTrouble {
     /// The provider says that its list is not whole: unknown is not "none".
     #[error("the provider's answer to `{0}` is not whole")]
     Incomplete(Box<str>),
+    /// The claims say that a person has more groups than they list.
+    #[error(
+        "the list of groups in `{groups}` is not whole (`{mark}`): have the provider send fewer groups, or roles"
+    )]
+    Overage {
+        /// Where the list is.
+        groups: Box<str>,
+        /// What says so.
+        mark: Box<str>,
+    },
+    /// The answer lacks what every answer of this provider to us says.
+    #[error("the claim `{0}` is missing or not what the preset requires")]
+    RequiredClaim(Box<str>),
+    /// The provider signed somebody in whom the configuration does not let in.
+    #[error("this account is not let in: its `{claim}` is {found}")]
+    AccountRefused {
+        /// Where it is said.
+        claim: Box<str>,
+        /// What is said there, for the operator.
+        found: Box<str>,
+    },
     /// A fact is not where the preset says.
     #[error("the provider's documents have no usable `{0}`")]
     Unmapped(&'static str),

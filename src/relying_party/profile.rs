@@ -12,11 +12,13 @@ use url::Url;
 use super::id_token::{VerifiedIdToken, authenticated_at};
 use super::{RelyingParty, UpstreamTrouble};
 use crate::domain::claims::{ClaimPath, texts};
+use crate::domain::email::EmailAddress;
+use crate::domain::email_rule::NotCounted;
 use crate::domain::identity::Profile;
 use crate::domain::ids::Issuer;
 use crate::domain::upstream_provider::{
-    GroupMapping, OpenIdConnect, Place, ProfileRequest, Protocol, Source, UpstreamProvider,
-    Userinfo,
+    ClaimRule, GroupMapping, OpenIdConnect, Place, ProfileRequest, Protocol, RequiredClaim, Source,
+    UpstreamProvider, Userinfo,
 };
 use crate::jose::is_shallow;
 use crate::outbound::HttpClient;
@@ -88,14 +90,17 @@ impl RelyingParty {
 impl Documents {
     /// Maps what was learned.
     pub(super) fn profile(&self, provider: &UpstreamProvider) -> Result<Profile, UpstreamTrouble> {
+        self.check_required(&provider.required_claims)?;
         let mapping = &provider.claims;
         let subject = self
-            .text(&mapping.subject)
+            .subject(&mapping.subject)
             .ok_or(UpstreamTrouble::Unmapped("subject"))?;
         let first = self.claims.first();
         let raw = |name: &str| first.and_then(|claims| ClaimPath::new(name).text(claims));
         let issuer = match &provider.protocol {
-            Protocol::OpenIdConnect(openid) => openid.issuer.clone(),
+            Protocol::OpenIdConnect(openid) => {
+                raw("iss").map_or_else(|| openid.issuer.clone(), |issuer| Issuer::new(&issuer))
+            }
             Protocol::OAuth2 { .. } => Issuer::new(&provider.issuer_key),
         };
         Ok(Profile {
@@ -108,13 +113,65 @@ impl Documents {
                 .preferred_username
                 .as_ref()
                 .and_then(|place| self.text(place)),
-            email: self
-                .of(&mapping.email.0)
-                .find_map(|document| mapping.email.1.verified(document)),
+            email: self.email(provider),
             groups: self.groups(&mapping.groups)?,
             authenticated_at: first.and_then(authenticated_at),
             upstream_session: raw("sid"),
         })
+    }
+
+    /// What must be said before anything counts is read from one document alone: the ID token, or the profile
+    /// request that the preset names.
+    fn check_required(&self, required: &[RequiredClaim]) -> Result<(), UpstreamTrouble> {
+        for RequiredClaim { place, rule } in required {
+            let document = self.of(&place.source).next();
+            let found = document.and_then(|document| place.path.text(document));
+            if rule.admits(found.as_deref()) {
+                continue;
+            }
+            let claim = place.path.to_string().into();
+            return Err(match rule {
+                ClaimRule::Is(_) => UpstreamTrouble::RequiredClaim(claim),
+                ClaimRule::OneOf(_) | ClaimRule::NoneOf(_) => UpstreamTrouble::AccountRefused {
+                    claim,
+                    found: found.as_deref().map_or_else(|| "absent".into(), quoted),
+                },
+            });
+        }
+        Ok(())
+    }
+
+    /// Several facts are joined by `:`, which none of them may hold: two persons must not become one.
+    fn subject(&self, places: &[Place]) -> Option<Box<str>> {
+        let parts: Option<Vec<_>> = places.iter().map(|place| self.text(place)).collect();
+        match parts?.as_slice() {
+            [] => None,
+            [only] => Some(only.clone()),
+            parts => {
+                let clear = parts.iter().all(|part| !part.contains(':'));
+                clear.then(|| parts.join(":").into())
+            }
+        }
+    }
+
+    /// The address, if it counts. That it does not is told: people and operators wonder why a rule says no.
+    fn email(&self, provider: &UpstreamProvider) -> Option<EmailAddress> {
+        let (source, rule) = &provider.claims.email;
+        let mut left_out = None;
+        for document in self.of(source) {
+            match rule.judge(document) {
+                Ok(address) => return Some(address),
+                Err(NotCounted::Absent) => {}
+                Err(reason) => left_out = Some(reason),
+            }
+        }
+        if let Some(reason) = left_out {
+            tracing::info!(
+                target: "audit", event = "email_left_out", provider = %provider.id, reason = %reason,
+                "an e-mail address does not count: it is neither passed on nor matched"
+            );
+        }
+        None
     }
 
     fn of<'a>(&'a self, source: &'a Source) -> impl Iterator<Item = &'a Value> {
@@ -150,7 +207,7 @@ impl Documents {
                 .of(&mapping.email.0)
                 .all(|document| !mapping.email.1.has_address(document));
         email
-            || lacks(&mapping.subject)
+            || mapping.subject.iter().any(lacks)
             || mapping.name.as_ref().is_some_and(lacks)
             || mapping.groups.iter().any(|groups| lacks(&groups.place))
     }
@@ -158,6 +215,17 @@ impl Documents {
     fn groups(&self, mappings: &[GroupMapping]) -> Result<Vec<Box<str>>, UpstreamTrouble> {
         let mut groups: Vec<Box<str>> = Vec::new();
         for mapping in mappings {
+            let documents = self.of(&mapping.place.source);
+            let mut marks = documents.flat_map(|document| {
+                let marks = mapping.overage.iter();
+                marks.filter(move |mark| mark.find(document).is_some())
+            });
+            if let Some(mark) = marks.next() {
+                return Err(UpstreamTrouble::Overage {
+                    groups: mapping.place.path.to_string().into(),
+                    mark: mark.to_string().into(),
+                });
+            }
             let found = self
                 .of(&mapping.place.source)
                 .find_map(|document| mapping.place.path.find(document));
@@ -198,6 +266,12 @@ fn members(list: &Value, mapping: &GroupMapping) -> Option<Vec<Box<str>>> {
             parts.map(|parts| parts.join("/").into())
         })
         .collect()
+}
+
+/// Text of a provider, fit for a line of a log.
+fn quoted(text: &str) -> Box<str> {
+    let shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
+    format!("`{shown}`").into()
 }
 
 fn bearer(scheme: &str, token: &SecretString) -> String {
@@ -294,6 +368,7 @@ mod tests {
             },
             members: names.iter().map(|name| ClaimPath::new(name)).collect(),
             only: only.map(|(path, value)| (ClaimPath::new(path), value.into())),
+            overage: Vec::new(),
         }
     }
 

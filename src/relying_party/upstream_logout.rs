@@ -1,4 +1,4 @@
-//! Signing out at the provider (OIDC RP-Initiated Logout 1.0 §2).
+//! Signing out at the provider (OIDC RP-Initiated Logout 1.0 §2, or what its preset says instead).
 
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
@@ -6,52 +6,86 @@ use url::Url;
 use super::RelyingParty;
 use crate::domain::handle::{Handle, SignOutKind};
 use crate::domain::tenant::Tenant;
-use crate::domain::upstream_provider::{Logout, Protocol, UpstreamProvider};
+use crate::domain::upstream_provider::{
+    Logout, LogoutRedirect, LogoutValue, Protocol, UpstreamProvider,
+};
+
+/// Where a person goes to sign out at the provider.
+#[derive(Debug)]
+pub struct LogoutAddress {
+    /// There.
+    pub address: Url,
+    /// Whether our `state` comes back with the person. Otherwise the browser has to remember it.
+    pub returns_state: bool,
+}
 
 impl RelyingParty {
     /// Where the person signs out at the provider, if it has such a place and can be asked where. `state`
-    /// comes back with the person.
+    /// comes back with the person, where the provider brings anything back.
     pub async fn logout_address(
         &self,
         tenant: &Tenant,
         provider: &UpstreamProvider,
         id_token: Option<&SecretString>,
         state: &Handle<SignOutKind>,
-    ) -> Option<Url> {
-        let mut address = self.end_session_endpoint(tenant, provider).await?;
-        {
+    ) -> Option<LogoutAddress> {
+        let Logout::Redirect(redirect) = &provider.logout else {
+            return None;
+        };
+        let mut address = self.place_of_logout(tenant, provider, redirect).await?;
+        let mut returns_state = false;
+        for (name, value) in &redirect.parameters {
             let mut query = address.query_pairs_mut();
-            if let Some(id_token) = id_token {
-                query.append_pair("id_token_hint", id_token.expose_secret());
+            match value {
+                LogoutValue::IdToken => {
+                    if let Some(id_token) = id_token {
+                        query.append_pair(name, id_token.expose_secret());
+                    }
+                }
+                LogoutValue::ClientId => drop(query.append_pair(name, &provider.client_id)),
+                LogoutValue::ReturnAddress => {
+                    query.append_pair(name, &tenant.base.address("/signed-out"));
+                }
+                LogoutValue::State => {
+                    query.append_pair(name, &state.reveal());
+                    returns_state = true;
+                }
             }
-            query.append_pair("client_id", &provider.client_id);
-            query.append_pair(
-                "post_logout_redirect_uri",
-                &tenant.base.address("/signed-out"),
-            );
-            query.append_pair("state", &state.reveal());
         }
-        Some(address)
+        Some(LogoutAddress {
+            address,
+            returns_state,
+        })
     }
 
     /// Whether there is such a place.
     pub async fn offers_logout(&self, tenant: &Tenant, provider: &UpstreamProvider) -> bool {
-        self.end_session_endpoint(tenant, provider).await.is_some()
+        match &provider.logout {
+            Logout::None => false,
+            Logout::Redirect(redirect) => self
+                .place_of_logout(tenant, provider, redirect)
+                .await
+                .is_some(),
+        }
     }
 
-    async fn end_session_endpoint(
+    async fn place_of_logout(
         &self,
         tenant: &Tenant,
         provider: &UpstreamProvider,
+        redirect: &LogoutRedirect,
     ) -> Option<Url> {
         let Protocol::OpenIdConnect(openid) = &provider.protocol else {
-            return None;
+            return redirect.address.clone();
         };
-        if provider.logout == Logout::None {
-            return None;
+        if !redirect.discovered {
+            return redirect.address.clone();
         }
         match self.metadata(provider, openid).await {
-            Ok(metadata) => metadata.end_session_endpoint.clone(),
+            Ok(metadata) => metadata
+                .end_session_endpoint
+                .clone()
+                .or_else(|| redirect.address.clone()),
             // A provider that is down must not keep anybody signed in here.
             Err(error) => {
                 tracing::warn!(tenant = %tenant.id, provider = %provider.id, %error, "signing out here only");

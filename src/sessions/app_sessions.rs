@@ -150,6 +150,15 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
         Recalled::Alive(entry)
     }
 
+    /// Whether an app session is as alive as it was, as far as memory tells; no use of it. If not, ask
+    /// [`check`](Self::check).
+    #[must_use]
+    pub fn is_settled(&self, entry: &AppEntry<P>) -> bool {
+        let session = &entry.session;
+        let now = self.live.clock().now().unix_timestamp();
+        !session.is_over() && !session.is_stale() && session.standing(now) == Standing::Alive
+    }
+
     /// Whether a handle shown at `host` may pass: from memory, else from the store.
     ///
     /// # Errors

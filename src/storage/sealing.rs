@@ -7,6 +7,7 @@
 //! [`SecureRandom`], and at 96 random bits a key is good for 2³² values.
 
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -65,10 +66,20 @@ struct SealingKey {
     key: LessSafeKey,
 }
 
-/// The ring of keys.
-pub struct SealingKeys {
+struct Ring {
     first: SealingKey,
     others: Vec<SealingKey>,
+}
+
+/// The ring of keys. Copies share it, so that it is [`replace`](SealingKeys::replace)d for all of them.
+#[derive(Clone)]
+pub struct SealingKeys(Arc<RwLock<Arc<Ring>>>);
+
+/// What a new ring of keys changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// How many keys are no longer there.
+    pub removed: usize,
 }
 
 impl SealingKeys {
@@ -77,11 +88,26 @@ impl SealingKeys {
     /// # Errors
     /// [`NoSealingKey`].
     pub fn new(keys: &[config::SealingKey]) -> Result<Self, NoSealingKey> {
-        let mut keys = keys.iter().filter_map(|key| SealingKey::of(key.expose()));
-        Ok(Self {
-            first: keys.next().ok_or(NoSealingKey)?,
-            others: keys.collect(),
-        })
+        let ring = Arc::new(Ring::of(keys)?);
+        Ok(Self(Arc::new(RwLock::new(ring))))
+    }
+
+    /// Puts other keys in their place: the next value is sealed with the first of them.
+    ///
+    /// # Errors
+    /// [`NoSealingKey`]; then nothing has changed.
+    pub fn replace(&self, keys: &[config::SealingKey]) -> Result<Replaced, NoSealingKey> {
+        let new = Arc::new(Ring::of(keys)?);
+        let old = self.ring();
+        let is_there = |id| new.all().any(|key| key.id == id);
+        let removed = old.all().filter(|key| !is_there(key.id)).count();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(Replaced { removed })
+    }
+
+    /// The keys of this moment. What panics elsewhere leaves a whole ring here.
+    fn ring(&self) -> Arc<Ring> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Seals `plain`.
@@ -100,7 +126,8 @@ impl SealingKeys {
     ) -> Vec<u8> {
         let nonce: [u8; NONCE_LEN] = random.array();
         let mut text = plain.expose_secret().as_bytes().to_vec();
-        self.first
+        let ring = self.ring();
+        ring.first
             .key
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
@@ -108,7 +135,7 @@ impl SealingKeys {
                 &mut text,
             )
             .expect("short enough to be sealed");
-        [&self.first.id[..], &nonce, &text].concat()
+        [&ring.first.id[..], &nonce, &text].concat()
     }
 
     /// Opens what [`SealingKeys::seal`] made for the same purpose and tenant.
@@ -123,8 +150,8 @@ impl SealingKeys {
     ) -> Result<SecretString, Unsealable> {
         let (id, rest) = sealed.split_first_chunk::<KEY_ID_LEN>().ok_or(Unsealable)?;
         let (nonce, text) = rest.split_first_chunk::<NONCE_LEN>().ok_or(Unsealable)?;
-        std::iter::once(&self.first)
-            .chain(&self.others)
+        self.ring()
+            .all()
             .filter(|key| key.id == *id)
             .find_map(|key| {
                 let mut text = text.to_vec();
@@ -142,6 +169,20 @@ impl SealingKeys {
     }
 }
 
+impl Ring {
+    fn of(keys: &[config::SealingKey]) -> Result<Self, NoSealingKey> {
+        let mut keys = keys.iter().filter_map(|key| SealingKey::of(key.expose()));
+        Ok(Self {
+            first: keys.next().ok_or(NoSealingKey)?,
+            others: keys.collect(),
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &SealingKey> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+}
+
 impl SealingKey {
     fn of(bytes: &[u8; KEY_LEN]) -> Option<Self> {
         let id = *digest(&SHA256, bytes).as_ref().first_chunk()?;
@@ -155,7 +196,7 @@ impl fmt::Debug for SealingKeys {
         write!(
             formatter,
             "SealingKeys({}, redacted)",
-            1 + self.others.len()
+            self.ring().all().count()
         )
     }
 }
@@ -207,6 +248,24 @@ mod tests {
         let after = sealed(&during);
         assert_eq!(opened(&ring(&[2]), &after).as_deref(), Some("canary"));
         assert_eq!(opened(&ring(&[2]), &before), None);
+    }
+
+    #[test]
+    fn a_replaced_ring_seals_with_its_first_key_everywhere() {
+        let one = ring(&[1]);
+        let copy = one.clone();
+        let before = sealed(&copy);
+        let key = |byte| config::SealingKey::from_bytes([byte; KEY_LEN]);
+        assert_eq!(one.replace(&[key(2), key(1)]), Ok(Replaced { removed: 0 }));
+        assert_eq!(opened(&copy, &before).as_deref(), Some("canary"));
+        assert_eq!(
+            opened(&ring(&[2]), &sealed(&copy)).as_deref(),
+            Some("canary")
+        );
+        assert_eq!(one.replace(&[]), Err(NoSealingKey));
+        assert_eq!(opened(&copy, &before).as_deref(), Some("canary"));
+        assert_eq!(one.replace(&[key(2)]), Ok(Replaced { removed: 1 }));
+        assert_eq!(opened(&copy, &before), None);
     }
 
     #[test]

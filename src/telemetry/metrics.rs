@@ -58,6 +58,12 @@ pub fn count_login(tenant: &str, provider: &str, outcome: &'static str) {
         .increment(1);
 }
 
+/// Counts requests forwarded to one app. `outcome` is of a fixed list: `answered`, `unreachable`, …
+pub fn count_forwarded(tenant: &str, app: &str, outcome: &'static str) {
+    counter!("doorward_forwarded_total", "tenant" => tenant.to_owned(), "app" => app.to_owned(), "outcome" => outcome)
+        .increment(1);
+}
+
 /// Counts sessions of one tenant that were begun or ended.
 pub fn count_session(tenant: &str, what: &'static str) {
     counter!("doorward_sessions_total", "tenant" => tenant.to_owned(), "event" => what)
@@ -113,6 +119,12 @@ pub fn count_fetch(succeeded: bool, took: std::time::Duration) {
     histogram!("doorward_fetch_seconds", "outcome" => outcome).record(took.as_secs_f64());
 }
 
+/// Counts a time the configuration was read again.
+pub fn count_reload(applied: bool) {
+    let outcome = if applied { "applied" } else { "refused" };
+    counter!("doorward_reloads_total", "outcome" => outcome).increment(1);
+}
+
 /// Starts collecting, once in a process. `None` where somebody else collects already.
 #[must_use]
 pub fn start() -> Option<PrometheusHandle> {
@@ -138,8 +150,16 @@ fn install() -> Option<PrometheusHandle> {
         "Logins by tenant, provider and outcome."
     );
     describe_counter!(
+        "doorward_forwarded_total",
+        "Requests forwarded to apps, by tenant, app and outcome."
+    );
+    describe_counter!(
         "doorward_sessions_total",
         "Sessions begun and ended, by tenant."
+    );
+    describe_counter!(
+        "doorward_reloads_total",
+        "Times the configuration was read again while running, by outcome."
     );
     describe_counter!(
         "doorward_rate_limited_total",

@@ -8,6 +8,7 @@ use crate::config::{AppSettings, Fault, Position, TenantSettings};
 use crate::domain::host::HostPattern;
 use crate::domain::policy::Allow;
 use crate::domain::tenant::{IdentityHeader, IdentitySource, ProtectedApp, Tenant};
+use crate::outbound::AddressGuard;
 
 /// A host pattern and its owner.
 #[derive(Clone, Copy)]
@@ -39,6 +40,18 @@ pub(super) fn across(tenants: &[TenantSettings]) -> Vec<Fault> {
         faults.extend(own_host(tenant, &claims));
     }
     faults
+}
+
+/// Addresses that requests are never forwarded to.
+pub(super) fn upstreams(tenant: &TenantSettings) -> Vec<Fault> {
+    let guard = AddressGuard::for_apps();
+    let refused = |app: &AppSettings| {
+        let host = app.app.upstream.as_ref()?.authority.host();
+        let refusal = guard.check_host(host).err()?;
+        let fault = Fault::at(app.upstream_at.clone()?, refusal.to_string());
+        Some(fault.with_help("name the address of the app"))
+    };
+    tenant.apps.iter().filter_map(refused).collect()
 }
 
 fn claims_of(tenant: &TenantSettings) -> impl Iterator<Item = Claim<'_>> {
@@ -169,9 +182,10 @@ pub(super) fn identity_headers(settings: &TenantSettings, tenant: &Tenant) -> Ve
                 continue;
             }
             let providers = admitted(&app.app, tenant);
-            let issuers: BTreeSet<&str> = providers.iter().map(|it| it.1).collect();
+            let issuers: BTreeSet<Option<&str>> = providers.iter().map(|it| it.1).collect();
             let source = word(header.source);
-            if issuers.len() > 1 {
+            let shared = issuers.contains(&None);
+            if issuers.len() > 1 || shared {
                 let list: Vec<_> = providers.iter().map(|it| format!("`{}`", it.0)).collect();
                 let message = format!(
                     "{} gives `{source}` as the name of a person, but app `{}` admits more than one issuer: {}",
@@ -179,9 +193,12 @@ pub(super) fn identity_headers(settings: &TenantSettings, tenant: &Tenant) -> Ve
                     app.app.id,
                     list.join(", ")
                 );
-                faults.push(Fault::at(at.clone(), message).with_help(
-                    "two issuers can give one name to two persons: use \"user\", or name one provider in every rule of the app",
-                ));
+                let help = if shared {
+                    "each tenant of a cloud is an issuer of its own, and two can give one name to two persons: use \"user\", or a provider of one tenant in every rule of the app"
+                } else {
+                    "two issuers can give one name to two persons: use \"user\", or name one provider in every rule of the app"
+                };
+                faults.push(Fault::at(at.clone(), message).with_help(help));
             }
             if header.source == IdentitySource::PreferredUsername
                 && let Some((name, ..)) = providers.iter().find(|it| !it.2)
@@ -213,8 +230,8 @@ fn names_a_person(header: &IdentityHeader) -> bool {
     }
 }
 
-/// The providers through which somebody can get to `app`: name, issuer, whether names are stable there.
-fn admitted<'a>(app: &ProtectedApp, tenant: &'a Tenant) -> Vec<(&'a str, &'a str, bool)> {
+/// The providers through which somebody can get to `app`: name, the one issuer, whether names are stable there.
+fn admitted<'a>(app: &ProtectedApp, tenant: &'a Tenant) -> Vec<(&'a str, Option<&'a str>, bool)> {
     tenant
         .providers
         .iter()
@@ -231,7 +248,7 @@ fn admitted<'a>(app: &ProtectedApp, tenant: &'a Tenant) -> Vec<(&'a str, &'a str
         .map(|provider| {
             (
                 provider.id.as_str(),
-                &*provider.issuer_key,
+                provider.only_issuer(),
                 provider.preferred_username_is_stable,
             )
         })

@@ -1,11 +1,13 @@
-//! One snapshot of all tenants.
+//! One snapshot of all tenants, and of the settings of the server that change with them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use http::header::STRICT_TRANSPORT_SECURITY;
+
 use super::checks;
 use super::hosts::{AppHosts, Slot};
-use crate::config::{Config, Fault, Faults, TenantSettings};
+use crate::config::{AppSettings, Config, Fault, Faults, Server, TenantSettings};
 use crate::domain::host::Host;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::{ProtectedApp, Tenant};
@@ -16,6 +18,7 @@ use crate::providers::Presets;
 #[derive(Debug)]
 pub struct Directory {
     version: u64,
+    server: Server,
     tenants: Vec<Arc<Tenant>>,
     by_id: HashMap<TenantId, usize>,
     /// Hosts with one tenant each: their own, or an app's.
@@ -61,18 +64,21 @@ impl Directory {
             })
             .collect();
         faults.extend(checks::across(&config.tenants));
+        faults.extend(config.tenants.iter().flat_map(checks::upstreams));
         for (settings, tenant) in config.tenants.iter().zip(&tenants) {
             // Whom a policy admits is not known while a provider is missing.
             if settings.providers.len() == tenant.providers.len() {
                 faults.extend(checks::identity_headers(settings, tenant));
             }
         }
-        Faults::new(faults).map_or_else(|| Ok(Self::of(tenants, version)), Err)
+        let server = config.server.clone();
+        Faults::new(faults).map_or_else(|| Ok(Self::of(tenants, server, version)), Err)
     }
 
-    fn of(tenants: Vec<Arc<Tenant>>, version: u64) -> Self {
+    fn of(tenants: Vec<Arc<Tenant>>, server: Server, version: u64) -> Self {
         let mut directory = Self {
             version,
+            server,
             by_id: HashMap::with_capacity(tenants.len()),
             by_host: HashMap::new(),
             shared: HashMap::new(),
@@ -106,6 +112,12 @@ impl Directory {
     #[must_use]
     pub const fn version(&self) -> u64 {
         self.version
+    }
+
+    /// Whom we believe and how we listen, as it stood in the same file.
+    #[must_use]
+    pub const fn server(&self) -> &Server {
+        &self.server
     }
 
     /// All of them, in the order of the file.
@@ -193,7 +205,25 @@ fn tenant(settings: &TenantSettings, providers: Vec<UpstreamProvider>) -> Tenant
         accent: settings.accent,
         lifetimes: settings.lifetimes,
         providers,
-        apps: settings.apps.iter().map(|app| app.app.clone()).collect(),
+        apps: settings
+            .apps
+            .iter()
+            .map(|app| protected_app(app, settings.base.is_secure()))
+            .collect(),
         return_hosts: settings.return_hosts.clone(),
     }
+}
+
+/// A promise of https is no use to somebody who came without (RFC 6797 §7.2).
+fn protected_app(settings: &AppSettings, is_secure: bool) -> ProtectedApp {
+    let mut app = settings.app.clone();
+    if !is_secure {
+        app.security_headers = app.security_headers.map(|headers| {
+            let plain = headers
+                .iter()
+                .filter(|(name, _)| *name != STRICT_TRANSPORT_SECURITY);
+            plain.cloned().collect()
+        });
+    }
+    app
 }

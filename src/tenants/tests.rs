@@ -14,10 +14,11 @@ fn build(tenants: &str) -> Result<Directory, Faults> {
     let text = format!(
         "[server]\npublic_url = \"https://login.example.com\"\n[storage]\nsqlite = \"doorward.db\"\nsealing_keys = [{{ env = \"SEAL\" }}]\n{tenants}"
     );
-    let environment: BTreeMap<String, String> = [(
-        "SEAL".to_owned(),
-        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned(),
-    )]
+    let environment: BTreeMap<String, String> = [
+        ("SEAL", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+        ("SECRET", "secret"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     let config = config::parse(&text, Path::new("doorward.toml"), &environment)?;
     Directory::build(&config, &Presets::load(None)?, 7)
@@ -314,6 +315,59 @@ fn two_clients_of_one_issuer_are_one_issuer() {
     let second = provider("one").replace("id = \"one\"", "id = \"other\"");
     let providers = provider("one") + &second;
     assert!(with_headers("Remote-User = \"subject\"", &providers, ANYBODY).is_empty());
+}
+
+fn entra(id: &str, more: &str) -> String {
+    format!(
+        "[[tenants.providers]]\nid = \"{id}\"\npreset = \"entra\"\nclient_id = \"x\"\nclient_secret = {{ env = \"SECRET\" }}\n{more}\n"
+    )
+}
+
+const ONE_DIRECTORY: &str = "tenant = \"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\"";
+
+/// All directories of a cloud share one key of persons, and are as many issuers all the same.
+#[rstest]
+#[case::one_directory(entra("one", ONE_DIRECTORY), None)]
+#[case::two_registrations(entra("one", ONE_DIRECTORY) + &entra("two", ONE_DIRECTORY), None)]
+#[case::two_directories(
+    entra("one", ONE_DIRECTORY) + &entra("two", "tenant = \"bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee\""),
+    Some("`one`, `two`")
+)]
+#[case::common(
+    entra("one", "tenant = \"common\"\nallowed_tenants = \"any\""),
+    Some("`one`")
+)]
+#[case::organizations(
+    entra(
+        "one",
+        "tenant = \"organizations\"\nallowed_tenants = [\"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\"]"
+    ),
+    Some("`one`")
+)]
+#[case::consumers(entra("one", "tenant = \"consumers\""), None)]
+fn a29_all_directories_together_are_not_one_issuer(
+    #[case] providers: String,
+    #[case] admitted: Option<&str>,
+) {
+    for (header, source) in [
+        ("Remote-User", "subject"),
+        ("X-WEBAUTH-USER", "email"),
+        ("X-Auth-Request-User", "email"),
+    ] {
+        let headers = format!("{header} = \"{source}\"");
+        let found = with_headers(&headers, &providers, ANYBODY);
+        let expected: Vec<String> = admitted
+            .iter()
+            .map(|admitted| {
+                let header = header.to_lowercase();
+                format!("{header} gives `{source}` as the name of a person, but app `wiki` admits more than one issuer: {admitted}")
+            })
+            .collect();
+        assert_eq!(found, expected);
+    }
+    // As a fact or by our own id everybody can be told.
+    let headers = "X-Auth-Request-User = \"user\", X-Auth-Request-Email = \"email\"";
+    assert!(with_headers(headers, &providers, ANYBODY).is_empty());
 }
 
 #[test]

@@ -198,6 +198,27 @@ impl ErrorPage {
         .action("Start again", start_again)
     }
 
+    /// Status 403: the provider signed somebody in whom this tenant does not let in: another organization's, or
+    /// a personal account.
+    #[must_use]
+    pub fn account_refused(
+        request: RequestStamp<'_>,
+        provider: &str,
+        tenant: &str,
+        another_account: &str,
+    ) -> Self {
+        Self::new(
+            request,
+            "account_refused",
+            "This account cannot sign in here",
+            &[&format!(
+                "{provider} knows the account, but it is not one of those that {tenant} lets in. Use the \
+                 account that you have at {tenant}."
+            )],
+        )
+        .action("Use another account", another_account)
+    }
+
     /// Status 502 or 504: the provider cannot be reached, or is too slow.
     #[must_use]
     pub fn provider_unreachable(
@@ -222,6 +243,61 @@ impl ErrorPage {
         )
         .action("Try again", try_again)
         .with_others(others)
+    }
+
+    /// Status 502 or 504: the app does not answer, or not in time.
+    #[must_use]
+    pub fn app_unavailable(
+        request: RequestStamp<'_>,
+        app: &str,
+        late: bool,
+        try_again: &str,
+    ) -> Self {
+        let (code, happened) = if late {
+            (
+                "app_too_slow",
+                format!("You are allowed to open {app}, but it took too long to answer."),
+            )
+        } else {
+            (
+                "app_unavailable",
+                format!("You are allowed to open {app}, but it does not answer."),
+            )
+        };
+        Self::new(
+            request,
+            code,
+            &format!("{app} does not answer"),
+            &[&happened, "Try again in a few minutes."],
+        )
+        .action("Try again", try_again)
+    }
+
+    /// Status 400: the address can be read in more than one way, so nobody can say what is behind it.
+    #[must_use]
+    pub fn address_ambiguous(request: RequestStamp<'_>, home: &str) -> Self {
+        Self::new(
+            request,
+            "address_ambiguous",
+            "This address cannot be opened",
+            &[
+                "It can be read in more than one way, so we cannot tell what you may see there.",
+                "Go to the first page, and find your way from there.",
+            ],
+        )
+        .action("Go to the first page", home)
+    }
+
+    /// Status 403: nobody may open this, signed in or not.
+    #[must_use]
+    pub fn closed_to_all(request: RequestStamp<'_>, app: &str, home: &str) -> Self {
+        Self::new(
+            request,
+            "closed_to_all",
+            "Nobody may open this",
+            &[&format!("This part of {app} is closed to everybody.")],
+        )
+        .action("Go to the first page", home)
     }
 
     /// Status 404: no such page. `home` is the tenant's first page, if there is one.

@@ -351,6 +351,11 @@ impl Samples for ErrorPage {
                 Self::provider_answer_invalid(STAMP, "Google", again),
             ),
             (
+                "account-refused",
+                Self::account_refused(STAMP, "Microsoft", "Acme", again)
+                    .with_contact(Some(Contact::from("it@acme.example"))),
+            ),
+            (
                 "provider-unreachable",
                 Self::provider_unreachable(
                     STAMP,
@@ -363,6 +368,17 @@ impl Samples for ErrorPage {
                 "provider-unreachable-alone",
                 Self::provider_unreachable(STAMP, "Google", again, Vec::new()),
             ),
+            (
+                "app-unavailable",
+                Self::app_unavailable(STAMP, LONG_APP, false, again)
+                    .with_contact(Some(Contact::from("it@acme.example"))),
+            ),
+            (
+                "app-too-slow",
+                Self::app_unavailable(STAMP, "Wiki", true, again),
+            ),
+            ("address-ambiguous", Self::address_ambiguous(STAMP, "/")),
+            ("closed-to-all", Self::closed_to_all(STAMP, LONG_APP, "/")),
             ("not-found", Self::not_found(STAMP, Some("/sessions"))),
             ("unknown-host", Self::unknown_host(STAMP)),
             ("ticket-invalid", Self::ticket_invalid(STAMP, again)),

@@ -24,10 +24,7 @@ use crate::views::{Account, ErrorPage, Incident, RefusedPage};
 pub(crate) async fn sign_in(at: AppVisit, RawQuery(query): RawQuery) -> Response {
     // A background call must not begin a login that nobody completes.
     if !is_navigation(Some(&at.asked_method()), &at.visit.headers) {
-        return super::check::sign_in_required(
-            at.visit.tenant.id.as_str(),
-            &at.visit.door.parts.server.prefix,
-        );
+        return super::check::sign_in_required(at.visit.tenant.id.as_str(), at.visit.door.prefix());
     }
     if let Err(response) = at.visit.within_limit(Counted::Login, &at.home()) {
         return response;
@@ -211,8 +208,15 @@ impl AppVisit {
         Url::parse(&format!("{scheme}://{}/", self.host)).ok()
     }
 
+    /// Where another account can be chosen to open `target` with.
+    pub(super) fn another_account(&self, target: &str) -> String {
+        let prefix = self.visit.door.prefix().trim_start_matches('/');
+        let target: String = url::form_urlencoded::byte_serialize(target.as_bytes()).collect();
+        format!("{}{prefix}/sign_in?another=1&rd={target}", self.home())
+    }
+
     /// Where "start again" leads: the app itself.
-    fn home(&self) -> String {
+    pub(super) fn home(&self) -> String {
         self.origin().map_or_else(|| "/".to_owned(), String::from)
     }
 
@@ -226,7 +230,7 @@ impl AppVisit {
             .await
             .ok()??;
         let person = session.person();
-        let prefix = &visit.door.parts.server.prefix;
+        let prefix = visit.door.prefix();
         let here = |path: &str| Some(self.origin()?.join(&format!("{prefix}{path}")).ok()?.into());
         let mut another = url::form_urlencoded::Serializer::new("/sign_in?another=1".to_owned());
         another.append_pair("rd", target);

@@ -104,7 +104,7 @@ pub(super) async fn decide(
     match verdict {
         Verdict::Allowed(allowed) => check::tell(&mut response, &allowed, headers),
         Verdict::SignInOffered(asked) => {
-            let address = sign_in_address(&asked, &door.parts.server.prefix);
+            let address = sign_in_address(&asked, door.prefix());
             if let Some(address) = address.and_then(|it| HeaderValue::from_str(&it).ok()) {
                 response.headers_mut().insert(header::LOCATION, address);
             } else {
@@ -112,7 +112,7 @@ pub(super) async fn decide(
             }
         }
         Verdict::SignInRequired { tenant } => {
-            check::challenge(&mut response, tenant.as_str(), &door.parts.server.prefix);
+            check::challenge(&mut response, tenant.as_str(), door.prefix());
         }
         Verdict::OverLimit(over) => reply::retry_after(&mut response, over),
         _ => {}

@@ -19,7 +19,7 @@ use crate::access::{Allowed, CheckRequest, Dialect, Verdict, Witness};
 
 /// Where it is.
 pub(super) fn path(door: &Door) -> String {
-    format!("{}/auth", door.parts.server.prefix)
+    format!("{}/auth", door.prefix())
 }
 
 /// [`answer`], for the router.
@@ -68,7 +68,7 @@ pub(super) async fn answer(
         }
         Verdict::SignInOffered(_) => StatusCode::UNAUTHORIZED,
         Verdict::SignInRequired { tenant } => {
-            challenge(&mut response, tenant.as_str(), &door.parts.server.prefix);
+            challenge(&mut response, tenant.as_str(), door.prefix());
             StatusCode::UNAUTHORIZED
         }
         // nginx shows any other refusal than 403 as a fault of its own.
@@ -105,6 +105,12 @@ pub(super) fn tell(response: &mut Response, allowed: &Allowed, request: &HeaderM
     }
     if allowed.hide_cookies {
         headers.insert(header::COOKIE, cookies::without_ours(request));
+    }
+    // Under their own names: the only ones that Envoy can put into the app's answer.
+    if let Some(security) = &allowed.security_headers {
+        for (name, value) in security.iter() {
+            headers.insert(name.clone(), value.clone());
+        }
     }
 }
 

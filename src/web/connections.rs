@@ -14,12 +14,14 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use super::front::Front;
 use super::silence::{Busy, Silence, Watched};
+use super::tls;
 
 /// Largest head of a request, in bytes. Beyond it: 431 (RFC 6585 §5).
 const LARGEST_HEAD: usize = 64 * 1024;
@@ -29,6 +31,8 @@ pub async fn serve(mut listener: TcpListener, front: Front, stop: impl Future<Ou
     let front = Arc::new(front);
     let builder = builder();
     let graceful = GracefulShutdown::new();
+    // Who still shakes hands has asked for nothing yet, and is let go at once when we stop.
+    let (stopping, going_on) = watch::channel(());
     tokio::pin!(stop);
     loop {
         let (stream, peer) = tokio::select! {
@@ -36,11 +40,28 @@ pub async fn serve(mut listener: TcpListener, front: Front, stop: impl Future<Ou
             accepted = Listener::accept(&mut listener) => accepted,
             () = &mut stop => break,
         };
+        let tls = front.tls();
         let front = Arc::clone(&front);
         let answer = move |request| Arc::clone(&front).answer(peer, request);
-        tokio::spawn(converse(&builder, stream, peer, answer, &graceful));
+        let watcher = graceful.watcher();
+        let Some(acceptor) = tls else {
+            tokio::spawn(converse(&builder, stream, peer, answer, watcher));
+            continue;
+        };
+        let (builder, mut going_on) = (builder.clone(), going_on.clone());
+        tokio::spawn(async move {
+            let shaken = tokio::select! {
+                shaken = tls::handshake(acceptor, stream) => shaken,
+                _ = going_on.changed() => return,
+            };
+            match shaken {
+                Ok(stream) => converse(&builder, stream, peer, answer, watcher).await,
+                Err(error) => tracing::debug!(%peer, %error, "no TLS with this peer"),
+            }
+        });
     }
     drop(listener);
+    drop(stopping);
     graceful.shutdown().await;
 }
 
@@ -61,7 +82,7 @@ fn converse<S, F, A>(
     stream: S,
     peer: SocketAddr,
     answer: A,
-    graceful: &GracefulShutdown,
+    watcher: Watcher,
 ) -> impl Future<Output = ()> + Send + use<S, F, A>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -78,8 +99,10 @@ where
             async move { answer.await.map(|response| busy.until_sent(response)) }
         }
     });
-    let connection = builder.serve_connection(stream, service).into_owned();
-    let connection = graceful.watch(connection);
+    let connection = builder
+        .serve_connection_with_upgrades(stream, service)
+        .into_owned();
+    let connection = watcher.watch(connection);
     async move {
         tokio::select! {
             biased;
@@ -135,7 +158,7 @@ mod tests {
         };
         let graceful = GracefulShutdown::new();
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        tokio::spawn(converse(&builder(), ours, peer, answer, &graceful));
+        tokio::spawn(converse(&builder(), ours, peer, answer, graceful.watcher()));
         (theirs, graceful)
     }
 

@@ -21,12 +21,18 @@ const ATTEMPT: &str = "__Host-dwl-";
 const BINDING: &str = "__Host-dwt-";
 /// Most cookies of one kind in one browser: twenty tabs, and some that were left.
 const MOST: usize = 24;
-/// How long an attempt's or binding's cookie is kept.
-const SHORT: Duration = Duration::minutes(crate::domain::login_attempt::LIFETIME_MINUTES);
+/// How long the cookie of an attempt, a binding or a sign-out is kept.
+pub(crate) const SHORT: Duration =
+    Duration::minutes(crate::domain::login_attempt::LIFETIME_MINUTES);
 
 /// The cookie of a tenant's session.
 pub(crate) fn session(tenant: &TenantId) -> String {
     format!("__Host-dws-{tenant}")
+}
+
+/// The cookie of a sign-out that a provider brings nothing back for.
+pub(crate) fn sign_out(tenant: &TenantId) -> String {
+    format!("__Host-dwo-{tenant}")
 }
 
 /// Cookies that come one for each attempt.
@@ -144,6 +150,11 @@ fn parsed(pair: &[u8]) -> Option<Cookie<'_>> {
         return None;
     }
     Cookie::parse(std::str::from_utf8(pair).ok()?).ok()
+}
+
+/// Whether a `Set-Cookie` of an app would set one of ours.
+pub(crate) fn sets_ours(value: &HeaderValue) -> bool {
+    value.as_bytes().trim_ascii().starts_with(OURS.as_bytes())
 }
 
 /// `Cookie` without our own, for the app behind the proxy. Empty where nothing is left.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::access::{Gate, Limiter};
-use crate::config::{Limits, Server};
+use crate::config::Limits;
 use crate::ports::{Clock, SecureRandom};
 use crate::relying_party::RelyingParty;
 use crate::sessions::{AppSessions, Sessions};
+use crate::storage::sealing::SealingKeys;
 use crate::storage::{Store, WaitingCaps};
 use crate::telemetry::metrics::sessions_in_memory;
 use crate::tenants::LiveDirectory;
@@ -29,8 +30,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn SecureRandom>,
-    /// Where and how we listen.
-    pub server: Arc<Server>,
+    /// What is sealed in the store is sealed with these.
+    pub sealing_keys: SealingKeys,
     /// How many sign-ins may wait.
     pub waiting: WaitingCaps,
     /// How often something may be asked for.
@@ -49,6 +50,7 @@ pub struct Door {
     pub parts: Parts,
     pub(crate) gate: Gate,
     pub(crate) limiter: Arc<Limiter>,
+    prefix: Box<str>,
 }
 
 impl Door {
@@ -59,14 +61,21 @@ impl Door {
         let gate = Gate {
             directory: Arc::clone(&parts.directory),
             sessions: AppSessions::new(&parts.sessions, APP_SESSIONS_IN_MEMORY),
-            server: Arc::clone(&parts.server),
             limiter: Arc::clone(&limiter),
         };
+        let prefix = parts.directory.current().server().prefix.clone();
         Arc::new(Self {
             parts,
             gate,
             limiter,
+            prefix,
         })
+    }
+
+    /// What our paths on app hosts begin with. It does not change while we run.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// What has to be done now and then: look for sessions ended elsewhere, write down uses, refresh

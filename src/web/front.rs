@@ -12,8 +12,11 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use hyper::body::Incoming;
+use tokio_rustls::TlsAcceptor;
 use tower::Service as _;
 
+use super::forward::Forwarder;
+use super::tls::Tls;
 use super::{Door, authz, check, router, traced};
 use crate::telemetry::traces;
 
@@ -22,6 +25,9 @@ use crate::telemetry::traces;
 pub struct Front {
     router: Router,
     check: Option<Check>,
+    /// None: requests are not forwarded to apps.
+    forwarder: Option<Forwarder>,
+    tls: Option<Tls>,
 }
 
 #[derive(Debug)]
@@ -40,6 +46,8 @@ impl Front {
                 path: check::path(door).into(),
                 door: Arc::clone(door),
             }),
+            forwarder: Forwarder::new(door),
+            tls: Some(Tls::new(&door.parts.directory)),
         }
     }
 
@@ -49,14 +57,28 @@ impl Front {
         Self {
             router: router::operations(door),
             check: None,
+            forwarder: None,
+            tls: None,
         }
+    }
+
+    /// What the next connection has to begin with; none: plain http.
+    pub(super) fn tls(&self) -> Option<TlsAcceptor> {
+        self.tls.as_ref()?.acceptor()
     }
 
     pub(super) async fn answer(
         self: Arc<Self>,
         peer: SocketAddr,
-        request: hyper::Request<Incoming>,
+        mut request: hyper::Request<Incoming>,
     ) -> Result<Response, Infallible> {
+        if let Some(forwarder) = &self.forwarder {
+            // In a box for the same reason as below.
+            match Box::pin(forwarder.take(peer, request)).await {
+                Ok(response) => return Ok(response),
+                Err(not_an_apps) => request = not_an_apps,
+            }
+        }
         if let Some(check) = &self.check {
             let path = request.uri().path();
             if *check.path == *path {

@@ -198,7 +198,7 @@ impl Visit {
         };
         // A script can complete no login; one that began some would drive out those that wait.
         if !is_navigation(Some(&Method::GET), &self.headers) {
-            let prefix = &self.door.parts.server.prefix;
+            let prefix = self.door.prefix();
             return sign_in_required(self.tenant.id.as_str(), prefix);
         }
         let again = self.login_address(&provider.id, query);
@@ -332,7 +332,7 @@ impl Visit {
             return self.begin_app_session(session, &sign_in).await;
         }
         let scheme = base.origin.scheme();
-        let (host, prefix) = (&sign_in.host, &self.door.parts.server.prefix);
+        let (host, prefix) = (&sign_in.host, self.door.prefix());
         let ticket = format!("{}.{}", tag(&id), ticket.reveal());
         see_other(&format!(
             "{scheme}://{host}{prefix}/callback?ticket={ticket}"
@@ -384,7 +384,7 @@ impl Visit {
     /// The way back into the same app: its own sign-in, with the same target.
     pub(super) fn start_again(&self, sign_in: &SignIn, another: bool) -> String {
         let scheme = self.tenant.base.origin.scheme();
-        let prefix = &self.door.parts.server.prefix;
+        let prefix = self.door.prefix();
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         if another {
             query.append_pair("another", "1");

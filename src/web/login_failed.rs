@@ -12,7 +12,7 @@ use crate::access::{Counted, OverLimit};
 use crate::domain::ids::UserId;
 use crate::domain::login_attempt::CallbackRefused;
 use crate::domain::upstream_provider::UpstreamProvider;
-use crate::relying_party::{BeginFailed, Failure, InvalidCallback, LoginFailed};
+use crate::relying_party::{BeginFailed, Failure, InvalidCallback, LoginFailed, UpstreamTrouble};
 use crate::telemetry::metrics::count_login;
 use crate::views::{ErrorPage, OtherProvider, mark_of};
 
@@ -127,10 +127,12 @@ impl Visit {
             Some(continuation) => self.waiting(continuation).await.ok().flatten(),
             None => None,
         };
-        let again = waiting.map_or_else(
-            || self.tenant.base.address("/login"),
-            |waiting| self.start_again(&waiting.sign_in, false),
-        );
+        let start = |another: bool| match &waiting {
+            Some(waiting) => self.start_again(&waiting.sign_in, another),
+            None if another => self.tenant.base.address("/login?another=1"),
+            None => self.tenant.base.address("/login"),
+        };
+        let again = start(false);
         let stamp = self.stamp();
         let (status, page) = match &failure.reason {
             LoginFailed::Storage(error) => return self.store_failed(error),
@@ -149,6 +151,11 @@ impl Visit {
             LoginFailed::Upstream(trouble) if trouble.is_unreachable() => (
                 StatusCode::BAD_GATEWAY,
                 ErrorPage::provider_unreachable(stamp, &provider.name, &again, Vec::new()),
+            ),
+            LoginFailed::Upstream(UpstreamTrouble::AccountRefused { .. }) => (
+                StatusCode::FORBIDDEN,
+                ErrorPage::account_refused(stamp, &provider.name, &self.tenant.name, &start(true))
+                    .with_contact(self.contact()),
             ),
             LoginFailed::Upstream(_) => (
                 StatusCode::BAD_REQUEST,

@@ -31,10 +31,28 @@ struct Leaving {
     provider_address: Option<String>,
     /// What people call the provider.
     provider: Option<String>,
+    /// What their browser must remember, where the provider brings no `state` back.
+    remember: Option<String>,
     /// The app they left.
     app: Option<String>,
     /// Whose session was ended.
     user: Option<String>,
+}
+
+/// Where a person goes next on their way out.
+struct Next {
+    address: String,
+    /// The sign-out that `{base}/signed-out` is to go on with, where nothing in the address says so.
+    remember: Option<Handle<SignOutKind>>,
+}
+
+impl Next {
+    const fn to(address: String) -> Self {
+        Self {
+            address,
+            remember: None,
+        }
+    }
 }
 
 /// `GET {base}/logout`: asks, or passes somebody through who signs out from an app. With `rd`: where to go
@@ -105,27 +123,39 @@ pub(crate) async fn confirm(visit: Visit, posted: Posted) -> Response {
         Ok(target) => target,
         Err(response) => return response,
     };
-    let mut response = match visit.leave_for_provider(ended, return_to, None).await {
-        Ok(leaving) => see_other(&leaving),
+    let next = match visit.leave_for_provider(ended, return_to, None).await {
+        Ok(next) => next,
         Err(response) => return response,
     };
+    let mut response = see_other(&next.address);
+    visit.remember(next.remember, &mut response);
     visit.forget_session(&mut response);
     response
 }
 
-/// `GET {base}/signed-out?state=…`: back from the provider, or straight here where it has no logout.
+/// `GET {base}/signed-out?state=…`: back from the provider, or straight here where it has no logout. From a
+/// provider that brings no `state` back, with a cookie in its place.
 pub(crate) async fn done(visit: Visit, RawQuery(query): RawQuery) -> Response {
-    let Some(id) = one_handle(query.as_deref(), "state") else {
+    let cookie = cookies::sign_out(&visit.tenant.id);
+    let remembered = visit.cookies.handle(&cookie);
+    let stated = one_handle(query.as_deref(), "state");
+    let Some(id) = stated.as_ref().or(remembered.as_ref()) else {
         return visit.signed_out_page(Leaving::default());
     };
-    match visit.take_leaving(&id).await {
+    let mut response = match visit.take_leaving(id).await {
         Ok(Some(Leaving {
             return_to: Some(target),
             ..
         })) => see_other(&target),
         Ok(leaving) => visit.signed_out_page(leaving.unwrap_or_default()),
-        Err(response) => response,
+        Err(response) => return response,
+    };
+    if stated.is_none() {
+        let mut set = AnswerCookies::default();
+        set.forget(&cookie);
+        set.write(response.headers_mut());
     }
+    response
 }
 
 impl Visit {
@@ -144,7 +174,8 @@ impl Visit {
             .await?;
         let id = self.handle::<SignOutKind>();
         let leaving = Leaving {
-            provider_address: Some(next),
+            provider_address: Some(next.address),
+            remember: next.remember.map(|id| id.reveal()),
             user: Some(user),
             ..Leaving::default()
         };
@@ -159,13 +190,15 @@ impl Visit {
         ended: Option<EndedSession>,
         return_to: Option<ReturnTarget>,
         app: Option<String>,
-    ) -> Result<String, Response> {
+    ) -> Result<Next, Response> {
         // Only a session that was ended is worth a row: anybody can ask, as often as they like.
         if ended.is_none() {
             let home = || self.tenant.base.address("/signed-out");
-            return Ok(return_to.map_or_else(home, |target| target.as_str().to_owned()));
+            let target = return_to.map_or_else(home, |target| target.as_str().to_owned());
+            return Ok(Next::to(target));
         }
         let state = self.handle::<SignOutKind>();
+        let mut provider_place = None;
         let mut leaving = Leaving {
             return_to: return_to.map(|target| target.as_str().to_owned()),
             app,
@@ -184,20 +217,32 @@ impl Visit {
             leaving.user = Some(person.user.to_string());
             leaving.provider = Some(self.provider_name(&person.provider));
             if let Some(provider) = self.tenant.provider(&person.provider) {
-                leaving.provider_address = self
-                    .door
-                    .parts
-                    .relying_party
+                let relying_party = &self.door.parts.relying_party;
+                provider_place = relying_party
                     .logout_address(&self.tenant, provider, ended.id_token.as_ref(), &state)
-                    .await
-                    .map(String::from);
+                    .await;
             }
         }
+        let there = provider_place.as_ref();
+        leaving.provider_address = there.map(|place| place.address.to_string());
         self.keep_leaving(&state, &leaving).await?;
-        Ok(leaving.provider_address.unwrap_or_else(|| {
+        Ok(if let Some(place) = provider_place {
+            Next {
+                address: place.address.into(),
+                remember: (!place.returns_state).then_some(state),
+            }
+        } else {
             let address = format!("/signed-out?state={}", state.reveal());
-            self.tenant.base.address(&address)
-        }))
+            Next::to(self.tenant.base.address(&address))
+        })
+    }
+
+    fn remember(&self, id: Option<Handle<SignOutKind>>, response: &mut Response) {
+        if let Some(id) = id {
+            let mut set = AnswerCookies::default();
+            set.set(&cookies::sign_out(&self.tenant.id), &id, cookies::SHORT);
+            set.write(response.headers_mut());
+        }
     }
 
     /// The tenant's own cookie goes, and so does the session behind it, if it is the same person's: an
@@ -211,6 +256,10 @@ impl Visit {
             return self.signed_out_page(Leaving::default());
         };
         let mut response = see_other(&next);
+        self.remember(
+            leaving.remember.and_then(|id| id.parse().ok()),
+            &mut response,
+        );
         let session = match self.session().await {
             Ok(session) => session,
             Err(response) => return response,

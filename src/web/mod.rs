@@ -11,6 +11,7 @@ pub mod connections;
 pub(crate) mod cookies;
 mod door;
 pub mod ext_authz;
+mod forward;
 pub mod front;
 mod login;
 mod login_failed;
@@ -21,6 +22,7 @@ pub mod router;
 pub mod serve;
 mod sessions;
 mod silence;
+mod tls;
 mod traced;
 mod visit;
 

@@ -10,11 +10,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
 
 use http::StatusCode;
-use tower_http::timeout::TimeoutLayer;
 
 use super::reply::{self, RequestId};
 use super::{Door, app_host, check, login, logout, operations, sessions, traced, visit};
@@ -25,7 +24,7 @@ const LARGEST_FORM: usize = 16 * 1024;
 
 /// The broker's routes; `with_operations`: `/healthz`, `/readyz` and `/metrics` too.
 pub fn router(door: &Arc<Door>, with_operations: bool) -> Router {
-    let prefix = &*door.parts.server.prefix;
+    let prefix = door.prefix();
     let mut pages = Router::new()
         .merge(tenant_routes(""))
         .merge(tenant_routes("/t/{tenant}"))
@@ -38,10 +37,7 @@ pub fn router(door: &Arc<Door>, with_operations: bool) -> Router {
     }
     let pages = pages
         .layer(DefaultBodyLimit::max(LARGEST_FORM))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            door.parts.server.request_timeout,
-        ))
+        .layer(from_fn_with_state(Arc::clone(door), in_time))
         .layer(from_fn(secure))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(
             after_panic,
@@ -126,6 +122,15 @@ async fn identify(State(door): State<Arc<Door>>, mut request: Request, next: Nex
         response.headers_mut().insert("x-request-id", value);
     }
     response
+}
+
+/// Answers 503 after `request_timeout`.
+async fn in_time(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+    let limit = door.parts.directory.current().server().request_timeout;
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
 }
 
 async fn secure(request: Request, next: Next) -> Response {

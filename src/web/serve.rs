@@ -19,8 +19,6 @@ pub struct Server {
     pub operations: Option<TcpListener>,
     /// Where Envoy asks over gRPC, if it does.
     pub ext_authz: Option<TcpListener>,
-    /// How long requests under way may take when we stop.
-    pub shutdown_timeout: Duration,
 }
 
 impl Server {
@@ -50,10 +48,8 @@ impl Server {
                 let _ = asked.await;
             }
         };
-        if tokio::time::timeout(self.shutdown_timeout, all)
-            .await
-            .is_err()
-        {
+        let shutdown_timeout = door.parts.directory.current().server().shutdown_timeout;
+        if tokio::time::timeout(shutdown_timeout, all).await.is_err() {
             tracing::warn!("some requests took longer than `shutdown_timeout` and were cut off");
         }
         if let Some(operations) = operations {
@@ -100,6 +96,6 @@ async fn every<F: Future<Output = ()>>(
 }
 
 /// Waits until it is time to stop; also when nobody is left to say so.
-async fn stopped(mut stop: watch::Receiver<bool>) {
+pub(crate) async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -20,7 +20,9 @@ pub(super) fn span(
     peer: Option<IpAddr>,
     headers: &HeaderMap,
 ) -> Span {
-    let trusted = peer.is_some_and(|peer| door.parts.server.trusted_proxy(peer).is_some());
+    let directory = door.parts.directory.snapshot();
+    let server = directory.server();
+    let trusted = peer.is_some_and(|peer| server.trusted_proxy(peer).is_some());
     traces::request(what, trusted.then_some(headers))
 }
 

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::response::{IntoResponse as _, Response};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode, Uri, header};
 
 use super::cookies::{self, RequestCookies};
 use super::door::Door;
 use super::reply::{self, Reply, RequestId};
 use crate::access::client_address::{client_address, network};
+use crate::config::Server;
 use crate::domain::handle::{Handle, SessionKind};
 use crate::domain::host::Host;
 use crate::domain::ids::AppId;
@@ -53,9 +54,9 @@ impl FromRequestParts<Arc<Door>> for Visit {
         let location = host
             .and_then(|host| directory.locate(&host, parts.uri.path()))
             .ok_or_else(|| misdirected(parts, door))?;
-        let visit = Self::new(parts, door, Arc::clone(location.tenant));
+        let visit = Self::new(parts, door, Arc::clone(location.tenant), directory.server());
         // Pages are mounted at the root too: there, the other mounts are no addresses of this tenant.
-        let prefix = &*door.parts.server.prefix;
+        let prefix = door.prefix();
         let elsewhere = |mount: &str| {
             let rest = location.rest.strip_prefix(mount);
             rest.is_some_and(|rest| rest.starts_with('/'))
@@ -77,7 +78,7 @@ impl FromRequestParts<Arc<Door>> for AppVisit {
             .app_at(&host)
             .ok_or_else(|| misdirected(parts, door))?;
         let app = at.app.id.clone();
-        let visit = Visit::new(parts, door, Arc::clone(at.tenant));
+        let visit = Visit::new(parts, door, Arc::clone(at.tenant), directory.server());
         Ok(Self { visit, host, app })
     }
 }
@@ -85,17 +86,17 @@ impl FromRequestParts<Arc<Door>> for AppVisit {
 /// The host that the request names (RFC 9110 §7.2, RFC 9113 §8.3.1). A name can be served on both schemes'
 /// own ports, so that both are dropped.
 fn host_of(parts: &Parts) -> Option<Host> {
-    let named = parts
-        .headers
-        .get_all(header::HOST)
-        .iter()
-        .collect::<Vec<_>>();
-    let text = match (parts.uri.authority(), named.as_slice()) {
-        (Some(authority), [] | [_]) => authority.as_str(),
-        (None, [host]) => host.to_str().ok()?,
-        _ => return None,
-    };
-    Host::parse(text, 443).ok()
+    Host::parse(host_text(&parts.headers, &parts.uri)?, 443).ok()
+}
+
+/// The same as it was written.
+pub(super) fn host_text<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
+    let mut named = headers.get_all(header::HOST).iter();
+    match (uri.authority(), named.next(), named.next()) {
+        (_, _, Some(_)) | (None, None, _) => None,
+        (Some(authority), ..) => Some(authority.as_str()),
+        (None, Some(host), None) => host.to_str().ok(),
+    }
 }
 
 fn misdirected(parts: &Parts, door: &Arc<Door>) -> Response {
@@ -124,8 +125,7 @@ impl AppVisit {
 }
 
 impl Visit {
-    fn new(parts: &Parts, door: &Arc<Door>, tenant: Arc<Tenant>) -> Self {
-        let server = &door.parts.server;
+    fn new(parts: &Parts, door: &Arc<Door>, tenant: Arc<Tenant>, server: &Server) -> Self {
         let peer = parts
             .extensions
             .get::<ConnectInfo<SocketAddr>>()

@@ -23,7 +23,14 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ),
     (
         "tenants",
-        &["domain", "ports", "config", "telemetry", "providers"],
+        &[
+            "domain",
+            "ports",
+            "config",
+            "telemetry",
+            "outbound",
+            "providers",
+        ],
     ),
     (
         "relying_party",
@@ -99,7 +106,8 @@ const DIRECTION: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["web", "cli/demo"]),
     // Connections are served by hyper, and the demo's proxy asks the broker as a service.
-    ("tower", &["web", "cli/demo"]),
+    // The connectors of the client for apps are services too.
+    ("tower", &["web", "cli/demo", "outbound/app_client.rs"]),
     (
         "hyper",
         &[
@@ -107,12 +115,23 @@ const HOMES: &[(&str, &[&str])] = &[
             "web/front.rs",
             "web/silence.rs",
             "web/ext_authz",
+            "web/forward",
+            "outbound/app_client.rs",
         ],
     ),
-    ("hyper_util", &["web/connections.rs", "web/ext_authz"]),
+    (
+        "hyper_util",
+        &[
+            "web/connections.rs",
+            "web/ext_authz",
+            "web/forward/tunnel.rs",
+            "outbound/app_client.rs",
+        ],
+    ),
     ("tonic", &["web/ext_authz"]),
     ("tonic_prost", &["web/ext_authz"]),
     ("prost", &["web/ext_authz", "telemetry/traces.rs"]),
+    ("hyper_rustls", &["outbound/app_client.rs"]),
     ("tower_http", &["web"]),
     ("cookie", &["web"]),
     ("openidconnect", &["relying_party"]),
@@ -135,10 +154,20 @@ const HOMES: &[(&str, &[&str])] = &[
     ("moka", &["outbound", "sessions", "access/limiter.rs"]),
     ("governor", &["access/limiter.rs"]),
     ("reqwest", &["outbound"]),
-    ("rustls", &["outbound"]),
+    // The certificate is judged where it is configured, and shown where connections begin.
+    ("rustls", &["outbound", "config/tls.rs", "web/tls.rs"]),
+    ("tokio_rustls", &["web/tls.rs", "web/front.rs"]),
     ("rustls_native_certs", &["outbound"]),
     // A file of authorities is read when it is configured.
-    ("rustls_pki_types", &["outbound", "config/providers.rs"]),
+    (
+        "rustls_pki_types",
+        &[
+            "outbound",
+            "config/providers.rs",
+            "config/tls.rs",
+            "config/upstreams.rs",
+        ],
+    ),
     ("webpki_roots", &["outbound"]),
     ("arc_swap", &["tenants"]),
     ("minijinja", &["views"]),

@@ -104,6 +104,102 @@ fn the_readmes_configuration_is_right() {
     }
 }
 
+/// The block of each provider's page as it stands, and the lines that can be put into its place.
+#[test]
+fn the_providers_pages_are_right() {
+    let presets = Presets::load(None).expect("presets");
+    for (page, sign_out) in [
+        ("entra", true),
+        ("google", false),
+        ("auth0", true),
+        ("cognito", true),
+    ] {
+        let text = read(&format!("docs/providers/{page}.md"));
+        let blocks = blocks(&text, "toml");
+        let (block, more) = blocks.split_first().expect("a block");
+        for more in std::iter::once(&"").chain(more) {
+            let replaced = |line: &&str| {
+                let key = line.split(" = ").next().expect("a key");
+                !key.is_empty()
+                    && more
+                        .lines()
+                        .any(|own| own.starts_with(&format!("{key} = ")))
+            };
+            let block: Vec<&str> = block.lines().filter(|line| !replaced(line)).collect();
+            let configuration = format!(
+                "[storage]\nsqlite = \"doorward.db\"\nsealing_keys = [{{ env = \"SEAL\" }}]\n\
+                 [[tenants]]\nid = \"acme\"\nbase_url = \"https://login.example.com\"\n{}\n{more}",
+                block.join("\n")
+            );
+            let environment = std::collections::BTreeMap::from([
+                (
+                    "SEAL".to_owned(),
+                    "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned(),
+                ),
+                (
+                    format!("{}_CLIENT_SECRET", page.to_uppercase()),
+                    "secret".to_owned(),
+                ),
+            ]);
+            let file = Path::new("doorward.toml");
+            let config = config::parse(&configuration, file, &environment)
+                .unwrap_or_else(|faults| panic!("{page}: {faults}"));
+            let directory = Directory::build(&config, &presets, 1)
+                .unwrap_or_else(|faults| panic!("{page}: {faults}"));
+            let tenant = &directory.tenants()[0];
+            let redirect_uri = tenant.base.redirect_uri(&tenant.providers[0].id);
+            assert!(text.contains(&redirect_uri), "{page}: {redirect_uri}");
+            let signed_out = tenant.base.address("/signed-out");
+            assert_eq!(text.contains(&signed_out), sign_out, "{page}: {signed_out}");
+        }
+    }
+}
+
+/// Words that a preset can use are asked for by name.
+#[test]
+fn every_word_of_a_preset_is_described() {
+    let page = read("docs/providers/presets.md");
+    let mut files = Vec::new();
+    below("src/providers", "rs", &mut files);
+    let mut words = BTreeSet::new();
+    for file in files.iter().filter(|file| !file.ends_with("tests.rs")) {
+        let code = read(file);
+        for asked in [
+            "get(",
+            "require(",
+            "required(",
+            "flag(",
+            "words(",
+            "entries(",
+            "section, ",
+        ] {
+            for rest in code.split(asked).skip(1) {
+                let word = rest.trim_start().strip_prefix('"');
+                let word = word.and_then(|rest| rest.split('"').next());
+                words.extend(word.map(ToOwned::to_owned));
+            }
+        }
+    }
+    assert!(words.len() > 60, "{words:?}");
+    let missing: Vec<_> = words
+        .iter()
+        .filter(|word| {
+            let written = [format!("`{word}`"), format!("[{word}"), format!(".{word}]")];
+            let in_braces = [
+                format!("{{ {word},"),
+                format!(", {word} }}"),
+                format!("`{word} ="),
+                format!(", {word} ="),
+            ];
+            !written
+                .iter()
+                .chain(&in_braces)
+                .any(|it| page.contains(it.as_str()))
+        })
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 #[test]
 fn the_readmes_nginx_configuration_is_the_recipe() {
     let recipe = read("docs/proxies/nginx.conf");

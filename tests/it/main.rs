@@ -20,3 +20,4 @@ mod pages;
 mod sessions;
 mod sign_out;
 mod support;
+mod upstream;

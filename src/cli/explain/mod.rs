@@ -152,7 +152,6 @@ async fn ask(
     let gate = Gate {
         directory: Arc::new(LiveDirectory::new(directory)),
         sessions: AppSessions::new(&sessions, 1),
-        server: Arc::new(config.server.clone()),
         // How often others asked is not known here.
         limiter: Arc::new(Limiter::new(
             &Limits {

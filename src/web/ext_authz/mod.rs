@@ -10,7 +10,6 @@ mod messages;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::response::Response;
@@ -45,8 +44,6 @@ pub struct ExtAuthz {
     door: Arc<Door>,
     /// For our own paths.
     router: Router,
-    /// How long one question may take.
-    deadline: Duration,
 }
 
 impl ExtAuthz {
@@ -56,7 +53,6 @@ impl ExtAuthz {
         Self {
             door: Arc::clone(door),
             router: router::router(door, false),
-            deadline: door.parts.server.request_timeout,
         }
     }
 
@@ -69,7 +65,7 @@ impl ExtAuthz {
         if let Some(refusal) = no_question(&request) {
             return Ok(refusal);
         }
-        let deadline = self.deadline;
+        let deadline = self.door.parts.directory.current().server().request_timeout;
         let codec = ProstCodec::<CheckResponse, CheckRequest>::default();
         let mut grpc = tonic::server::Grpc::new(codec).max_decoding_message_size(LARGEST);
         let service = tower::service_fn(move |question: tonic::Request<CheckRequest>| {

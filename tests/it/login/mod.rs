@@ -1,11 +1,15 @@
 //! The login: from the first redirect to a session, with a provider that keeps its side, or does not.
 
 mod addresses;
+mod auth0;
 mod begin;
 mod callback;
+mod cognito;
 mod discovery_and_keys;
+mod entra;
 mod flood;
 mod github;
+mod google;
 mod id_token;
 mod oauth2;
 mod parallel;
@@ -15,6 +19,7 @@ mod tls;
 mod token_endpoint;
 mod userinfo;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -122,9 +127,32 @@ pub(crate) const OIDC: &str = "preset = \"oidc\"\nissuer = \"{second}\"";
 /// A broker whose tenant `acme` has two providers: `main`, and `second` ("Second ID") with these settings,
 /// in which `{second}` is its address.
 pub(crate) async fn with_second_provider(settings: &str, setup: Setup) -> (Broker, TestProvider) {
+    with_preset(None, settings, setup).await
+}
+
+/// The same with a shipped preset of which one address stands for that of the provider, where it leaves an
+/// operator no choice: `(name, address, path below the provider's)`.
+pub(crate) async fn with_preset(
+    preset: Option<(&str, &str, &str)>,
+    settings: &str,
+    setup: Setup,
+) -> (Broker, TestProvider) {
     let clock = clock();
     let first = TestProvider::start(Arc::clone(&clock));
     let second = TestProvider::start(Arc::clone(&clock));
+    let folder = folder();
+    let mut setup = setup;
+    if let Some((name, address, path)) = preset {
+        let file = format!("{name}.toml");
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("providers");
+        let text = std::fs::read_to_string(shipped.join(&file)).expect("a preset");
+        assert!(text.contains(address), "{address} in {text}");
+        let own = folder.path().join("presets");
+        std::fs::create_dir(&own).expect("a folder");
+        std::fs::write(own.join(&file), text.replace(address, &second.url(path))).expect("a file");
+        let server = "[server]\nproviders_folder = \"presets\"";
+        setup.configuration = setup.configuration.replacen("[server]", server, 1);
+    }
     let settings = settings
         .replace("{second}", second.base())
         .replace("{second_host}", &second.address().to_string());
@@ -141,7 +169,7 @@ pub(crate) async fn with_second_provider(settings: &str, setup: Setup) -> (Broke
         configuration,
         ..setup
     };
-    (Broker::on(setup, clock, first, folder()).await, second)
+    (Broker::on(setup, clock, first, folder).await, second)
 }
 
 /// Whether this browser holds a session of any kind.
@@ -202,6 +230,50 @@ pub(crate) async fn assert_refused(
     assert!(!has_session(browser), "{:?}", browser.jar().all());
     let check = broker.check(browser, "GET", WIKI, "/").await;
     assert_eq!(check.status, StatusCode::UNAUTHORIZED);
+}
+
+/// The title where the second provider's answer failed a check.
+pub(crate) const SECOND_NOT_TRUSTED: &str = "The answer of Second ID cannot be trusted";
+/// The title for people whom the provider knows and the tenant does not let in.
+pub(crate) const ACCOUNT: &str = "This account cannot sign in here";
+
+/// Signs in at the second provider, then enters the wiki. Gives the check's answer.
+pub(crate) async fn signs_in_at_second(broker: &Broker, browser: &mut Browser) -> Page {
+    let login = broker.url("acme.localhost", "/login/second");
+    let page = browser.visit(&login).await;
+    assert_eq!(
+        page.url.path(),
+        "/sessions",
+        "{}: {}",
+        page.text(),
+        audit::of(&page)
+            .first()
+            .map(|line| line.field("reason"))
+            .unwrap_or_default(),
+    );
+    assert_signs_in(broker, browser).await
+}
+
+/// That a login at the second provider signs nobody in.
+pub(crate) async fn refused_at_second(broker: &Broker, answer: (u16, &str), reason: &str) {
+    let mut browser = broker.browser();
+    let login = broker.url("acme.localhost", "/login/second");
+    let page = browser.visit(&login).await;
+    assert_refused(broker, &browser, &page, answer, reason).await;
+}
+
+/// Signs out at the wiki on the way to its page `/bye`, and gives where the browser went.
+pub(crate) async fn signs_out(broker: &Broker, browser: &mut Browser) -> Page {
+    let target = broker.url(WIKI, "/bye");
+    let rd: String = url::form_urlencoded::byte_serialize(target.as_bytes()).collect();
+    let sign_out = broker.url(WIKI, &format!("/oauth2/sign_out?rd={rd}"));
+    let page = browser.visit(&sign_out).await;
+    assert_eq!(page.url.as_str(), target, "{}", page.text());
+    assert!(!has_session(browser), "{:?}", browser.jar().all());
+    assert!(cookies(browser, "__Host-dwo-").is_empty());
+    let check = broker.check(browser, "GET", WIKI, "/").await;
+    assert_eq!(check.status, StatusCode::UNAUTHORIZED);
+    page
 }
 
 /// That a whole sign-in at acme's wiki works; gives the check's answer.

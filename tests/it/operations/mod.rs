@@ -4,4 +4,7 @@ mod dashboard;
 mod explain;
 mod health;
 mod log_lines;
+mod process;
+mod reload;
+mod tls;
 mod traces;

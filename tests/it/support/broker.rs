@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use doorward::cli::reload::{Reloader, Trigger};
 use doorward::cli::start::{Ground, door};
+use doorward::config::{Faults, WatchedFiles};
 use doorward::ports::{ManualClock, SeededRandom};
 use doorward::providers::Presets;
 use doorward::storage::WaitingCaps;
@@ -33,6 +35,8 @@ pub(crate) struct Broker {
     pub(crate) door: Arc<Door>,
     pub(crate) address: SocketAddr,
     pub(crate) folder: Arc<TempDir>,
+    /// Reads `doorward.toml` in the folder again.
+    pub(crate) reloader: Reloader,
     serving: JoinHandle<()>,
 }
 
@@ -225,17 +229,23 @@ impl Broker {
             .replace("{port}", &address.port().to_string())
             .replace("{issuer}", provider.base())
             .replace("{client_id}", CLIENT_ID);
-        let environment = BTreeMap::from([
+        let environment: BTreeMap<String, String> = BTreeMap::from([
             (
                 "SEALING_KEY".to_owned(),
                 "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=".to_owned(),
             ),
+            (
+                "NEXT_SEALING_KEY".to_owned(),
+                "EjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJCrze8=".to_owned(),
+            ),
             ("CLIENT_SECRET".to_owned(), CLIENT_SECRET.to_owned()),
         ]);
         let file: PathBuf = folder.path().join("doorward.toml");
-        let config = doorward::config::parse(&text, &file, &environment)
+        std::fs::write(&file, text).expect("a file");
+        let files = WatchedFiles::new(file.clone());
+        let config = doorward::config::load(&file, &environment)
             .unwrap_or_else(|faults| panic!("{}", faults.render(doorward::config::Style::Plain)));
-        let presets = Presets::load(None).expect("presets");
+        let presets = Presets::load(config.server.providers_folder.as_deref()).expect("presets");
         let directory = Directory::build(&config, &presets, 1)
             .unwrap_or_else(|faults| panic!("{}", faults.render(doorward::config::Style::Plain)));
         let ground = Ground {
@@ -245,6 +255,7 @@ impl Broker {
             waiting: setup.waiting,
         };
         let door = door(&config, directory, ground).await.expect("a broker");
+        let reloader = Reloader::new(&config, Arc::new(environment), Arc::clone(&door), files);
         let front = Front::new(&door, true);
         let serving = tokio::spawn(connections::serve(listener, front, std::future::pending()));
         Self {
@@ -253,8 +264,25 @@ impl Broker {
             door,
             address,
             folder,
+            reloader,
             serving,
         }
+    }
+
+    /// The configuration file.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.path().join("doorward.toml")
+    }
+
+    /// Changes the configuration file, as an editor that writes in place.
+    pub(crate) fn edit(&self, change: impl FnOnce(String) -> String) {
+        let text = std::fs::read_to_string(self.file()).expect("a file");
+        std::fs::write(self.file(), change(text)).expect("written");
+    }
+
+    /// Does what SIGHUP does.
+    pub(crate) async fn reload(&self) -> Result<(), Faults> {
+        self.reloader.reload(Trigger::Signal).await
     }
 
     /// A new browser, which reaches every `*.localhost` here.

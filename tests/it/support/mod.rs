@@ -1,6 +1,7 @@
 //! What the tests stand on: a provider that misbehaves on request, and a browser.
 #![allow(dead_code, reason = "a kit: not every tool is in use at every moment")]
 
+pub(crate) mod app;
 pub(crate) mod audit;
 pub(crate) mod broker;
 pub(crate) mod browser;

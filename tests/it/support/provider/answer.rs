@@ -68,14 +68,20 @@ fn is_form(headers: &HeaderMap) -> bool {
 }
 
 fn endpoint(path: &str) -> Endpoint {
+    // Issuers with a path keep their metadata below it.
+    if path.ends_with("/.well-known/openid-configuration") {
+        return Endpoint::Discovery;
+    }
     // Where GitHub Enterprise Server keeps its API.
     match path.strip_prefix("/api/v3").unwrap_or(path) {
-        "/.well-known/openid-configuration" => Endpoint::Discovery,
         "/authorize" => Endpoint::Authorize,
         "/token" => Endpoint::Token,
         "/jwks" => Endpoint::Jwks,
         "/userinfo" => Endpoint::Userinfo,
-        "/end_session" => Endpoint::EndSession,
+        // The second as Auth0 names it where its metadata do not.
+        "/end_session" | "/oidc/logout" => Endpoint::EndSession,
+        "/oauth2/v2.0/logout" => Endpoint::EntraLogout,
+        "/logout" => Endpoint::CognitoLogout,
         "/login/oauth/authorize" => Endpoint::GithubAuthorize,
         "/login/oauth/access_token" => Endpoint::GithubToken,
         "/user" => Endpoint::GithubUser,
@@ -96,6 +102,8 @@ fn respond(shared: &Shared, request: &Recorded) -> Response<Body> {
         Endpoint::Jwks => jwks::jwks(shared),
         Endpoint::Userinfo => oidc::userinfo(shared, request),
         Endpoint::EndSession => oidc::end_session(request),
+        Endpoint::EntraLogout => oidc::plain_logout(request, "post_logout_redirect_uri"),
+        Endpoint::CognitoLogout => oidc::plain_logout(request, "logout_uri"),
         Endpoint::AttackerKeys => jwks::attacker_keys(shared),
         Endpoint::GithubAuthorize => github::authorize(shared, request),
         Endpoint::GithubToken => github::token(shared, request),

@@ -12,6 +12,10 @@ pub(crate) enum Endpoint {
     Jwks,
     Userinfo,
     EndSession,
+    /// As Entra has it: no `state` comes back.
+    EntraLogout,
+    /// As Cognito has it: not OpenID Connect's.
+    CognitoLogout,
     GithubAuthorize,
     GithubToken,
     GithubUser,
@@ -142,6 +146,7 @@ pub(crate) enum TokenFault {
     FormEncoded,
     /// A member has another value.
     With(&'static str, Value),
+    Without(&'static str),
 }
 
 /// What can be wrong with an ID token (OIDC Core 1.0 §2, RFC 7515, RFC 8725).
@@ -294,6 +299,8 @@ pub(crate) enum JwksFault {
     /// `Cache-Control` of the answer.
     CacheControl(&'static str),
     NoCacheControl,
+    /// Every key says that it signs for this issuer.
+    KeyIssuer(String),
 }
 
 /// What can be wrong with userinfo (OIDC Core 1.0 §5.3.2).

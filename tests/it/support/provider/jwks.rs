@@ -96,6 +96,9 @@ pub(super) fn key_set(shared: &Shared, state: &State) -> Value {
                 });
                 set.splice(0..0, others);
             }
+            JwksFault::KeyIssuer(issuer) => edit(&mut set, &|jwk| {
+                jwk.insert("issuer".into(), issuer.clone().into());
+            }),
             JwksFault::CacheControl(_) | JwksFault::NoCacheControl => {}
         }
     }

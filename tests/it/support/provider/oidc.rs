@@ -251,6 +251,7 @@ pub(super) fn token(shared: &Shared, request: &Recorded) -> Response<Body> {
                 answer.insert("token_type".into(), (*other).into());
             }
             TokenFault::With(name, value) => drop(answer.insert((*name).into(), value.clone())),
+            TokenFault::Without(name) => drop(answer.remove(*name)),
             TokenFault::FormEncoded => form = true,
             TokenFault::InvalidGrant | TokenFault::InvalidClient | TokenFault::ErrorUnder200 => {}
         }
@@ -462,4 +463,14 @@ pub(super) fn end_session(request: &Recorded) -> Response<Body> {
         }
         _ => Html("<!doctype html><title>Signed out</title><h1>Signed out</h1>").into_response(),
     }
+}
+
+/// A sign-out that knows one parameter and brings nothing back (Entra; Cognito, where the address must be
+/// registered exactly as it stands).
+pub(super) fn plain_logout(request: &Recorded, name: &str) -> Response<Body> {
+    let Some(target) = request.query(name) else {
+        return refused("nowhere to return to");
+    };
+    let headers = [(header::LOCATION, target.to_owned())];
+    (StatusCode::FOUND, headers).into_response()
 }

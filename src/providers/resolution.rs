@@ -1,0 +1,474 @@
+//! How a preset and what the operator wrote become a provider of a tenant.
+
+use url::Url;
+
+use super::claims::{Claims, Email, Flag as FlagDefinition, Place as PlaceDefinition};
+use super::logout::Logout as LogoutDefinition;
+use super::parameters::{List, Lists, Parameter};
+use super::preset::{Definition, Preset, Protocol as Speaks};
+use super::required_claims::Rule;
+use super::template::{Template, Values};
+use crate::config::{
+    Fault, Faults, ParameterValue, ProviderSettings, checked_url, provider_settings, quoted,
+    suggestion,
+};
+use crate::domain::claims::ClaimPath;
+use crate::domain::email::EmailDomain;
+use crate::domain::email_rule::{EmailRule, Flag, Membership};
+use crate::domain::ids::Issuer;
+use crate::domain::upstream_provider::{
+    ClaimMapping, ClaimRule, GroupMapping, Logout, LogoutRedirect, OpenIdConnect, Place,
+    ProfileRequest, Protocol, RequiredClaim, Source, UpstreamProvider,
+};
+
+/// The provider that `settings` describe.
+pub(super) fn resolve(
+    preset: &Preset,
+    settings: &ProviderSettings,
+    development: bool,
+) -> Result<UpstreamProvider, Faults> {
+    let mut resolution = Resolution {
+        settings,
+        development,
+        values: Values::new(),
+        lists: Lists::new(),
+        faults: Vec::new(),
+    };
+    resolution.parameters(preset);
+    let (definition, chosen) = preset.definition(&resolution.values);
+    resolution.check(preset, definition, chosen.as_deref());
+    for (name, template) in &definition.variables {
+        if let Some(value) = template.fill(&resolution.values) {
+            resolution.values.insert(name.clone(), value.into());
+        }
+    }
+    // With a parameter missing, every address that needs it would be a fault of its own.
+    let provider = if resolution.faults.is_empty() {
+        resolution.provider(preset, definition)
+    } else {
+        None
+    };
+    match (Faults::new(resolution.faults), provider) {
+        (None, Some(provider)) => Ok(provider),
+        (Some(faults), _) => Err(faults),
+        (None, None) => Err(Fault::at(
+            settings.preset.at.clone(),
+            "this preset does not give all that a provider needs",
+        )
+        .into()),
+    }
+}
+
+/// One provider on its way.
+struct Resolution<'a> {
+    settings: &'a ProviderSettings,
+    development: bool,
+    values: Values,
+    lists: Lists,
+    faults: Vec<Fault>,
+}
+
+impl Resolution<'_> {
+    fn parameters(&mut self, preset: &Preset) {
+        let preset_name = &self.settings.preset.value;
+        for given in &self.settings.parameters {
+            let name = &given.name.value;
+            let Some(parameter) = preset.parameters.iter().find(|p| p.name == *name) else {
+                let own = preset.parameters.iter().map(|parameter| &*parameter.name);
+                let known = own.chain(provider_settings().map(|setting| -> &str { setting }));
+                let message = format!(
+                    "{} is not a setting of a provider with the preset `{preset_name}`",
+                    quoted(name)
+                );
+                let fault = Fault::at(given.name.at.clone(), message);
+                self.faults.push(fault.with_help(suggestion(name, known)));
+                continue;
+            };
+            let accepted = parameter.accept(
+                &given.value.value,
+                self.development,
+                &mut self.values,
+                &mut self.lists,
+            );
+            if let Err((message, help)) = accepted {
+                let fault = Fault::at(given.value.at.clone(), message);
+                self.faults.push(match help.as_str() {
+                    "" => fault,
+                    _ => fault.with_help(help),
+                });
+            }
+        }
+        for parameter in &preset.parameters {
+            if self.gives(&parameter.name) {
+                continue;
+            }
+            if parameter.required {
+                self.missing(parameter, "");
+            } else if let Some(text) = parameter
+                .default
+                .as_ref()
+                .and_then(|d| d.fill(&self.values))
+                && let Err((message, help)) = parameter.accept(
+                    &ParameterValue::Text(text.into()),
+                    self.development,
+                    &mut self.values,
+                    &mut self.lists,
+                )
+            {
+                let fault = Fault::at(self.settings.preset.at.clone(), message);
+                self.faults.push(fault.with_help(help));
+            }
+        }
+    }
+
+    fn gives(&self, name: &str) -> bool {
+        let mut all = self.settings.parameters.iter();
+        all.any(|given| *given.name.value == *name)
+    }
+
+    fn missing(&mut self, parameter: &Parameter, chosen: &str) {
+        let (name, about) = (&parameter.name, &parameter.about);
+        let message = format!(
+            "the preset `{}`{chosen} needs `{name}`",
+            self.settings.preset.value
+        );
+        let fault = Fault::at(self.settings.preset.at.clone(), message);
+        let value = if parameter.list {
+            "[\"…\"]"
+        } else {
+            "\"…\""
+        };
+        let help = format!("add {name} = {value}: {about}");
+        self.faults.push(fault.with_help(help));
+    }
+
+    /// What the operator wrote beside the parameters, against what the preset says.
+    fn check(&mut self, preset: &Preset, definition: &Definition, chosen: Option<&str>) {
+        let settings = self.settings;
+        let preset_name = &settings.preset.value;
+        let at_preset = |message: String| Fault::at(settings.preset.at.clone(), message);
+        let oauth2 = matches!(definition.protocol, Speaks::OAuth2 { .. });
+        if oauth2 && let Some(algorithm) = &settings.id_token_algorithm {
+            let message = format!("a provider with the preset `{preset_name}` has no ID tokens");
+            let fault = Fault::at(algorithm.at.clone(), message);
+            self.faults
+                .push(fault.with_help("leave out `id_token_algorithm`"));
+        }
+        if definition.secret_required && settings.client_secret.is_none() {
+            let message = format!("the preset `{preset_name}` needs `client_secret`");
+            let help = "add client_secret = { env = \"NAME\" } or { file = \"path\" }";
+            self.faults.push(at_preset(message).with_help(help));
+        }
+        if let Some(scopes) = &settings.scopes
+            && !oauth2
+            && !scopes.iter().any(|scope| **scope == *"openid")
+        {
+            let message =
+                "without the scope `openid` there is no ID token (OIDC Core 1.0 §3.1.2.1)";
+            let help = "add \"openid\" to `scopes`";
+            self.faults.push(at_preset(message.into()).with_help(help));
+        }
+        let chosen = chosen.map_or_else(String::new, |words| format!(" {words}"));
+        for given in &settings.parameters {
+            let name = &given.name.value;
+            let known = preset.parameters.iter().any(|it| it.name == *name);
+            if known && !definition.used.contains(name) && !preset.chooses_by(name) {
+                let message = format!("`{name}` means nothing here{chosen}");
+                let fault = Fault::at(given.name.at.clone(), message);
+                self.faults.push(fault.with_help("leave it out"));
+            }
+        }
+        for claim in &definition.required_claims {
+            if let Rule::OneOf {
+                list,
+                required: true,
+            } = &claim.rule
+                && !self.gives(list)
+                && let Some(parameter) = preset.parameters.iter().find(|it| it.name == *list)
+                && !parameter.required
+            {
+                self.missing(parameter, &chosen);
+            }
+        }
+    }
+
+    fn provider(&mut self, preset: &Preset, definition: &Definition) -> Option<UpstreamProvider> {
+        let settings = self.settings;
+        let protocol = self.protocol(definition);
+        let issuer_key = self.text(&definition.issuer_key)?;
+        let requests: Vec<_> = definition
+            .profile_requests
+            .iter()
+            .map(|request| {
+                Some(ProfileRequest {
+                    name: request.name.clone(),
+                    url: self.url(&request.url)?,
+                    authorization_scheme: request.authorization_scheme.clone(),
+                    headers: request.headers.clone(),
+                    paginated: request.paginated,
+                    incomplete_header: request.incomplete_header.clone(),
+                })
+            })
+            .collect();
+        let authorization_parameters = definition
+            .authorization_parameters
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), self.text(value)?)))
+            .collect();
+        Some(UpstreamProvider {
+            id: settings.id.value.clone(),
+            name: settings
+                .name
+                .clone()
+                .unwrap_or_else(|| preset.title.clone()),
+            preset: settings.preset.value.clone(),
+            client_id: settings.client_id.clone(),
+            client_secret: settings.client_secret.clone(),
+            client_authentication: settings
+                .client_authentication
+                .unwrap_or(definition.client_authentication),
+            protocol: protocol?,
+            pkce: definition.pkce,
+            scopes: settings
+                .scopes
+                .clone()
+                .unwrap_or_else(|| definition.scopes.clone()),
+            scope_separator: definition.scope_separator.clone(),
+            authorization_parameters,
+            switch_account_prompt: definition
+                .switch_account_prompt
+                .as_ref()
+                .and_then(|template| self.text(template)),
+            errors_with_success_status: definition.errors_with_success_status,
+            profile_requests: requests.into_iter().collect::<Option<_>>()?,
+            required_claims: self.required_claims(definition)?,
+            claims: self.claims(&definition.claims)?,
+            issuer_key,
+            preferred_username_is_stable: definition.preferred_username_is_stable,
+            logout: self.logout(&definition.logout)?,
+            reach: settings.reach.clone(),
+        })
+    }
+
+    fn protocol(&mut self, definition: &Definition) -> Option<Protocol> {
+        match &definition.protocol {
+            Speaks::OpenIdConnect {
+                issuer,
+                further_issuers,
+                tenant_claim,
+                key_issuer,
+                key_cool_down,
+                discovery,
+                userinfo,
+            } => {
+                let issuer = self.text(issuer)?;
+                let discovery = match discovery.as_ref().and_then(|it| it.fill(&self.values)) {
+                    Some(text) => self.checked(&text),
+                    // OIDC Discovery 1.0 §4.1: a final slash is taken off first.
+                    None => self.checked(&format!(
+                        "{}/.well-known/openid-configuration",
+                        issuer.strip_suffix('/').unwrap_or(&issuer)
+                    )),
+                };
+                let algorithm = self.settings.id_token_algorithm.as_ref();
+                let spellings = further_issuers.iter().filter_map(|it| self.text(it));
+                Some(Protocol::OpenIdConnect(OpenIdConnect {
+                    issuer: Issuer::new(&issuer),
+                    further_issuers: spellings.map(|it| Issuer::new(&it)).collect(),
+                    tenant_claim: tenant_claim.as_ref().and_then(|it| self.path(it)),
+                    key_issuer: *key_issuer,
+                    key_cool_down: *key_cool_down,
+                    discovery: discovery?,
+                    id_token_algorithm: algorithm.map(|it| it.value.clone()),
+                    userinfo: *userinfo,
+                }))
+            }
+            Speaks::OAuth2 {
+                authorization_endpoint,
+                token_endpoint,
+                response_issuer,
+            } => {
+                let authorization_endpoint = self.url(authorization_endpoint);
+                let token_endpoint = self.url(token_endpoint);
+                let response_issuer = response_issuer.as_ref().and_then(|it| self.text(it));
+                Some(Protocol::OAuth2 {
+                    authorization_endpoint: authorization_endpoint?,
+                    token_endpoint: token_endpoint?,
+                    response_issuer: response_issuer.map(|issuer| Issuer::new(&issuer)),
+                })
+            }
+        }
+    }
+
+    fn required_claims(&self, definition: &Definition) -> Option<Vec<RequiredClaim>> {
+        let mut claims = Vec::new();
+        for claim in &definition.required_claims {
+            let rule = match &claim.rule {
+                Rule::Is(text) => ClaimRule::Is(self.text(text)?),
+                Rule::NoneOf(refused) => ClaimRule::NoneOf(refused.clone()),
+                Rule::OneOf { list, required } => match self.lists.get(list) {
+                    Some(List::Of(admitted)) => ClaimRule::OneOf(admitted.clone()),
+                    // That it is missing was told; a rule is never left out for it.
+                    None if *required => return None,
+                    Some(List::Unlimited) | None => continue,
+                },
+            };
+            let place = self.place(&claim.place)?;
+            claims.push(RequiredClaim { place, rule });
+        }
+        Some(claims)
+    }
+
+    fn claims(&self, claims: &Claims) -> Option<ClaimMapping> {
+        let optional = |place: &Option<PlaceDefinition>| place.as_ref().and_then(|p| self.place(p));
+        let email = match &claims.email {
+            None | Some((_, Email::Never)) => (Source::Claims, EmailRule::Never),
+            // What the operator did not name vouches for nothing.
+            Some((from, rule)) => (from.clone(), self.email_rule(rule).unwrap_or_default()),
+        };
+        let groups = claims.groups.iter().filter_map(|groups| {
+            let paths = |templates: &[Template]| -> Option<Vec<ClaimPath>> {
+                templates.iter().map(|it| self.path(it)).collect()
+            };
+            let only = match &groups.only {
+                None => None,
+                Some((member, value)) => Some((self.path(member)?, value.clone())),
+            };
+            Some(GroupMapping {
+                place: self.place(&groups.list)?,
+                members: paths(&groups.members)?,
+                only,
+                overage: paths(&groups.overage)?,
+            })
+        });
+        let subject = claims.subject.iter().map(|place| self.place(place));
+        Some(ClaimMapping {
+            subject: subject.collect::<Option<_>>()?,
+            name: optional(&claims.name),
+            preferred_username: optional(&claims.preferred_username),
+            email,
+            groups: groups.collect(),
+        })
+    }
+
+    fn email_rule(&self, rule: &Email) -> Option<EmailRule> {
+        Some(match rule {
+            Email::Never => EmailRule::Never,
+            Email::Always { address } => EmailRule::Always {
+                email: self.path(address)?,
+            },
+            Email::Flag {
+                address,
+                flag,
+                trusted,
+            } => {
+                let (email, flag) = (self.path(address)?, self.flag(flag)?);
+                let vouched = trusted.as_ref().and_then(|trusted| {
+                    let List::Of(domains) = self.lists.get(&trusted.domains)? else {
+                        return None;
+                    };
+                    let domains: Result<Vec<EmailDomain>, _> =
+                        domains.iter().map(|domain| domain.parse()).collect();
+                    Some((domains.ok()?, trusted))
+                });
+                match vouched {
+                    None => EmailRule::Flag { email, flag },
+                    Some((domains, trusted)) => EmailRule::Trusted {
+                        email,
+                        flag,
+                        domains,
+                        membership: Membership {
+                            account: self.path(&trusted.account)?,
+                            home: self.path(&trusted.home)?,
+                        },
+                    },
+                }
+            }
+            Email::Entry {
+                list,
+                address,
+                flags,
+            } => EmailRule::Entry {
+                list: self.path(list)?,
+                email: self.path(address)?,
+                flags: flags
+                    .iter()
+                    .map(|it| self.path(it))
+                    .collect::<Option<_>>()?,
+            },
+            Email::Hosted {
+                address,
+                flag,
+                organization,
+                own,
+            } => EmailRule::Hosted {
+                email: self.path(address)?,
+                flag: self.flag(flag)?,
+                organization: self.path(organization)?,
+                own: own.clone(),
+            },
+        })
+    }
+
+    fn flag(&self, flag: &FlagDefinition) -> Option<Flag> {
+        Some(Flag {
+            path: self.path(&flag.path)?,
+            also: flag.also,
+        })
+    }
+
+    fn logout(&mut self, logout: &LogoutDefinition) -> Option<Logout> {
+        let LogoutDefinition::Redirect {
+            discovered,
+            address,
+            parameters,
+        } = logout
+        else {
+            return Some(Logout::None);
+        };
+        // An address that depends on what the operator left out is none.
+        let address = match address.as_ref().and_then(|it| it.fill(&self.values)) {
+            Some(text) => Some(self.checked(&text)?),
+            None => None,
+        };
+        Some(Logout::Redirect(LogoutRedirect {
+            discovered: *discovered,
+            address,
+            parameters: parameters.clone(),
+        }))
+    }
+
+    fn place(&self, place: &PlaceDefinition) -> Option<Place> {
+        Some(Place {
+            source: place.source.clone(),
+            path: self.path(&place.path)?,
+        })
+    }
+
+    fn path(&self, template: &Template) -> Option<ClaimPath> {
+        template.fill(&self.values).map(|it| ClaimPath::new(&it))
+    }
+
+    fn text(&self, template: &Template) -> Option<Box<str>> {
+        template.fill(&self.values).map(Into::into)
+    }
+
+    fn url(&mut self, template: &Template) -> Option<Url> {
+        let text = template.fill(&self.values)?;
+        self.checked(&text)
+    }
+
+    fn checked(&mut self, text: &str) -> Option<Url> {
+        checked_url(text, self.development)
+            .map_err(|fault| {
+                let at = self.settings.preset.at.clone();
+                let message = format!(
+                    "the preset gives an address that cannot be used: {}",
+                    fault.message
+                );
+                self.faults
+                    .push(Fault::at(at, message).with_help(fault.help));
+            })
+            .ok()
+    }
+}
