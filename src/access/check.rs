@@ -9,9 +9,14 @@ use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
+use super::asked::Asked;
+use super::client_address::client_address;
+use super::dialect::{Dialect, before_rules, read_target};
 use super::identity_headers::{ReadyHeaders, identity_headers};
+use super::limiter::{Counted, Limiter, OverLimit};
+use super::noted::{note, unreadable};
 use super::session_watch::SessionWatch;
-use super::target::{AmbiguousTarget, CheckTarget, WholeTarget};
+use super::target::{AmbiguousTarget, CheckTarget};
 use crate::config::Server;
 use crate::domain::handle::{AppSessionKind, Digest, Handle, ParentSessionKind};
 use crate::domain::host::Host;
@@ -19,7 +24,7 @@ use crate::domain::identity::Person;
 use crate::domain::ids::TenantId;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::policy::{Refusal, Requirements, Ruling, Target};
-use crate::domain::tenant::{HeaderSet, ParentCookie, ProtectedApp, SecurityHeaders, Tenant};
+use crate::domain::tenant::{HeaderSet, ParentCookie, ProtectedApp, SecurityHeaders};
 use crate::sessions::{AppEntry, AppSessions};
 use crate::storage::StorageError;
 use crate::telemetry::metrics::{CheckOutcome, check_counter};
@@ -32,6 +37,8 @@ pub struct Gate {
     pub directory: Arc<LiveDirectory>,
     /// Who is signed in.
     pub sessions: AppSessions<Prepared>,
+    /// How many checks may fail.
+    pub limiter: Arc<Limiter>,
 }
 
 /// What the proxy sent.
@@ -48,32 +55,6 @@ pub struct CheckRequest<'a> {
     /// Finds the cookie of a tenant that several of its app hosts share, if there is exactly one. Asked only where
     /// such a cookie counts.
     pub parent_session: fn(&HeaderMap, &TenantId) -> Option<Handle<ParentSessionKind>>,
-}
-
-/// How a proxy asks: where it tells what is asked for, and which headers it expects.
-#[derive(Clone, Copy, Debug)]
-pub enum Dialect<'a> {
-    /// oauth2-proxy's: in the headers named in the peer's entry, if at all.
-    OAuth2Proxy {
-        /// The query of the check's own address: limits that oauth2-proxy knows (`allowed_groups`, …).
-        limits: Option<&'a str>,
-    },
-    /// Authelia's: in one family of headers, or in the start line; whole.
-    Authelia {
-        /// Where.
-        target: WholeTarget<'a>,
-        /// Whether the person gets the answer as it is. Then there is nobody else to answer our own paths.
-        relayed: bool,
-    },
-}
-
-impl Dialect<'_> {
-    const fn header_set(self) -> HeaderSet {
-        match self {
-            Self::OAuth2Proxy { .. } => HeaderSet::OAuth2Proxy,
-            Self::Authelia { .. } => HeaderSet::Authelia,
-        }
-    }
 }
 
 /// The answer, before it is put into a dialect.
@@ -96,39 +77,10 @@ pub enum Verdict {
     Ambiguous(AmbiguousTarget),
     /// The host is no app.
     UnknownHost,
+    /// It would not be allowed, and there were too many of those.
+    OverLimit(OverLimit),
     /// It cannot be told whether somebody is signed in.
     Unavailable(StorageError),
-}
-
-/// What was asked for, where that needs an answer of its own.
-#[derive(Debug)]
-pub struct Asked {
-    /// Whose app it is.
-    pub tenant: Arc<Tenant>,
-    /// The app's host.
-    pub host: Host,
-    /// `https` or `http`, where the proxy told.
-    pub scheme: Option<&'static str>,
-    /// The path and query, where the proxy told.
-    pub path_and_query: Option<Box<str>>,
-    /// The method, where the proxy told.
-    pub method: Option<Method>,
-}
-
-impl Asked {
-    fn new(target: &CheckTarget<'_>, at: AppAt<'_>, host: &Host) -> Self {
-        Self {
-            tenant: Arc::clone(at.tenant),
-            host: host.clone(),
-            scheme: match target.scheme {
-                Some("https") => Some("https"),
-                Some("http") => Some("http"),
-                _ => None,
-            },
-            path_and_query: target.path_and_query.map(Into::into),
-            method: target.method.clone(),
-        }
-    }
 }
 
 /// A request that may pass.
@@ -192,13 +144,36 @@ pub struct Prepared {
     counter: metrics::Counter,
 }
 
+/// Sees how a verdict comes about, for `doorward explain`. A check that nobody watches does nothing for it.
+pub trait Witness: Send {
+    /// The request is one to this app, and its rules are asked about `target`.
+    fn asked(&mut self, _at: AppAt<'_>, _host: &Host, _target: Target<'_>) {}
+    /// This person is signed in there.
+    fn recognized(&mut self, _person: &Person) {}
+}
+
+/// Nobody watches.
+impl Witness for () {}
+
 impl Gate {
     /// Answers one check. Counts and audits it.
     pub async fn check(&self, request: &CheckRequest<'_>) -> Verdict {
+        self.check_before(request, &mut ()).await
+    }
+
+    /// The same, before a witness.
+    pub async fn check_before<W: Witness>(
+        &self,
+        request: &CheckRequest<'_>,
+        witness: &mut W,
+    ) -> Verdict {
         let directory = self.directory.snapshot();
         let target = match read_target(request, directory.server()) {
             Ok(target) => target,
-            Err(ambiguous) => return unreadable(request, ambiguous),
+            Err(ambiguous) => {
+                let over = self.over_limit(request, directory.server(), None);
+                return over.unwrap_or_else(|| unreadable(request, ambiguous));
+            }
         };
         let default_port = if target.scheme == Some("http") {
             80
@@ -215,6 +190,9 @@ impl Gate {
                 .and_then(|host| Some((directory.app_at(host)?, host)))
         };
         let Some((at, host)) = found else {
+            if let Some(over) = self.over_limit(request, directory.server(), None) {
+                return over;
+            }
             tracing::warn!(
                 target: "audit", event = "check_unknown_host", host = ?target.host, peer = %request.peer,
                 "the host is no app: add it to an app's `hosts`, or mend the proxy"
@@ -222,7 +200,33 @@ impl Gate {
             check_counter("", "", CheckOutcome::UnknownHost).increment(1);
             return Verdict::UnknownHost;
         };
-        self.check_app(request, &target, at, host, &directory).await
+        self.check_app_before(request, &target, at, host, &directory, witness)
+            .await
+    }
+
+    /// Counts a check that is not allowed. One that is allowed never comes here: whoever is signed in passes,
+    /// however many fail at the same address.
+    fn over_limit(
+        &self,
+        request: &CheckRequest<'_>,
+        server: &Server,
+        at: Option<AppAt<'_>>,
+    ) -> Option<Verdict> {
+        let address = client_address(request.headers, request.peer, server);
+        let tenant = at.map(|at| &at.tenant.id);
+        let counted = self.limiter.count(Counted::FailedCheck, tenant, address);
+        let over = counted.err()?;
+        if at.is_none() {
+            check_counter("", "", CheckOutcome::OverLimit).increment(1);
+        }
+        Some(Verdict::OverLimit(over))
+    }
+
+    /// Somebody who is signed in may not pass.
+    fn refused(&self, at: AppAt<'_>, person: &Person, refusal: Refusal) -> Verdict {
+        self.limiter
+            .count_user(Counted::FailedCheck, &at.tenant.id, person.user)
+            .map_or_else(Verdict::OverLimit, |()| Verdict::Refused(refusal))
     }
 
     /// Answers for `target` at an app that the caller found, by `host`, in this directory. Counts and audits
@@ -235,20 +239,43 @@ impl Gate {
         host: &Host,
         directory: &Directory,
     ) -> Verdict {
-        let verdict = self.judge(request, target, at, host, directory).await;
-        if !matches!(verdict, Verdict::Allowed(_)) {
-            note(&verdict, target, at, request.peer);
-        }
-        verdict
+        self.check_app_before(request, target, at, host, directory, &mut ())
+            .await
     }
 
-    async fn judge(
+    async fn check_app_before<W: Witness>(
         &self,
         request: &CheckRequest<'_>,
         target: &CheckTarget<'_>,
         at: AppAt<'_>,
         host: &Host,
         directory: &Directory,
+        witness: &mut W,
+    ) -> Verdict {
+        let verdict = self
+            .judge(request, target, at, host, directory, witness)
+            .await;
+        if matches!(verdict, Verdict::Allowed(_) | Verdict::OwnPath(_)) {
+            return verdict;
+        }
+        let over = match &verdict {
+            // It is not the client's fault.
+            Verdict::Unavailable(_) => None,
+            _ => self.over_limit(request, directory.server(), Some(at)),
+        };
+        let verdict = over.unwrap_or(verdict);
+        note(&verdict, target, at, request.peer);
+        verdict
+    }
+
+    async fn judge<W: Witness>(
+        &self,
+        request: &CheckRequest<'_>,
+        target: &CheckTarget<'_>,
+        at: AppAt<'_>,
+        host: &Host,
+        directory: &Directory,
+        witness: &mut W,
     ) -> Verdict {
         if let Dialect::Authelia { relayed, .. } = request.dialect
             && let Some(verdict) = before_rules(target, at, host, relayed, directory.server())
@@ -265,6 +292,7 @@ impl Gate {
             method: target.method.as_ref(),
             preflight: is_preflight(target.method.as_ref(), request.headers),
         };
+        witness.asked(at, host, asked);
         let requirements = match at.app.policy.ruling(asked) {
             Ruling::Refused(refusal) => return Verdict::Refused(refusal),
             Ruling::Public { .. } => {
@@ -300,13 +328,14 @@ impl Gate {
         let Some((handle, mut entry)) = found else {
             return nobody(request, target, at, host);
         };
+        witness.recognized(entry.person());
         let limits = match request.dialect {
             Dialect::OAuth2Proxy { limits } => limits,
             // There the query is the client's own, or whatever its users have put there.
             Dialect::Authelia { .. } => None,
         };
         if let Err(refusal) = admit(requirements, limits, entry.person()) {
-            return Verdict::Refused(refusal);
+            return self.refused(at, entry.person(), refusal);
         }
         let version = directory.version();
         if entry.prepared(|_| Prepared::new(version, at)).version != version {
@@ -317,44 +346,6 @@ impl Gate {
         prepared.counter.increment(1);
         allowed(at.app, Told::Person(entry, set))
     }
-}
-
-fn read_target<'a>(
-    request: &CheckRequest<'a>,
-    server: &Server,
-) -> Result<CheckTarget<'a>, AmbiguousTarget> {
-    let proxy = server.trusted_proxy(request.peer);
-    match request.dialect {
-        Dialect::OAuth2Proxy { .. } => {
-            let family = proxy.and_then(|proxy| proxy.target_headers);
-            CheckTarget::read(request.headers, family)
-        }
-        Dialect::Authelia { .. } if proxy.is_none() => Err(AmbiguousTarget::Untrusted),
-        Dialect::Authelia { target, .. } => CheckTarget::read_whole(request.headers, target),
-    }
-}
-
-/// What only Authelia's dialect asks before the rules.
-fn before_rules(
-    target: &CheckTarget<'_>,
-    at: AppAt<'_>,
-    host: &Host,
-    relayed: bool,
-    server: &Server,
-) -> Option<Verdict> {
-    if target.scheme == Some("http") && !server.permits_plain_http(host) {
-        return Some(Verdict::Ambiguous(AmbiguousTarget::PlainHttp));
-    }
-    let path = target.path_and_query?.split('?').next()?;
-    let below = path.strip_prefix(&*server.prefix)?;
-    if !(below.is_empty() || below.starts_with('/')) {
-        return None;
-    }
-    Some(if relayed {
-        Verdict::OwnPath(Box::new(Asked::new(target, at, host)))
-    } else {
-        Verdict::Ambiguous(AmbiguousTarget::OwnPath)
-    })
 }
 
 impl Gate {
@@ -376,16 +367,6 @@ impl Gate {
             .await?;
         Ok(found.filter(|(_, entry)| *entry.app() == at.app.id))
     }
-}
-
-/// The request has no single target, so it is nobody's.
-fn unreadable(request: &CheckRequest<'_>, ambiguous: AmbiguousTarget) -> Verdict {
-    tracing::warn!(
-        target: "audit", event = "check_ambiguous", peer = %request.peer, reason = %ambiguous,
-        "the check was refused"
-    );
-    check_counter("", "", CheckOutcome::Ambiguous).increment(1);
-    Verdict::Ambiguous(ambiguous)
 }
 
 impl Prepared {
@@ -478,44 +459,4 @@ fn is_preflight(method: Option<&Method>, headers: &HeaderMap) -> bool {
     method == Some(&Method::OPTIONS)
         && headers.contains_key(header::ORIGIN)
         && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
-}
-
-/// Queries hold tokens and codes of apps: they are not for logs.
-fn without_query(target: &str) -> &str {
-    target.split(['?', '#']).next().unwrap_or_default()
-}
-
-/// Counts what was not allowed, and audits what an operator would want to know of.
-fn note(verdict: &Verdict, target: &CheckTarget<'_>, at: AppAt<'_>, peer: IpAddr) {
-    let (tenant, app) = (at.tenant.id.as_str(), at.app.id.as_str());
-    let outcome = match verdict {
-        Verdict::Allowed(_) | Verdict::OwnPath(_) => return,
-        Verdict::SignInOffered(_) => CheckOutcome::SignInOffered,
-        Verdict::SignInRequired { .. } => CheckOutcome::SignInRequired,
-        Verdict::Refused(_) => CheckOutcome::Refused,
-        Verdict::Ambiguous(_) => CheckOutcome::Ambiguous,
-        Verdict::UnknownHost => CheckOutcome::UnknownHost,
-        Verdict::Unavailable(_) => CheckOutcome::Unavailable,
-    };
-    check_counter(tenant, app, outcome).increment(1);
-    match verdict {
-        Verdict::Refused(refusal @ (Refusal::PathUnknown | Refusal::MethodUnknown)) => {
-            tracing::warn!(
-                target: "audit", event = "check_refused", tenant, app, %peer, reason = %refusal,
-                "name the family of target headers in this proxy's entry (`target_headers`), and send it: \
-                 `X-Original-URL` and `X-Original-Method`, or `X-Forwarded-Uri` and `X-Forwarded-Method`"
-            );
-        }
-        Verdict::Refused(refusal) => tracing::info!(
-            target: "audit", event = "check_refused", tenant, app, %peer,
-            path = ?target.path_and_query.map(without_query), reason = %refusal,
-        ),
-        Verdict::Ambiguous(ambiguous) => tracing::warn!(
-            target: "audit", event = "check_ambiguous", tenant, app, %peer, reason = %ambiguous,
-        ),
-        Verdict::Unavailable(error) => tracing::error!(
-            tenant, app, %error, "nobody can be let through while the store fails"
-        ),
-        _ => {}
-    }
 }

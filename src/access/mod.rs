@@ -3,12 +3,20 @@
 //! Read [`check`] first: target, app, ruling, session, in that order. Invariant: what cannot be answered
 //! for certain is refused; a person's headers are ours or empty, never the client's.
 
+mod asked;
 pub mod check;
+pub(crate) mod client_address;
+mod dialect;
 pub mod entry;
 pub mod identity_headers;
+pub mod limiter;
+mod noted;
 pub mod session_watch;
 pub mod target;
 
-pub use check::{Allowed, Asked, CheckRequest, Dialect, Gate, Verdict};
+pub use asked::Asked;
+pub use check::{Allowed, CheckRequest, Gate, Prepared, Verdict, Witness};
+pub use dialect::Dialect;
+pub use limiter::{By, Counted, Limiter, OverLimit};
 pub use session_watch::SessionWatch;
 pub use target::{AmbiguousTarget, CheckTarget, StartLine, WholeTarget};

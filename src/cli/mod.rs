@@ -1,10 +1,11 @@
 //! The commands.
 //!
 //! What a command prints for people goes to standard output; logs and faults go to standard error. Exit
-//! statuses: 0 done, 1 failed, 2 the command line or the configuration is wrong.
+//! statuses: 0 done, 1 failed, 2 the command line or the configuration is wrong, 3 `explain` says no.
 
 mod check;
 pub mod demo;
+mod explain;
 pub mod reload;
 mod serve;
 pub mod start;
@@ -44,6 +45,8 @@ enum Command {
     Serve(ConfigFile),
     /// Check a configuration and say all that is wrong with it. Changes nothing, asks no provider.
     Check(ConfigFile),
+    /// Say which app, rule and person decide about one request, and why. Asks nobody, changes nothing.
+    Explain(explain::Arguments),
     /// Print the JSON Schema of the configuration, for editors.
     Schema {
         /// A folder with presets of your own, whose settings are added.
@@ -76,6 +79,7 @@ struct ConfigFile {
 pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Check(file) => check::run(&file.config),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Serve(file) => serve::run(&file.config),
         Command::Schema { providers_folder } => schema(providers_folder.as_deref()),
         Command::Demo { port } => demo::run(port),
@@ -86,6 +90,11 @@ pub fn run() -> ExitCode {
             say_faults(&faults);
             ExitCode::from(2)
         }
+        Err(Failure::CommandLine(error)) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::from(2)
+        }
+        Err(Failure::NotAllowed) => ExitCode::from(3),
         Err(Failure::Other(error)) => {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
@@ -97,6 +106,9 @@ pub fn run() -> ExitCode {
 #[derive(Debug)]
 enum Failure {
     Configuration(Faults),
+    CommandLine(anyhow::Error),
+    /// `explain` has said why.
+    NotAllowed,
     Other(anyhow::Error),
 }
 

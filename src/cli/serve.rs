@@ -18,9 +18,15 @@ use crate::web::serve::Server;
 pub(super) fn run(file: &Path) -> Result<(), Failure> {
     let files = WatchedFiles::new(file.to_owned());
     let (config, directory) = load(file)?;
-    crate::telemetry::logging::start(&config.logging);
+    let runtime = runtime()?;
+    let traces = start::traces(&config, runtime.handle())?;
+    crate::telemetry::logging::start(&config.logging, traces.as_ref());
     say_warnings(&config);
-    runtime()?.block_on(serve(config, directory, files))
+    let served = runtime.block_on(serve(config, directory, files));
+    if let Some(traces) = traces {
+        traces.finish();
+    }
+    served
 }
 
 /// As many threads as the machine has cores.

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::runtime::Handle;
 
 use crate::config::Config;
+use crate::domain::upstream_provider::Reach;
 use crate::jose::KeySets;
-use crate::outbound::{FetchFault, FetchObserver, HttpClients, OutboundSettings};
+use crate::outbound::{FetchFault, FetchObserver, HttpClient, HttpClients, OutboundSettings};
 use crate::ports::{Clock, SecureRandom, SystemClock, SystemRandom};
 use crate::relying_party::RelyingParty;
 use crate::relying_party::begin_login::WAITING;
@@ -16,6 +19,7 @@ use crate::storage::sealing::SealingKeys;
 use crate::storage::sqlite::SqliteStore;
 use crate::storage::{Store, WaitingCaps};
 use crate::telemetry::metrics::count_fetch;
+use crate::telemetry::traces::{Traces, Transport};
 use crate::tenants::{Directory, LiveDirectory};
 use crate::views::Views;
 use crate::web::{Door, Parts};
@@ -35,6 +39,78 @@ impl FetchObserver for CountFetches {
         }
         count_fetch(outcome.is_ok(), took);
     }
+}
+
+/// How long a collector may take to take a batch.
+const COLLECTOR_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Networks where collectors are.
+const PRIVATE: [&str; 5] = [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "fc00::/7",
+];
+
+/// The way to the collector of traces.
+#[derive(Debug)]
+struct Collector {
+    client: HttpClient,
+    authorization: Option<SecretString>,
+    runtime: Handle,
+}
+
+#[async_trait::async_trait]
+impl Transport for Collector {
+    async fn send(
+        &self,
+        mut request: http::Request<Vec<u8>>,
+    ) -> Result<http::Response<Vec<u8>>, String> {
+        if let Some(secret) = &self.authorization {
+            let value = http::HeaderValue::from_str(secret.expose_secret());
+            let mut value = value.map_err(|_| "`authorization` is no header value")?;
+            value.set_sensitive(true);
+            request
+                .headers_mut()
+                .insert(http::header::AUTHORIZATION, value);
+        }
+        let client = self.client.clone();
+        // Whoever sends traces has a thread of its own, and our client needs a runtime.
+        let sent = self
+            .runtime
+            .spawn(async move { client.send(request).await });
+        match sent.await {
+            Ok(sent) => sent.map_err(|error| error.to_string()),
+            Err(ended) => Err(ended.to_string()),
+        }
+    }
+}
+
+/// Begins to collect traces, if the configuration says where they go.
+///
+/// # Errors
+/// A collector that cannot be used.
+pub fn traces(config: &Config, runtime: &Handle) -> anyhow::Result<Option<Traces>> {
+    let Some(settings) = &config.tracing else {
+        return Ok(None);
+    };
+    // The operator's own: it may be beside us, or in a network that no provider would be in.
+    let http = HttpClients::new(OutboundSettings {
+        development: true,
+        deadline: COLLECTOR_DEADLINE,
+        ..OutboundSettings::default()
+    });
+    let reach = Reach {
+        allow_networks: PRIVATE.iter().filter_map(|net| net.parse().ok()).collect(),
+        ..Reach::default()
+    };
+    let collector = Collector {
+        client: http.for_reach(&reach)?,
+        authorization: settings.authorization.clone(),
+        runtime: runtime.clone(),
+    };
+    Ok(Some(Traces::start(settings, Arc::new(collector))))
 }
 
 /// What the broker stands on; a test brings its own.
@@ -108,6 +184,7 @@ pub async fn door(
         random,
         sealing_keys: keys,
         waiting,
+        limits: config.limits,
         metrics: crate::telemetry::metrics::start(),
     });
     door.upkeep().await;

@@ -14,6 +14,7 @@ mod ext_authz;
 mod files;
 mod fixed;
 mod item;
+mod limits;
 mod logging;
 mod operations;
 mod parent_cookie;
@@ -32,6 +33,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod tracing;
 mod upstreams;
 
 use std::cell::RefCell;
@@ -40,11 +42,13 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+pub use self::tracing::Tracing;
 pub use apps::AppSettings;
 pub use diagnostics::{Fault, Faults, Position, Severity, Style, nearest, quoted, suggestion};
 pub use ext_authz::ExtAuthz;
 pub use files::WatchedFiles;
 pub use fixed::FixedSettings;
+pub use limits::{Limits, Quotas};
 pub use logging::{LogFormat, Logging};
 pub use operations::Operations;
 pub use parent_cookie::ParentCookieSettings;
@@ -74,6 +78,8 @@ static TABLE: Table = Table::new(
         Key::table("operations", &operations::TABLE),
         Key::table("ext_authz", &ext_authz::TABLE),
         Key::table("logging", &logging::TABLE),
+        Key::table("tracing", &self::tracing::TABLE),
+        Key::table("limits", &limits::TABLE),
         Key::table("storage", &storage::TABLE).required(),
         Key::table("sessions", &sessions::TABLE),
         Key::tables("tenants", &tenants::TABLE).required(),
@@ -96,6 +102,10 @@ pub struct Config {
     pub ext_authz: ExtAuthz,
     /// What is logged, and how.
     pub logging: Logging,
+    /// Where traces go, if anywhere.
+    pub tracing: Option<Tracing>,
+    /// How often something may be asked for.
+    pub limits: Limits,
     /// What is remembered, and how it is sealed.
     pub storage: Storage,
     /// How long sessions live where a tenant says nothing.
@@ -246,6 +256,8 @@ fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> 
     let operations = operations::read(root, &server);
     let ext_authz = ext_authz::read(root, &server, &operations);
     let logging = logging::read(root);
+    let tracing = self::tracing::read(root, context);
+    let limits = limits::read(root);
     let storage = storage::read(root, context);
     let sessions = sessions::read(root.get("sessions").as_ref(), sessions::DEFAULT);
     let tenants = tenants::read(root, &server, sessions, context);
@@ -256,6 +268,8 @@ fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> 
         operations,
         ext_authz,
         logging,
+        tracing,
+        limits,
         storage: storage?,
         sessions,
         tenants: tenants?,

@@ -135,7 +135,6 @@ pub(crate) enum Shape {
     /// One of these numbers.
     Numbers(&'static [i64]),
     /// A whole number, at least and at most.
-    #[allow(dead_code, reason = "what a limit or a count is declared as")]
     Integer(i64, i64),
     /// `15m`, at least and at most.
     Duration(Duration, Duration),

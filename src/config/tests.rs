@@ -421,6 +421,43 @@ fn a_wrong_server_is_told(#[case] line: &str, #[case] expected: &str) {
 }
 
 #[rstest]
+#[case("http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces")]
+#[case("http://localhost:4318/", "http://localhost:4318/v1/traces")]
+#[case("https://otlp.example/otlp", "https://otlp.example/otlp/v1/traces")]
+#[case("https://otlp.example/v1/traces", "https://otlp.example/v1/traces")]
+fn a_collector_has_one_address(#[case] written: &str, #[case] meant: &str) {
+    let text = format!("[tracing]\nendpoint = \"{written}\"");
+    let config = read_text(&with(&text, BASE, "", APP)).expect("right");
+    let tracing = config.tracing.expect("there");
+    assert_eq!(tracing.endpoint.as_str(), meant);
+    assert_eq!(
+        (tracing.sampled_percent, &*tracing.service_name),
+        (100, "doorward")
+    );
+    assert!(
+        read_text(&with("", BASE, "", APP))
+            .expect("right")
+            .tracing
+            .is_none()
+    );
+}
+
+#[test]
+fn limits_are_read_one_by_one() {
+    let text = "[limits.ticket]\nuser = 7\n[limits.failed_checks]\naddress = 8\ntenant = 9";
+    let config = read_text(&with(text, BASE, "", APP)).expect("right");
+    let usual = Limits::default();
+    assert!(usual.enabled);
+    assert_eq!(config.limits.login, usual.login);
+    assert_eq!(config.limits.ticket.user.get(), 7);
+    assert_eq!(config.limits.ticket.address, usual.ticket.address);
+    assert_eq!(config.limits.failed_checks.address.get(), 8);
+    assert_eq!(config.limits.failed_checks.tenant.get(), 9);
+    let off = read_text(&with("[limits]\nenabled = false", BASE, "", APP)).expect("right");
+    assert!(!off.limits.enabled);
+}
+
+#[rstest]
 #[case::ext_authz_taken(
     "[ext_authz]\nlisten = \"127.0.0.1:4180\"",
     "another listener has 127.0.0.1:4180 already"
@@ -452,6 +489,40 @@ fn a_wrong_server_is_told(#[case] line: &str, #[case] expected: &str) {
 #[case::never(
     "[sessions]\nabsolute = \"10years\"",
     "`absolute` is 10years, which is too long"
+)]
+#[case::no_endpoint("[tracing]", "`endpoint` is missing in [tracing]")]
+#[case::collector_far_away(
+    "[tracing]\nendpoint = \"http://collector.example:4318\"",
+    "`http://collector.example:4318` is plain http = write a collector's address"
+)]
+#[case::key_in_the_address(
+    "[tracing]\nendpoint = \"https://collector.example/?key=hunter2\"",
+    "`endpoint` has a query"
+)]
+#[case::more_than_all(
+    "[tracing]\nendpoint = \"http://127.0.0.1:4318\"\nsampled_percent = 101",
+    "`101` is no percentage"
+)]
+#[case::bare_key(
+    "[tracing]\nendpoint = \"http://127.0.0.1:4318\"\nauthorization = \"Bearer hunter2\"",
+    "`authorization` is a secret and does not belong in this file"
+)]
+#[case::no_limit(
+    "[limits.login]\naddress = 0",
+    "`0` cannot be `address` = write how often a minute, from 1 to 10000000"
+)]
+#[case::negative("[limits.ticket]\nuser = -1", "`-1` cannot be `user`")]
+#[case::nobody_known(
+    "[limits.login]\nuser = 5",
+    "`user` is not a setting of [limits.login]"
+)]
+#[case::limit_as_text(
+    "[limits.login]\ntenant = \"60/min\"",
+    "`tenant` is a whole number, but this is a string"
+)]
+#[case::misspelt_limit(
+    "[limits.tickets]",
+    "`tickets` is not a setting of [limits] = did you mean `ticket`?"
 )]
 #[case::at_once("[sessions]\nidle = \"0s\"", "`idle` is 0s, which is too short")]
 fn a_wrong_section_is_told(#[case] section: &str, #[case] expected: &str) {
@@ -1096,7 +1167,9 @@ fn every_declared_table_is_read_key_by_key() {
     // Files that are wrong are read to the end of their table all the same.
     let server = "[server]\nforward_to_apps = true\ntrusted_proxies = [{ networks = [\"10.0.0.0/8\"] }]\n\
                   [server.tls]\ncertificate = \"Cargo.toml\"\nkey = \"Cargo.toml\"\n\
-                  [operations]\n[ext_authz]\nlisten = \"127.0.0.1:4181\"\n[logging]\n[sessions]";
+                  [operations]\n[ext_authz]\nlisten = \"127.0.0.1:4181\"\n[logging]\n[sessions]\n\
+                  [tracing]\nendpoint = \"http://127.0.0.1:4318\"\n\
+                  [limits.login]\n[limits.callback]\n[limits.ticket]\n[limits.failed_checks]";
     let tenant = format!(
         "{BASE}\naccent = {{ light = \"#2a56e0\", dark = \"#8eabff\" }}\n\
          parent_cookie = {{ domain = \"acme.example\", hosts = [\"b.acme.example\"] }}"

@@ -155,6 +155,14 @@ impl Policy {
         self.needs_path
     }
 
+    /// The first rule that is about `target`, and its index. Whether enough of it is known to be judged, only
+    /// [`Policy::ruling`] says.
+    #[must_use]
+    pub fn covering(&self, target: Target<'_>) -> Option<(usize, &Rule)> {
+        let mut rules = self.rules.iter().enumerate();
+        rules.find(|(_, rule)| rule.covers(target))
+    }
+
     /// What the rules say about `target`.
     #[must_use]
     pub fn ruling(&self, target: Target<'_>) -> Ruling<'_> {
@@ -164,12 +172,7 @@ impl Policy {
         if self.needs_method && target.method.is_none() {
             return Ruling::Refused(Refusal::MethodUnknown);
         }
-        let Some((rule, found)) = self
-            .rules
-            .iter()
-            .enumerate()
-            .find(|(_, rule)| rule.covers(target))
-        else {
+        let Some((rule, found)) = self.covering(target) else {
             return Ruling::Refused(Refusal::NoRule);
         };
         match &found.allow {

@@ -13,6 +13,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use http::{HeaderMap, HeaderValue};
 use rustls_pki_types::CertificateDer;
 use tokio::sync::OnceCell;
+use tracing::{Instrument as _, Span};
 use url::Url;
 
 use super::address_guard::{AddressGuard, Refusal};
@@ -206,10 +207,16 @@ impl HttpClient {
         outgoing.headers_mut().remove(ACCEPT_ENCODING);
         *outgoing.body_mut() = Some(body.into());
 
-        let answered = tokio::time::timeout(deadline, self.exchange(outgoing)).await;
-        answered
-            .unwrap_or(Err(OutboundFault::Deadline(deadline)))
-            .map_err(|fault| OutboundError::new(&origin, fault))
+        let span = span(&outgoing);
+        let exchange = self.exchange(outgoing).instrument(span.clone());
+        let answered = tokio::time::timeout(deadline, exchange)
+            .await
+            .unwrap_or(Err(OutboundFault::Deadline(deadline)));
+        match &answered {
+            Ok(response) => span.record("http.response.status_code", response.status().as_u16()),
+            Err(_) => span.record("otel.status_code", "ERROR"),
+        };
+        answered.map_err(|fault| OutboundError::new(&origin, fault))
     }
 
     fn checked_url(&self, uri: &http::Uri) -> Result<Url, OutboundError> {
@@ -327,6 +334,23 @@ impl Line {
         }
         builder.build()
     }
+}
+
+/// A part of the trace of the request that asks for it (see `telemetry::traces`). What nobody's request asks
+/// for has none, and so what carries the traces themselves makes no further ones.
+fn span(request: &reqwest::Request) -> Span {
+    if Span::current().is_none() {
+        return Span::none();
+    }
+    let (method, host) = (
+        request.method(),
+        request.url().host_str().unwrap_or_default(),
+    );
+    tracing::info_span!(
+        target: "otel", "exchange", otel.name = %format_args!("{method} {host}"), otel.kind = "client",
+        http.request.method = method.as_str(), server.address = host,
+        http.response.status_code = tracing::field::Empty, otel.status_code = tracing::field::Empty,
+    )
 }
 
 /// An answer that is compressed unasked would be counted before decompression, and parsed as noise.

@@ -17,6 +17,7 @@ use crate::domain::upstream_provider::{OpenIdConnect, Protocol, UpstreamProvider
 use crate::jose::{JoseHeader, KeySet, SignatureAlgorithm};
 use crate::outbound::{Budget, Spending};
 use crate::storage::StorageError;
+use crate::telemetry::metrics::provider_took;
 
 /// A login that is done.
 #[derive(Debug)]
@@ -81,8 +82,12 @@ impl RelyingParty {
     ) -> Result<Completed, Failure> {
         let matched = self.matched(tenant, provider, parameters, cookie).await?;
         let continuation = matched.attempt().continuation.clone();
-        self.identify(tenant, provider, &matched)
-            .await
+        let began = self.clock.monotonic();
+        let identified = self.identify(tenant, provider, &matched).await;
+        let took = self.clock.monotonic().saturating_sub(began);
+        let (of, at) = (tenant.id.as_str(), provider.id.as_str());
+        provider_took(of, at, identified.is_ok(), took);
+        identified
             .map(|(identity, id_token)| Completed {
                 identity,
                 id_token,

@@ -20,6 +20,7 @@ use crate::domain::identity::Person;
 use crate::domain::ids::{AppId, SessionId, TenantId};
 use crate::domain::session::Standing;
 use crate::storage::{StorageError, StoredSession};
+use crate::telemetry::metrics::look_up_took;
 
 /// How long the store is not asked again for a handle that it did not have. It could be for ever: a handle is
 /// drawn when its session begins, so one that is not there never will be.
@@ -191,7 +192,7 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
                     handle: *handle,
                     app: None,
                 };
-                Box::pin(self.look_up(tenant, host, handle, stored)).await
+                Box::pin(self.measured_look_up(tenant, host, handle, stored)).await
             }
             Recalled::Untrusted => Err(untrusted()),
         }
@@ -219,7 +220,8 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
                     handle: handle.stored(),
                     app: Some(app),
                 };
-                self.look_up(tenant, host, &remembered, stored).await?
+                self.measured_look_up(tenant, host, &remembered, stored)
+                    .await?
             }
             Recalled::Untrusted => return Err(untrusted()),
         };
@@ -289,6 +291,25 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
             Some(until) if self.live.clock().monotonic() < until => Recalled::No,
             _ => Recalled::Unknown,
         }
+    }
+
+    async fn measured_look_up(
+        &self,
+        tenant: &TenantId,
+        host: &Host,
+        handle: &Digest<AppSessionKind>,
+        stored: Stored<'_>,
+    ) -> Result<Option<Arc<AppEntry<P>>>, StorageError> {
+        let began = self.live.clock().monotonic();
+        let found = self.look_up(tenant, host, handle, stored).await;
+        let outcome = match &found {
+            Ok(Some(_)) => "found",
+            Ok(None) => "unknown",
+            Err(_) => "failed",
+        };
+        let ended = self.live.clock().monotonic();
+        look_up_took(outcome, ended.saturating_sub(began));
+        found
     }
 
     async fn look_up(

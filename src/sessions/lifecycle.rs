@@ -7,6 +7,7 @@ use tower_sessions_core::{Expiry, Session};
 
 use super::live::LiveSessions;
 use super::record::{self, BROWSER, Browser, PERSON};
+use super::rounds::Rounds;
 use super::tenant_store::{
     FACTS, Facts, Login, TenantSessionStore, handle_of, id_of, storage_error,
 };
@@ -24,6 +25,7 @@ use crate::storage::{EndedSession, Ending, NewSession, StorageError, Store, Stor
 pub struct Sessions {
     live: Arc<LiveSessions>,
     random: Arc<dyn SecureRandom>,
+    rounds: Rounds,
 }
 
 /// A login has become a session.
@@ -77,6 +79,7 @@ impl Sessions {
         Self {
             live: Arc::new(LiveSessions::new(store, clock)),
             random,
+            rounds: Rounds::new(),
         }
     }
 
@@ -340,6 +343,10 @@ impl Sessions {
         }
         self.live.end_overdue(stored.id, now).await?;
         Ok(None)
+    }
+
+    pub(super) const fn rounds(&self) -> &Rounds {
+        &self.rounds
     }
 
     pub(super) const fn random(&self) -> &Arc<dyn SecureRandom> {

@@ -13,6 +13,7 @@ mod app_sessions;
 mod lifecycle;
 mod live;
 mod record;
+mod rounds;
 mod tenant_store;
 #[cfg(test)]
 mod tests;
@@ -23,5 +24,6 @@ pub use app_sessions::{AppEntry, AppSessions, Recalled};
 pub use lifecycle::{CurrentSession, Established, ListedSession, Origin, Sessions};
 pub use live::{LiveSession, LiveSessions, TRUST};
 pub use record::{Browser, stored_person as person_of};
+pub use rounds::LOOP;
 pub use tenant_store::TenantSessionStore;
-pub use tickets::{Asked, Entered};
+pub use tickets::{Asked, Begun, Entered};

@@ -18,7 +18,7 @@ use crate::storage::contract::{CAPS, START, host, identity};
 use crate::storage::sealing::SealingKeys;
 use crate::storage::sqlite::SqliteStore;
 use crate::storage::sqlite::tests::hold_write_lock;
-use crate::storage::{StorageError, Store};
+use crate::storage::{SignIn, StorageError, Store};
 
 /// What `access` would prepare.
 type Prepared = String;
@@ -78,11 +78,19 @@ impl Process {
     }
 
     async fn enter(&self, session: &Established, app: &str) -> Handle<AppSessionKind> {
-        self.sessions
-            .begin_app_session(&acme(), &app_id(app), &app_host(app), session.session)
-            .await
-            .expect("written")
-            .expect("alive")
+        let sign_in = SignIn {
+            tenant: acme(),
+            app: app_id(app),
+            host: app_host(app),
+            target: format!("https://{}/", app_host(app)),
+            binding: Handle::from_bytes([0; 16]).digest(),
+            asked_at: START,
+        };
+        let begun = self
+            .sessions
+            .begin_app_session(&acme(), &sign_in, session.session)
+            .await;
+        begun.expect("written").expect("alive").handle
     }
 
     async fn check(

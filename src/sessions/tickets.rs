@@ -34,6 +34,18 @@ pub struct Entered {
     pub session: SessionId,
     /// Who entered.
     pub person: Person,
+    /// How often, just before, they had entered and were sent back to sign in. [`LOOP`](super::LOOP): it goes
+    /// in a circle.
+    pub rounds: usize,
+}
+
+/// An app session was begun without a ticket.
+#[derive(Debug)]
+pub struct Begun {
+    /// For the app host's cookie.
+    pub handle: Handle<AppSessionKind>,
+    /// See [`Entered::rounds`].
+    pub rounds: usize,
 }
 
 impl Sessions {
@@ -127,41 +139,51 @@ impl Sessions {
         let Some(redeemed) = redeemed else {
             return Ok(None);
         };
-        let admitted = self.live().admit(&redeemed.session, generation).await?;
-        Ok(admitted.map(|admitted| Entered {
+        let Some(admitted) = self.live().admit(&redeemed.session, generation).await? else {
+            return Ok(None);
+        };
+        let session = admitted.session.id();
+        let asked_at = redeemed.sign_in.asked_at;
+        Ok(Some(Entered {
             handle,
             sign_in: redeemed.sign_in,
-            session: admitted.session.id(),
+            session,
             person: admitted.session.person().clone(),
+            rounds: self.rounds().enter(session, host, asked_at, now),
         }))
     }
 
-    /// Begins an app session without a ticket, for a tenant whose pages live on the app's own host. `None`:
-    /// the session has ended.
+    /// Begins an app session without a ticket, for a sign-in at a tenant whose pages live on the app's own
+    /// host. `None`: the session has ended.
     ///
     /// # Errors
     /// The store's.
     pub async fn begin_app_session(
         &self,
         tenant: &TenantId,
-        app: &AppId,
-        host: &Host,
+        sign_in: &SignIn,
         session: SessionId,
-    ) -> Result<Option<Handle<AppSessionKind>>, StorageError> {
+    ) -> Result<Option<Begun>, StorageError> {
         let handle = Handle::<AppSessionKind>::from_bytes(self.random().array());
+        let now = self.live().clock().now();
         let app_session = NewAppSession {
             tenant: tenant.clone(),
-            app: app.clone(),
-            host: host.clone(),
+            app: sign_in.app.clone(),
+            host: sign_in.host.clone(),
             handle: handle.digest(),
-            began_at: self.live().clock().now(),
+            began_at: now,
         };
         let begun = self
             .live()
             .store()
             .begin_app_session(session, &app_session)
             .await?;
-        Ok(begun.then_some(handle))
+        Ok(begun.then(|| Begun {
+            handle,
+            rounds: self
+                .rounds()
+                .enter(session, &sign_in.host, sign_in.asked_at, now),
+        }))
     }
 
     /// Begins what a cookie for all hosts below `domain` stands for, when somebody enters `app`, the first of them.

@@ -26,6 +26,8 @@ pub enum CheckOutcome {
     Ambiguous,
     /// A host that is no app.
     UnknownHost,
+    /// 403 or 429: too many checks were not allowed.
+    OverLimit,
     /// 503.
     Unavailable,
 }
@@ -39,6 +41,7 @@ impl CheckOutcome {
             Self::Refused => "refused",
             Self::Ambiguous => "ambiguous",
             Self::UnknownHost => "unknown_host",
+            Self::OverLimit => "over_limit",
             Self::Unavailable => "unavailable",
         }
     }
@@ -67,9 +70,46 @@ pub fn count_session(tenant: &str, what: &'static str) {
         .increment(1);
 }
 
+/// Counts what was refused because there was too much of it. `what` and `by` are of fixed lists.
+pub fn count_rate_limited(tenant: &str, what: &'static str, by: &'static str) {
+    counter!("doorward_rate_limited_total", "tenant" => tenant.to_owned(), "what" => what, "by" => by)
+        .increment(1);
+}
+
+/// Counts sign-ins that went in a circle. `cause` is of a fixed list.
+pub fn count_login_loop(tenant: &str, app: &str, cause: &'static str) {
+    counter!("doorward_login_loops_total", "tenant" => tenant.to_owned(), "app" => app.to_owned(), "cause" => cause)
+        .increment(1);
+}
+
 /// How long pages take, in seconds, by kind of route and class of status.
 pub fn page_seconds(route: &'static str, status: &'static str) -> Histogram {
     histogram!("doorward_page_seconds", "route" => route, "status" => status)
+}
+
+/// Counts tickets at one app. `outcome` is of a fixed list: `redeemed`, `refused`.
+pub fn count_ticket(tenant: &str, app: &str, outcome: &'static str) {
+    counter!("doorward_tickets_total", "tenant" => tenant.to_owned(), "app" => app.to_owned(), "outcome" => outcome)
+        .increment(1);
+}
+
+/// How long one login asked its provider in the background: metadata, code, keys, userinfo.
+pub fn provider_took(tenant: &str, provider: &str, succeeded: bool, took: std::time::Duration) {
+    let outcome = if succeeded { "succeeded" } else { "failed" };
+    histogram!("doorward_provider_seconds", "tenant" => tenant.to_owned(), "provider" => provider.to_owned(), "outcome" => outcome)
+        .record(took.as_secs_f64());
+}
+
+/// How long the store was asked for an app session that was not in memory. `outcome` is of a fixed list:
+/// `found`, `unknown`, `failed`.
+pub fn look_up_took(outcome: &'static str, took: std::time::Duration) {
+    histogram!("doorward_session_lookup_seconds", "outcome" => outcome).record(took.as_secs_f64());
+}
+
+/// How many sessions, and app sessions, this process has in memory.
+pub fn sessions_in_memory(sessions: u32, app_sessions: u32) {
+    gauge!("doorward_sessions_in_memory", "kind" => "session").set(sessions);
+    gauge!("doorward_sessions_in_memory", "kind" => "app_session").set(app_sessions);
 }
 
 /// Counts a fetch of a discovery document or key set, and how long it took.
@@ -122,8 +162,36 @@ fn install() -> Option<PrometheusHandle> {
         "Times the configuration was read again while running, by outcome."
     );
     describe_counter!(
+        "doorward_rate_limited_total",
+        "Requests refused because there were too many, by tenant, what was asked for, and whose limit it was."
+    );
+    describe_counter!(
+        "doorward_login_loops_total",
+        "Sign-ins that went in a circle and were stopped, by tenant, app and likely cause."
+    );
+    describe_counter!(
         "doorward_fetches_total",
         "Discovery and key documents fetched, by outcome."
+    );
+    describe_counter!(
+        "doorward_tickets_total",
+        "Tickets brought to an app's host, by tenant, app and outcome."
+    );
+    describe_histogram!(
+        "doorward_provider_seconds",
+        "Time that a login asked its provider in the background, by tenant, provider and outcome."
+    );
+    describe_histogram!(
+        "doorward_session_lookup_seconds",
+        "Time that the store took to find a session that was not in memory, by outcome."
+    );
+    describe_histogram!(
+        "doorward_fetch_seconds",
+        "Time to fetch a discovery or key document, by outcome."
+    );
+    describe_gauge!(
+        "doorward_sessions_in_memory",
+        "Sessions and app sessions that this process has in memory."
     );
     describe_histogram!(
         "doorward_page_seconds",

@@ -1,4 +1,4 @@
-//! Logs, metrics and audit events.
+//! Logs, metrics, traces and audit events.
 //!
 //! Invariant: no secret gets here: tokens, codes, handles and cookies are types that do not print
 //! themselves. Audit events are log lines with the target `audit`: one line each, what happened, to whom,
@@ -6,3 +6,4 @@
 
 pub mod logging;
 pub mod metrics;
+pub mod traces;

@@ -32,7 +32,7 @@ use serde::Serialize;
 pub use browser::browser_in_words;
 pub use chrome::{Chrome, TenantChrome, mark_of};
 pub use demo::{DemoAppLink, DemoAppPage, DemoHeader, DemoSignInPage, DemoUser};
-pub use error_page::{ErrorPage, OtherProvider, RequestStamp};
+pub use error_page::{ErrorPage, LoopCause, OtherProvider, RequestStamp};
 pub use parts::{Account, Contact, HiddenField, Incident, Link, Moment};
 pub use refused::{RefusedClass, RefusedPage};
 pub use sessions::{SessionEntry, SessionsPage};

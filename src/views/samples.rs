@@ -6,9 +6,9 @@ use time::macros::datetime;
 
 use super::{
     Account, Chrome, Contact, DemoAppLink, DemoAppPage, DemoHeader, DemoSignInPage, DemoUser,
-    Ended, ErrorPage, HiddenField, Incident, Moment, OtherProvider, ProviderChoice, RefusedClass,
-    RefusedPage, RequestStamp, SessionEntry, SessionsPage, SignInNotice, SignInPage, SignOutPage,
-    SignedOutPage, StillSignedIn, StillSignedInBecause, TenantChrome, mark_of,
+    Ended, ErrorPage, HiddenField, Incident, LoopCause, Moment, OtherProvider, ProviderChoice,
+    RefusedClass, RefusedPage, RequestStamp, SessionEntry, SessionsPage, SignInNotice, SignInPage,
+    SignOutPage, SignedOutPage, StillSignedIn, StillSignedInBecause, TenantChrome, mark_of,
 };
 
 /// A page that knows samples of itself.
@@ -389,9 +389,33 @@ impl Samples for ErrorPage {
             ("ticket-invalid", Self::ticket_invalid(STAMP, again)),
             (
                 "cookies-refused",
-                Self::cookies_refused(STAMP, "login.acme.example", again),
+                Self::cookies_refused(STAMP, "login.acme.example", true, again),
             ),
-            ("login-loop", Self::login_loop(STAMP, LONG_HOST, again)),
+            (
+                "cookies-refused-on-loopback",
+                Self::cookies_refused(STAMP, "acme.localhost:8080", false, again),
+            ),
+            (
+                "cookies-need-https",
+                Self::cookies_need_https(STAMP, "login.acme.example", again),
+            ),
+            (
+                "login-loop-cookie",
+                Self::login_loop(STAMP, LONG_HOST, LoopCause::Cookie, again),
+            ),
+            (
+                "login-loop-scheme",
+                Self::login_loop(STAMP, "wiki.example.com", LoopCause::Scheme, again),
+            ),
+            (
+                "login-loop-clock",
+                Self::login_loop(STAMP, "wiki.example.com", LoopCause::Clock, again)
+                    .with_contact(Some(Contact::from("it@acme.example"))),
+            ),
+            (
+                "login-loop-host",
+                Self::login_loop(STAMP, LONG_HOST, LoopCause::Host, again),
+            ),
             (
                 "too-many-sign-ins",
                 Self::too_many_sign_ins(STAMP, 5, again),

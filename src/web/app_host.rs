@@ -10,11 +10,13 @@ use url::Url;
 use super::cookies::{self, AnswerCookies, Attempt, tag};
 use super::reply::{bare, see_other};
 use super::visit::AppVisit;
+use crate::access::Counted;
 use crate::domain::handle::{BindingKind, TicketKind};
 use crate::domain::host::Host;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::policy::Refusal;
 use crate::domain::return_target::{InvalidReturnTarget, ReturnTarget};
+use crate::telemetry::metrics::count_ticket;
 use crate::views::{Account, ErrorPage, Incident, RefusedPage};
 
 /// `GET {prefix}/sign_in` and `/start`: remembers where the person wants to go, and sends them to the
@@ -23,6 +25,9 @@ pub(crate) async fn sign_in(at: AppVisit, RawQuery(query): RawQuery) -> Response
     // A background call must not begin a login that nobody completes.
     if !is_navigation(Some(&at.asked_method()), &at.visit.headers) {
         return super::check::sign_in_required(at.visit.tenant.id.as_str(), at.visit.door.prefix());
+    }
+    if let Err(response) = at.visit.within_limit(Counted::Login, &at.home()) {
+        return response;
     }
     let wanted = wanted(&at, query.as_deref());
     let target = match at.return_target(wanted.as_deref().unwrap_or("/")) {
@@ -68,6 +73,9 @@ pub(crate) async fn sign_in(at: AppVisit, RawQuery(query): RawQuery) -> Response
 
 /// `GET {prefix}/callback?ticket=…`: redeems a ticket, nothing else.
 pub(crate) async fn callback(at: AppVisit, RawQuery(query): RawQuery) -> Response {
+    if let Err(response) = at.visit.within_limit(Counted::Ticket, &at.home()) {
+        return response;
+    }
     let Some((tag, ticket)) = query.as_deref().and_then(only_ticket) else {
         return at.refuse_ticket("there is no ticket, or more than one", false);
     };
@@ -93,11 +101,16 @@ pub(crate) async fn callback(at: AppVisit, RawQuery(query): RawQuery) -> Respons
         }
         Err(error) => return at.visit.store_failed(&error),
     };
+    count_ticket(at.visit.tenant.id.as_str(), at.app().as_str(), "redeemed");
     tracing::info!(
         target: "audit", event = "app_entered", tenant = %at.visit.tenant.id, app = %at.app(),
         user = %entered.person.user, session = %entered.session, request_id = %at.visit.stamp().id,
     );
-    let mut response = see_other(&entered.sign_in.target);
+    let circle = at.visit.in_a_circle(&entered.sign_in, entered.rounds);
+    let mut response = match circle.await {
+        Some(page) => page,
+        None => see_other(&entered.sign_in.target),
+    };
     let mut set = AnswerCookies::default();
     set.set(
         cookies::APP_SESSION,
@@ -267,12 +280,18 @@ impl AppVisit {
 
     fn refuse_ticket(&self, reason: &str, without_cookies: bool) -> Response {
         let stamp = self.visit.stamp();
+        count_ticket(
+            self.visit.tenant.id.as_str(),
+            self.app().as_str(),
+            "refused",
+        );
         tracing::warn!(
             target: "audit", event = "ticket_refused", tenant = %self.visit.tenant.id, app = %self.app(),
             request_id = %stamp.id, reason,
         );
         let page = if without_cookies {
-            ErrorPage::cookies_refused(stamp, &self.host.to_string(), &self.home())
+            self.visit
+                .cookies_refused(&self.host.to_string(), &self.home())
         } else {
             ErrorPage::ticket_invalid(stamp, &self.home())
         };

@@ -19,6 +19,7 @@ use super::check;
 use super::cookies;
 use super::door::Door;
 use super::reply::{self, RequestId, bare};
+use super::traced::Labels;
 use super::visit::AppVisit;
 use crate::access::{Asked, CheckRequest, CheckTarget, Dialect, StartLine, Verdict, WholeTarget};
 use crate::domain::login_offer::is_navigation;
@@ -68,7 +69,7 @@ pub(super) async fn answer(
     decide(door, router, peer, endpoint, target, &parts.headers).await
 }
 
-/// 200 with identity headers, 302, 303, 400, 401, 403 or 503; anything but 2xx at our own paths.
+/// 200 with identity headers, 302, 303, 400, 401, 403, 429 or 503; anything but 2xx at our own paths.
 pub(super) async fn decide(
     door: &Arc<Door>,
     router: &Router,
@@ -80,13 +81,16 @@ pub(super) async fn decide(
     let relayed = endpoint != Endpoint::AuthRequest;
     let verdict = door
         .gate
-        .check(&CheckRequest {
-            headers,
-            dialect: Dialect::Authelia { target, relayed },
-            peer: peer.ip(),
-            app_session: cookies::app_session(headers),
-            parent_session: cookies::parent_session,
-        })
+        .check_before(
+            &CheckRequest {
+                headers,
+                dialect: Dialect::Authelia { target, relayed },
+                peer: peer.ip(),
+                app_session: cookies::app_session(headers),
+                parent_session: cookies::parent_session,
+            },
+            &mut Labels::here(),
+        )
         .await;
     if let Verdict::OwnPath(asked) = verdict {
         return relay(router, peer, headers.clone(), *asked).await;
@@ -111,6 +115,7 @@ pub(super) async fn decide(
         Verdict::SignInRequired { tenant } => {
             check::challenge(&mut response, tenant.as_str(), door.prefix());
         }
+        Verdict::OverLimit(over) => reply::retry_after(&mut response, over),
         _ => {}
     }
     response
@@ -136,9 +141,11 @@ impl Endpoint {
             Verdict::SignInOffered(_) | Verdict::SignInRequired { .. } => StatusCode::UNAUTHORIZED,
             // nginx shows any other refusal than 403 as a fault of its own.
             Verdict::Ambiguous(_) if self != Self::AuthRequest => StatusCode::BAD_REQUEST,
+            Verdict::OverLimit(_) if self != Self::AuthRequest => StatusCode::TOO_MANY_REQUESTS,
             Verdict::Ambiguous(_)
             | Verdict::Refused(_)
             | Verdict::UnknownHost
+            | Verdict::OverLimit(_)
             | Verdict::OwnPath(_) => StatusCode::FORBIDDEN,
             Verdict::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }

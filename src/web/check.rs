@@ -13,7 +13,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::cookies;
 use super::door::Door;
-use crate::access::{Allowed, CheckRequest, Dialect, Verdict};
+use super::reply;
+use super::traced::{self, Labels};
+use crate::access::{Allowed, CheckRequest, Dialect, Verdict, Witness};
 
 /// Where it is.
 pub(super) fn path(door: &Door) -> String {
@@ -26,7 +28,20 @@ pub(crate) async fn oauth2_auth(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
-    answer(&door, peer, request.headers(), request.uri().query()).await
+    let query = request.uri().query();
+    answer(&door, peer, request.headers(), query, &mut ()).await
+}
+
+/// [`answer`] in a span.
+pub(super) async fn traced(
+    door: &Door,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    query: Option<&str>,
+) -> Response {
+    let span = traced::span(door, "check", Some(peer.ip()), headers);
+    let mut labels = Labels(Some(span.clone()));
+    traced::inside(span, answer(door, peer, headers, query, &mut labels)).await
 }
 
 /// Answers 202 (or 200) with identity headers, 401, 403 or 503. The body is empty.
@@ -35,17 +50,16 @@ pub(super) async fn answer(
     peer: SocketAddr,
     headers: &HeaderMap,
     query: Option<&str>,
+    witness: &mut impl Witness,
 ) -> Response {
-    let verdict = door
-        .gate
-        .check(&CheckRequest {
-            headers,
-            dialect: Dialect::OAuth2Proxy { limits: query },
-            peer: peer.ip(),
-            app_session: cookies::app_session(headers),
-            parent_session: cookies::parent_session,
-        })
-        .await;
+    let request = CheckRequest {
+        headers,
+        dialect: Dialect::OAuth2Proxy { limits: query },
+        peer: peer.ip(),
+        app_session: cookies::app_session(headers),
+        parent_session: cookies::parent_session,
+    };
+    let verdict = door.gate.check_before(&request, witness).await;
     let mut response = empty(StatusCode::FORBIDDEN);
     let status = match verdict {
         Verdict::Allowed(allowed) => {
@@ -63,6 +77,10 @@ pub(super) async fn answer(
         | Verdict::Ambiguous(_)
         | Verdict::UnknownHost
         | Verdict::OwnPath(_) => StatusCode::FORBIDDEN,
+        Verdict::OverLimit(over) => {
+            reply::retry_after(&mut response, over);
+            StatusCode::FORBIDDEN
+        }
         Verdict::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     *response.status_mut() = status;

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::access::Gate;
+use crate::access::{Gate, Limiter};
+use crate::config::Limits;
 use crate::ports::{Clock, SecureRandom};
 use crate::relying_party::RelyingParty;
 use crate::sessions::{AppSessions, Sessions};
 use crate::storage::sealing::SealingKeys;
 use crate::storage::{Store, WaitingCaps};
+use crate::telemetry::metrics::sessions_in_memory;
 use crate::tenants::LiveDirectory;
 use crate::views::Views;
 
@@ -32,6 +34,8 @@ pub struct Parts {
     pub sealing_keys: SealingKeys,
     /// How many sign-ins may wait.
     pub waiting: WaitingCaps,
+    /// How often something may be asked for.
+    pub limits: Limits,
     /// What `/metrics` shows.
     pub metrics: Option<metrics_exporter_prometheus::PrometheusHandle>,
 }
@@ -45,6 +49,7 @@ pub struct Door {
     /// What it is made of.
     pub parts: Parts,
     pub(crate) gate: Gate,
+    pub(crate) limiter: Arc<Limiter>,
     prefix: Box<str>,
 }
 
@@ -52,14 +57,17 @@ impl Door {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
+        let limiter = Arc::new(Limiter::new(&parts.limits, &parts.clock));
         let gate = Gate {
             directory: Arc::clone(&parts.directory),
             sessions: AppSessions::new(&parts.sessions, APP_SESSIONS_IN_MEMORY),
+            limiter: Arc::clone(&limiter),
         };
         let prefix = parts.directory.current().server().prefix.clone();
         Arc::new(Self {
             parts,
             gate,
+            limiter,
             prefix,
         })
     }
@@ -78,6 +86,9 @@ impl Door {
         }
         self.parts.relying_party.documents.tick();
         self.parts.relying_party.key_sets.tick();
+        let app_sessions = u32::try_from(self.gate.sessions.count()).unwrap_or(u32::MAX);
+        let sessions = u32::try_from(self.parts.sessions.live().count()).unwrap_or(u32::MAX);
+        sessions_in_memory(sessions, app_sessions);
     }
 
     /// What has to be done each minute: write down uses, forget what is over.

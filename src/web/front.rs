@@ -17,7 +17,8 @@ use tower::Service as _;
 
 use super::forward::Forwarder;
 use super::tls::Tls;
-use super::{Door, authz, check, router};
+use super::{Door, authz, check, router, traced};
+use crate::telemetry::traces;
 
 /// What answers requests.
 #[derive(Debug)]
@@ -81,11 +82,20 @@ impl Front {
         if let Some(check) = &self.check {
             let path = request.uri().path();
             if *check.path == *path {
-                let query = request.uri().query();
-                return Ok(check::answer(&check.door, peer, request.headers(), query).await);
+                let (headers, query) = (request.headers(), request.uri().query());
+                if traces::on() {
+                    return Ok(Box::pin(check::traced(&check.door, peer, headers, query)).await);
+                }
+                return Ok(check::answer(&check.door, peer, headers, query, &mut ()).await);
             }
             if path.starts_with(authz::PREFIX) {
                 let request = request.map(Body::new);
+                if traces::on() {
+                    let span =
+                        traced::span(&check.door, "check", Some(peer.ip()), request.headers());
+                    let answer = authz::answer(&check.door, &self.router, peer, request);
+                    return Ok(Box::pin(traced::inside(span, answer)).await);
+                }
                 let answer = authz::answer(&check.door, &self.router, peer, request);
                 return Ok(Box::pin(answer).await);
             }

@@ -3,12 +3,14 @@
 use axum::extract::{Path, RawQuery};
 use axum::response::Response;
 use http::{Method, StatusCode};
+use tracing::Instrument as _;
 
 use super::app_host::{lifetime, shown, wanted_return};
 use super::check::sign_in_required;
 use super::cookies::{self, AnswerCookies, Attempt, tag};
 use super::reply::{bare, see_other};
 use super::visit::Visit;
+use crate::access::Counted;
 use crate::access::entry::{EntryRefused, may_enter};
 use crate::domain::handle::{Digest, Handle, SignInKind};
 use crate::domain::host::Host;
@@ -22,6 +24,7 @@ use crate::domain::upstream_provider::{Protocol, UpstreamProvider};
 use crate::relying_party::{CallbackParameters, Completed, LoginRequest};
 use crate::storage::SignIn;
 use crate::telemetry::metrics::{count_login, count_session};
+use crate::telemetry::traces;
 use crate::views::{
     Account, Contact, ErrorPage, Incident, ProviderChoice, RefusedPage, SignInNotice, SignInPage,
     mark_of,
@@ -129,6 +132,11 @@ pub(crate) async fn callback(
     let Some(provider) = provider.and_then(|id: ProviderId| visit.tenant.provider(&id)) else {
         return visit.not_found();
     };
+    // Before the attempt is taken: whoever comes again later finds it.
+    let again = visit.tenant.base.address("/login");
+    if let Err(response) = visit.within_limit(Counted::Callback, &again) {
+        return response;
+    }
     let parameters = match CallbackParameters::parse(query.as_deref().unwrap_or_default()) {
         Ok(parameters) => parameters,
         Err(invalid) => return visit.callback_invalid(provider, invalid),
@@ -138,6 +146,7 @@ pub(crate) async fn callback(
     let relying_party = &visit.door.parts.relying_party;
     let completed = relying_party
         .complete_login(&visit.tenant, provider, parameters, cookie.as_ref())
+        .instrument(visit.step("login.complete", provider))
         .await;
     let mut response = match completed {
         Ok(completed) => visit.sign_in(provider, completed).await,
@@ -235,6 +244,10 @@ impl Visit {
             let prefix = self.door.prefix();
             return sign_in_required(self.tenant.id.as_str(), prefix);
         }
+        let again = self.login_address(&provider.id, query);
+        if let Err(response) = self.within_limit(Counted::Login, &again) {
+            return response;
+        }
         let continuation = query
             .sign_in
             .as_ref()
@@ -248,6 +261,7 @@ impl Visit {
         let begun = match parts
             .relying_party
             .begin_login(&self.tenant, provider, request)
+            .instrument(self.step("login.begin", provider))
             .await
         {
             Ok(begun) => begun,
@@ -268,6 +282,11 @@ impl Visit {
 
     /// Begins a session for somebody whose login is done, and sends them on.
     async fn sign_in(&self, provider: &UpstreamProvider, completed: Completed) -> Response {
+        let again = self.tenant.base.address("/login");
+        let limiter = &self.door.limiter;
+        if let Err(over) = limiter.count_identity(Counted::Callback, &completed.identity) {
+            return self.over_limit(over, &again);
+        }
         count_login(self.tenant.id.as_str(), provider.id.as_str(), "completed");
         let sessions = &self.door.parts.sessions;
         let established = sessions
@@ -340,6 +359,10 @@ impl Visit {
         if let Err(refused) = may_enter(&self.tenant, &target, person) {
             return self.refused(person, &sign_in, refused);
         }
+        let again = self.start_again(&sign_in, false);
+        if let Err(response) = self.within_users_limit(Counted::Ticket, person.user, &again) {
+            return response;
+        }
         if let Some(parent) = self.tenant.parent_cookie_at(&sign_in.host) {
             return self.begin_parent_session(session, &sign_in, parent).await;
         }
@@ -388,15 +411,17 @@ impl Visit {
     /// Login and app share one host: the login sets the app's cookie itself.
     async fn begin_app_session(&self, session: SessionId, sign_in: &SignIn) -> Response {
         let sessions = &self.door.parts.sessions;
-        let (app, host) = (&sign_in.app, &sign_in.host);
         match sessions
-            .begin_app_session(&self.tenant.id, app, host, session)
+            .begin_app_session(&self.tenant.id, sign_in, session)
             .await
         {
-            Ok(Some(handle)) => {
-                let mut response = see_other(&sign_in.target);
+            Ok(Some(begun)) => {
+                let mut response = match self.in_a_circle(sign_in, begun.rounds).await {
+                    Some(page) => page,
+                    None => see_other(&sign_in.target),
+                };
                 let mut set = AnswerCookies::default();
-                set.set(cookies::APP_SESSION, &handle, lifetime(&self.tenant));
+                set.set(cookies::APP_SESSION, &begun.handle, lifetime(&self.tenant));
                 set.write(response.headers_mut());
                 response
             }
@@ -440,6 +465,10 @@ impl Visit {
             return base.address(&format!("/login?{query}"));
         }
         format!("{scheme}://{}{prefix}/sign_in?{query}", sign_in.host)
+    }
+
+    fn step(&self, what: &'static str, provider: &UpstreamProvider) -> tracing::Span {
+        traces::step(what, self.tenant.id.as_str(), provider.id.as_str())
     }
 
     /// What people call a provider; its id where it is no longer configured.

@@ -6,7 +6,10 @@ use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 
 use super::login::LoginQuery;
+use super::reply;
 use super::visit::Visit;
+use crate::access::{Counted, OverLimit};
+use crate::domain::ids::UserId;
 use crate::domain::login_attempt::CallbackRefused;
 use crate::domain::upstream_provider::UpstreamProvider;
 use crate::relying_party::{BeginFailed, Failure, InvalidCallback, LoginFailed, UpstreamTrouble};
@@ -32,6 +35,36 @@ impl Visit {
             .headers_mut()
             .insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
         response
+    }
+
+    /// The limits say that it is too much; see [`Limiter`](crate::access::Limiter), which has audited it.
+    pub(crate) fn over_limit(&self, over: OverLimit, try_again: &str) -> Response {
+        let minutes = over.seconds().div_ceil(60);
+        let page = ErrorPage::too_many_sign_ins(self.stamp(), minutes, try_again);
+        let mut response = self.page(StatusCode::TOO_MANY_REQUESTS, &page);
+        reply::retry_after(&mut response, over);
+        response
+    }
+
+    /// Counts a request of this address, and answers it if it is one too many.
+    pub(crate) fn within_limit(&self, what: Counted, try_again: &str) -> Result<(), Response> {
+        self.door
+            .limiter
+            .count(what, Some(&self.tenant.id), self.address())
+            .map_err(|over| self.over_limit(over, try_again))
+    }
+
+    /// Counts a request of a person, and answers it if it is one too many.
+    pub(crate) fn within_users_limit(
+        &self,
+        what: Counted,
+        user: UserId,
+        try_again: &str,
+    ) -> Result<(), Response> {
+        self.door
+            .limiter
+            .count_user(what, &self.tenant.id, user)
+            .map_err(|over| self.over_limit(over, try_again))
     }
 
     fn others(&self, than: &UpstreamProvider, query: &LoginQuery) -> Vec<OtherProvider> {
@@ -109,7 +142,7 @@ impl Visit {
             ),
             LoginFailed::Refused(CallbackRefused::ForeignBrowser) if self.cookies.is_empty() => (
                 StatusCode::BAD_REQUEST,
-                ErrorPage::cookies_refused(stamp, &self.tenant.base.host.to_string(), &again),
+                self.cookies_refused(&self.tenant.base.host.to_string(), &again),
             ),
             LoginFailed::Unknown | LoginFailed::Refused(_) => (
                 StatusCode::BAD_REQUEST,

@@ -6,9 +6,9 @@
 mod app_host;
 mod authz;
 mod check;
-mod client_address;
+mod circles;
 pub mod connections;
-mod cookies;
+pub(crate) mod cookies;
 mod door;
 pub mod ext_authz;
 mod forward;
@@ -23,6 +23,7 @@ pub mod serve;
 mod sessions;
 mod silence;
 mod tls;
+mod traced;
 mod visit;
 
 pub use door::{Door, Parts};

@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::door::Door;
+use crate::access::OverLimit;
 use crate::ports::{Clock, SecureRandom};
 use crate::views::{Chrome, LAST_RESORT, Page, RequestStamp, content_security_policy};
 
@@ -135,6 +136,13 @@ pub(crate) fn bare(status: StatusCode, text: &'static str) -> Response {
         HeaderValue::from_static("text/plain; charset=utf-8"),
     );
     response
+}
+
+/// Says when to ask again.
+pub(crate) fn retry_after(response: &mut Response, over: OverLimit) {
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from(over.seconds()));
 }
 
 /// Headers of every answer that is not a check.

@@ -4,10 +4,11 @@
 //! host) and under the app prefix (a single host for login and app). Which tenant it is, `Visit` finds
 //! out from host and path.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
@@ -15,7 +16,8 @@ use axum::routing::{any, get, post};
 use http::StatusCode;
 
 use super::reply::{self, RequestId};
-use super::{Door, app_host, check, login, logout, operations, sessions, visit};
+use super::{Door, app_host, check, login, logout, operations, sessions, traced, visit};
+use crate::telemetry::traces;
 
 /// Largest form we take, in bytes.
 const LARGEST_FORM: usize = 16 * 1024;
@@ -97,7 +99,16 @@ async fn identify(State(door): State<Arc<Door>>, mut request: Request, next: Nex
     // The path only: queries hold codes, states and tickets.
     let path = request.uri().path().to_owned();
     request.extensions_mut().insert(id.clone());
-    let mut response = next.run(request).await;
+    let mut response = if traces::on() {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map(|ConnectInfo(peer)| peer.ip());
+        let span = traced::span(&door, route(&path), peer, request.headers());
+        span.record("doorward.request_id", id.as_str());
+        span.record("http.request.method", method.as_str());
+        traced::inside(span, next.run(request)).await
+    } else {
+        next.run(request).await
+    };
     let seconds = door
         .parts
         .clock

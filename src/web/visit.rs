@@ -12,10 +12,10 @@ use axum::response::{IntoResponse as _, Response};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri, header};
 
-use super::client_address::{client_address, network};
 use super::cookies::{self, RequestCookies};
 use super::door::Door;
 use super::reply::{self, Reply, RequestId};
+use crate::access::client_address::{client_address, network};
 use crate::config::Server;
 use crate::domain::handle::{Handle, SessionKind};
 use crate::domain::host::Host;
@@ -34,6 +34,7 @@ pub(crate) struct Visit {
     pub(crate) headers: HeaderMap,
     request_id: RequestId,
     address: Option<IpAddr>,
+    over_http: bool,
 }
 
 /// A request to one of our paths on an app's host.
@@ -125,10 +126,17 @@ impl AppVisit {
 
 impl Visit {
     fn new(parts: &Parts, door: &Arc<Door>, tenant: Arc<Tenant>, server: &Server) -> Self {
-        let address = parts
+        let peer = parts
             .extensions
             .get::<ConnectInfo<SocketAddr>>()
-            .and_then(|ConnectInfo(peer)| client_address(&parts.headers, peer.ip(), server));
+            .map(|ConnectInfo(peer)| peer.ip());
+        let address = peer.and_then(|peer| client_address(&parts.headers, peer, server));
+        let over_http = tenant.base.is_secure()
+            && peer.is_some_and(|peer| server.trusted_proxy(peer).is_some())
+            && parts
+                .headers
+                .get("x-forwarded-proto")
+                .is_some_and(|told| told == "http");
         Self {
             door: Arc::clone(door),
             tenant,
@@ -136,6 +144,7 @@ impl Visit {
             headers: parts.headers.clone(),
             request_id: RequestId::of(parts),
             address,
+            over_http,
         }
     }
 
@@ -168,6 +177,12 @@ impl Visit {
     /// Where the person is, for the sessions page and the caps on waiting requests.
     pub(crate) const fn address(&self) -> Option<IpAddr> {
         self.address
+    }
+
+    /// Whether a trusted proxy says that the person's browser speaks plain http, to a tenant of https: it
+    /// keeps none of our cookies then.
+    pub(crate) const fn came_over_http(&self) -> bool {
+        self.over_http
     }
 
     /// What waiting requests are counted by.

@@ -130,7 +130,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ),
     ("tonic", &["web/ext_authz"]),
     ("tonic_prost", &["web/ext_authz"]),
-    ("prost", &["web/ext_authz"]),
+    ("prost", &["web/ext_authz", "telemetry/traces.rs"]),
     ("hyper_rustls", &["outbound/app_client.rs"]),
     ("tower_http", &["web"]),
     ("cookie", &["web"]),
@@ -151,7 +151,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ),
     ("sqlx", &["storage"]),
     ("tower_sessions_core", &["sessions"]),
-    ("moka", &["outbound", "sessions"]),
+    ("moka", &["outbound", "sessions", "access/limiter.rs"]),
+    ("governor", &["access/limiter.rs"]),
     ("reqwest", &["outbound"]),
     // The certificate is judged where it is configured, and shown where connections begin.
     ("rustls", &["outbound", "config/tls.rs", "web/tls.rs"]),
@@ -178,6 +179,13 @@ const HOMES: &[(&str, &[&str])] = &[
     // A counter is kept where it is used on every request, a handle where it is shown.
     ("metrics", &["telemetry", "access/check.rs"]),
     ("metrics_exporter_prometheus", &["telemetry", "web/door.rs"]),
+    ("opentelemetry", &["telemetry/traces.rs"]),
+    ("opentelemetry_proto", &["telemetry/traces.rs"]),
+    ("opentelemetry_sdk", &["telemetry/traces.rs"]),
+    (
+        "tracing_opentelemetry",
+        &["telemetry/traces.rs", "telemetry/logging.rs"],
+    ),
     // The level is checked as it will be read.
     ("tracing_subscriber", &["telemetry", "config/logging.rs"]),
     ("clap", &["cli"]),

@@ -13,6 +13,7 @@ mod authz;
 mod check;
 mod documents;
 mod ended_sessions;
+mod limits;
 mod login;
 mod operations;
 mod pages;

@@ -30,10 +30,13 @@ use crate::web::router::router;
 
 /// Runs the demo until SIGTERM or Ctrl-C.
 pub(super) fn run(port: u16) -> Result<(), Failure> {
-    crate::telemetry::logging::start(&Logging {
-        format: LogFormat::Pretty,
-        level: "warn,audit=off".into(),
-    });
+    crate::telemetry::logging::start(
+        &Logging {
+            format: LogFormat::Pretty,
+            level: "warn,audit=off".into(),
+        },
+        None,
+    );
     runtime()?.block_on(demo(port))
 }
 

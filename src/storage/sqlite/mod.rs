@@ -15,6 +15,7 @@ pub(crate) mod tests;
 mod upkeep;
 mod waiting;
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -92,6 +93,8 @@ pub struct SqliteStore {
     writers: Arc<Mutex<()>>,
     keys: SealingKeys,
     random: Arc<dyn SecureRandom>,
+    /// Others write; this one looks.
+    read_only: bool,
 }
 
 /// Whether a commit waits for the disk.
@@ -172,7 +175,68 @@ impl SqliteStore {
             writers: Arc::default(),
             keys,
             random,
+            read_only: false,
         })
+    }
+
+    /// Looks into the database at `path`, beside the processes that use it: makes no file, migrates and writes
+    /// nothing. What would write is an error, except that a session found to be over stays as it is.
+    ///
+    /// # Errors
+    /// [`OpenError`], also where it is not at this program's version.
+    pub async fn look_into(
+        path: &Path,
+        keys: SealingKeys,
+        random: Arc<dyn SecureRandom>,
+    ) -> Result<Self, OpenError> {
+        std::fs::File::open(path).map_err(|cause| OpenError::File {
+            path: path.into(),
+            cause,
+        })?;
+        let store = Self::unopened(path, keys, random);
+        let found: i64 = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
+            .fetch_one(&store.readers)
+            .await
+            .map_err(|error| OpenError::Database {
+                path: path.into(),
+                cause: error.to_string(),
+            })?;
+        let known = newest_known();
+        match found.cmp(&known) {
+            Ordering::Equal => Ok(store),
+            Ordering::Less => Err(OpenError::Database {
+                path: path.into(),
+                cause: format!(
+                    "it is at version {found}, and {known} is needed: start `doorward serve` once"
+                ),
+            }),
+            Ordering::Greater => Err(OpenError::Newer {
+                path: path.into(),
+                found,
+                known,
+            }),
+        }
+    }
+
+    /// The same, for whoever will not ask it: the file need not be there.
+    #[must_use]
+    pub fn unopened(path: &Path, keys: SealingKeys, random: Arc<dyn SecureRandom>) -> Self {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .busy_timeout(BUSY)
+            .read_only(true)
+            .disable_statement_logging();
+        let readers = pool(1).connect_lazy_with(options);
+        Self {
+            path: path.into(),
+            durable: readers.clone(),
+            relaxed: readers.clone(),
+            readers,
+            writers: Arc::default(),
+            keys,
+            random,
+            read_only: true,
+        }
     }
 
     /// Waits for the turn to write and begins. `BEGIN IMMEDIATE` takes the lock before anything is read, so
@@ -269,7 +333,6 @@ async fn migrate(pool: &SqlitePool, path: &Path) -> Result<(), OpenError> {
             false,
         )
     });
-    let known = MIGRATIONS.iter().map(|migration| migration.0).max();
     Migrator::with_migrations(migrations.into())
         .run(pool)
         .await
@@ -277,13 +340,18 @@ async fn migrate(pool: &SqlitePool, path: &Path) -> Result<(), OpenError> {
             MigrateError::VersionMissing(found) => OpenError::Newer {
                 path: path.into(),
                 found,
-                known: known.unwrap_or_default(),
+                known: newest_known(),
             },
             error => OpenError::Database {
                 path: path.into(),
                 cause: error.to_string(),
             },
         })
+}
+
+fn newest_known() -> i64 {
+    let versions = MIGRATIONS.iter().map(|migration| migration.0);
+    versions.max().unwrap_or_default()
 }
 
 /// SQLite gives its companion files (`-wal`, `-shm`) the rights of the database.

@@ -238,6 +238,9 @@ impl Sessions for SqliteStore {
     }
 
     async fn end_overdue(&self, id: SessionId, now: OffsetDateTime) -> Result<(), StorageError> {
+        if self.read_only {
+            return Ok(());
+        }
         in_time(async {
             let mut writing = self.write(Durability::Durable).await?;
             let found = sqlx::query("SELECT tenant FROM session WHERE id = ? AND ended_at IS NULL")

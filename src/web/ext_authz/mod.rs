@@ -21,9 +21,10 @@ use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 
 use super::authz::{self, Endpoint};
-use super::{Door, router};
+use super::{Door, router, traced};
 use crate::access::{StartLine, WholeTarget};
 use crate::domain::tenant::{HeaderSet, SecurityHeaders};
+use crate::telemetry::traces;
 use messages::{
     CHECK, CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValueOption, HttpRequest,
     HttpResponse, HttpStatus, OkHttpResponse,
@@ -104,8 +105,13 @@ impl ExtAuthz {
             Endpoint::ExtAuthz,
             target,
             &headers,
-        )
-        .await;
+        );
+        let answer = if traces::on() {
+            let span = traced::span(&self.door, "check", Some(peer.ip()), &headers);
+            Box::pin(traced::inside(span, answer)).await
+        } else {
+            answer.await
+        };
         if answer.status() == StatusCode::OK {
             let (head, _) = answer.into_parts();
             let security = head.extensions.get::<SecurityHeaders>();

@@ -11,10 +11,10 @@ use hyper::body::Incoming;
 use super::body::Progress;
 use super::{Destination, body_to_app, headers_to_app};
 use crate::access::Allowed;
+use crate::access::client_address::client_address;
 use crate::config::Server;
 use crate::domain::app_upstream::UpstreamHost;
 use crate::outbound::AppBody;
-use crate::web::client_address::client_address;
 use crate::web::cookies;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

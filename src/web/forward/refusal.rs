@@ -93,6 +93,14 @@ impl<'a> Asked<'a> {
                     .insert(RETRY_AFTER, HeaderValue::from_static("5"));
                 response
             }
+            Verdict::OverLimit(over) => {
+                let page = |at: &AppVisit| at.visit.over_limit(over, &at.home());
+                let text = "too many requests that may not pass\n";
+                let status = StatusCode::TOO_MANY_REQUESTS;
+                let mut response = self.answer(status, text, page).await;
+                reply::retry_after(&mut response, over);
+                response
+            }
             // The app was found before it was judged, our own paths were not judged, and "allowed" is not refused.
             Verdict::UnknownHost | Verdict::OwnPath(_) | Verdict::Allowed(_) => self.hidden().await,
         }

@@ -2,6 +2,7 @@
 //! `/oauth2/sign_out` has a room of its own.
 
 mod background;
+mod circles;
 mod entry;
 mod returns;
 mod tickets;

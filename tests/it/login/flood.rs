@@ -99,6 +99,24 @@ async fn t26_a_forged_address_does_not_help() {
     }
 }
 
+/// One address is one place, however it is spelt; and all of IPv4, as a listener on `[::]` sees it, is not one.
+#[tokio::test]
+async fn a39_the_spellings_of_an_address_share_one_place() {
+    let broker = small().await;
+    for number in 0..CAPS.per_network {
+        let spelling =
+            ["198.51.100.7", "::ffff:198.51.100.7", "::FFFF:c633:6407"][number as usize % 3];
+        let page = begin(&broker, &mut from(&broker, spelling)).await;
+        assert_eq!(page.status, StatusCode::SEE_OTHER);
+    }
+    for spelling in ["198.51.100.7", "::ffff:198.51.100.7"] {
+        let page = begin(&broker, &mut from(&broker, spelling)).await;
+        assert_eq!(page.status, StatusCode::TOO_MANY_REQUESTS, "{spelling}");
+    }
+    let page = begin(&broker, &mut from(&broker, "::ffff:198.51.100.8")).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER);
+}
+
 /// Many networks at once: at the total, the busiest gives way, and a light one is never refused.
 #[tokio::test]
 async fn t26_at_the_total_the_busiest_network_gives_way() {

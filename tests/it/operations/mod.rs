@@ -1,7 +1,10 @@
 //! Health, metrics, log lines.
 
+mod dashboard;
+mod explain;
 mod health;
 mod log_lines;
 mod process;
 mod reload;
 mod tls;
+mod traces;

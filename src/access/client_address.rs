@@ -1,7 +1,7 @@
 //! Whose request this is, as far as can be told.
 //!
-//! Invariant: a trusted proxy's own address never stands for a person, and an untrusted peer's word about
-//! addresses counts nothing.
+//! Invariant: a trusted proxy's own address never stands for a person, an untrusted peer's word about
+//! addresses counts nothing, and one address has one spelling.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -13,8 +13,13 @@ use crate::storage::Network;
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// The address of the person's machine; `None` where only trusted proxies are seen.
+/// The address of the person's machine; `None` where only trusted proxies are seen. An IPv4 address is never
+/// written as a mapped one (RFC 4291 §2.5.5.2), as a listener on `[::]` sees it: those would all be one network.
 pub(crate) fn client_address(headers: &HeaderMap, peer: IpAddr, server: &Server) -> Option<IpAddr> {
+    told_address(headers, peer, server).map(|address| address.to_canonical())
+}
+
+fn told_address(headers: &HeaderMap, peer: IpAddr, server: &Server) -> Option<IpAddr> {
     let is_trusted = |address: IpAddr| server.trusted_proxy(address).is_some();
     if !is_trusted(peer) {
         return Some(peer);
@@ -40,14 +45,21 @@ pub(crate) fn client_address(headers: &HeaderMap, peer: IpAddr, server: &Server)
         .filter(|address| !is_trusted(*address))
 }
 
+/// The network that an address stands for: itself, or its /64, which is one customer (RFC 6177).
+pub(crate) fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
+        }
+    }
+}
+
 /// The network that waiting requests are counted by: an IPv4 address, an IPv6 /64, or empty.
 pub(crate) fn network(address: Option<IpAddr>) -> Network {
-    match address {
+    match address.map(network_of) {
         None => "".into(),
         Some(IpAddr::V4(address)) => address.to_string().into(),
-        Some(IpAddr::V6(address)) => {
-            let bits = address.to_bits() & !u128::from(u64::MAX);
-            format!("{}/64", Ipv6Addr::from_bits(bits)).into()
-        }
+        Some(IpAddr::V6(prefix)) => format!("{prefix}/64").into(),
     }
 }

@@ -1,0 +1,73 @@
+//! How proxies ask: where each tells what is asked for, and what only one of them is asked.
+
+use super::asked::Asked;
+use super::check::{CheckRequest, Verdict};
+use super::target::{AmbiguousTarget, CheckTarget, WholeTarget};
+use crate::config::Server;
+use crate::domain::host::Host;
+use crate::domain::tenant::HeaderSet;
+use crate::tenants::AppAt;
+
+/// How a proxy asks: where it tells what is asked for, and which headers it expects.
+#[derive(Clone, Copy, Debug)]
+pub enum Dialect<'a> {
+    /// oauth2-proxy's: in the headers named in the peer's entry, if at all.
+    OAuth2Proxy {
+        /// The query of the check's own address: limits that oauth2-proxy knows (`allowed_groups`, …).
+        limits: Option<&'a str>,
+    },
+    /// Authelia's: in one family of headers, or in the start line; whole.
+    Authelia {
+        /// Where.
+        target: WholeTarget<'a>,
+        /// Whether the person gets the answer as it is. Then there is nobody else to answer our own paths.
+        relayed: bool,
+    },
+}
+
+impl Dialect<'_> {
+    pub(super) const fn header_set(self) -> HeaderSet {
+        match self {
+            Self::OAuth2Proxy { .. } => HeaderSet::OAuth2Proxy,
+            Self::Authelia { .. } => HeaderSet::Authelia,
+        }
+    }
+}
+
+pub(super) fn read_target<'a>(
+    request: &CheckRequest<'a>,
+    server: &Server,
+) -> Result<CheckTarget<'a>, AmbiguousTarget> {
+    let proxy = server.trusted_proxy(request.peer);
+    match request.dialect {
+        Dialect::OAuth2Proxy { .. } => {
+            let family = proxy.and_then(|proxy| proxy.target_headers);
+            CheckTarget::read(request.headers, family)
+        }
+        Dialect::Authelia { .. } if proxy.is_none() => Err(AmbiguousTarget::Untrusted),
+        Dialect::Authelia { target, .. } => CheckTarget::read_whole(request.headers, target),
+    }
+}
+
+/// What only Authelia's dialect asks before the rules.
+pub(super) fn before_rules(
+    target: &CheckTarget<'_>,
+    at: AppAt<'_>,
+    host: &Host,
+    relayed: bool,
+    server: &Server,
+) -> Option<Verdict> {
+    if target.scheme == Some("http") && !server.permits_plain_http(host) {
+        return Some(Verdict::Ambiguous(AmbiguousTarget::PlainHttp));
+    }
+    let path = target.path_and_query?.split('?').next()?;
+    let below = path.strip_prefix(&*server.prefix)?;
+    if !(below.is_empty() || below.starts_with('/')) {
+        return None;
+    }
+    Some(if relayed {
+        Verdict::OwnPath(Box::new(Asked::new(target, at, host)))
+    } else {
+        Verdict::Ambiguous(AmbiguousTarget::OwnPath)
+    })
+}

@@ -1,0 +1,60 @@
+//! What is counted and written down about checks that were not allowed.
+
+use std::net::IpAddr;
+
+use super::check::{CheckRequest, Verdict};
+use super::target::{AmbiguousTarget, CheckTarget};
+use crate::domain::policy::Refusal;
+use crate::telemetry::metrics::{CheckOutcome, check_counter};
+use crate::tenants::AppAt;
+
+/// The request has no single target, so it is nobody's.
+pub(super) fn unreadable(request: &CheckRequest<'_>, ambiguous: AmbiguousTarget) -> Verdict {
+    tracing::warn!(
+        target: "audit", event = "check_ambiguous", peer = %request.peer, reason = %ambiguous,
+        "the check was refused"
+    );
+    check_counter("", "", CheckOutcome::Ambiguous).increment(1);
+    Verdict::Ambiguous(ambiguous)
+}
+
+/// Queries hold tokens and codes of apps: they are not for logs.
+fn without_query(target: &str) -> &str {
+    target.split(['?', '#']).next().unwrap_or_default()
+}
+
+/// Counts what was not allowed, and audits what an operator would want to know of.
+pub(super) fn note(verdict: &Verdict, target: &CheckTarget<'_>, at: AppAt<'_>, peer: IpAddr) {
+    let (tenant, app) = (at.tenant.id.as_str(), at.app.id.as_str());
+    let outcome = match verdict {
+        Verdict::Allowed(_) | Verdict::OwnPath(_) => return,
+        Verdict::SignInOffered(_) => CheckOutcome::SignInOffered,
+        Verdict::SignInRequired { .. } => CheckOutcome::SignInRequired,
+        Verdict::Refused(_) => CheckOutcome::Refused,
+        Verdict::Ambiguous(_) => CheckOutcome::Ambiguous,
+        Verdict::UnknownHost => CheckOutcome::UnknownHost,
+        Verdict::OverLimit(_) => CheckOutcome::OverLimit,
+        Verdict::Unavailable(_) => CheckOutcome::Unavailable,
+    };
+    check_counter(tenant, app, outcome).increment(1);
+    match verdict {
+        Verdict::Refused(refusal @ (Refusal::PathUnknown | Refusal::MethodUnknown)) => {
+            tracing::warn!(
+                target: "audit", event = "check_refused", tenant, app, %peer, reason = %refusal,
+                "name the family of target headers in this proxy's entry (`target_headers`), and send it: \
+                 `X-Original-URL` and `X-Original-Method`, or `X-Forwarded-Uri` and `X-Forwarded-Method`"
+            );
+        }
+        Verdict::Refused(refusal) => tracing::info!(
+            target: "audit", event = "check_refused", tenant, app, %peer,
+            path = ?target.path_and_query.map(without_query), reason = %refusal,
+        ),
+        Verdict::Ambiguous(ambiguous) => tracing::warn!(
+            target: "audit", event = "check_ambiguous", tenant, app, %peer, reason = %ambiguous,
+        ),
+        Verdict::Unavailable(error) => tracing::error!(
+            tenant, app, %error, "nobody can be let through while the store fails"
+        ),
+        _ => {}
+    }
+}
