@@ -10,6 +10,7 @@ mod circles;
 pub mod connections;
 pub(crate) mod cookies;
 mod door;
+mod enter;
 pub mod ext_authz;
 mod forward;
 pub mod front;
