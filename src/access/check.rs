@@ -4,27 +4,25 @@
 //! before anybody's session, so that a path nobody may open is refused alike for everyone; a store that
 //! does not answer is never a yes. With a session seen a moment ago nothing here waits for anything.
 
-use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, Method, header};
 
 use super::asked::Asked;
 use super::client_address::client_address;
-use super::dialect::{Dialect, before_rules, read_target};
-use super::identity_headers::{ReadyHeaders, identity_headers};
-use super::limiter::{Counted, Limiter, OverLimit};
+use super::dialect::{CheckRequest, Dialect, before_rules, read_target};
+use super::identity_headers::identity_headers;
+use super::limiter::{Counted, Limiter};
 use super::noted::{note, unreadable};
-use super::session_watch::SessionWatch;
-use super::target::{AmbiguousTarget, CheckTarget};
+use super::target::CheckTarget;
+use super::verdict::{Allowed, Prepared, Told, Verdict};
 use crate::config::Server;
-use crate::domain::handle::{AppSessionKind, Digest, Handle, ParentSessionKind};
+use crate::domain::handle::{AppSessionKind, Digest, Handle};
 use crate::domain::host::Host;
 use crate::domain::identity::Person;
-use crate::domain::ids::TenantId;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::policy::{Refusal, Requirements, Ruling, Target};
-use crate::domain::tenant::{HeaderSet, ParentCookie, ProtectedApp, SecurityHeaders};
+use crate::domain::tenant::{ParentCookie, ProtectedApp};
 use crate::sessions::{AppEntry, AppSessions};
 use crate::storage::StorageError;
 use crate::telemetry::metrics::{CheckOutcome, check_counter};
@@ -39,109 +37,6 @@ pub struct Gate {
     pub sessions: AppSessions<Prepared>,
     /// How many checks may fail.
     pub limiter: Arc<Limiter>,
-}
-
-/// What the proxy sent.
-#[derive(Debug)]
-pub struct CheckRequest<'a> {
-    /// Its headers: the held-back request's, and the proxy's own.
-    pub headers: &'a HeaderMap,
-    /// How it asks.
-    pub dialect: Dialect<'a>,
-    /// Who asks.
-    pub peer: IpAddr,
-    /// The app session cookie, if there is exactly one.
-    pub app_session: Option<Handle<AppSessionKind>>,
-    /// Finds the cookie of a tenant that several of its app hosts share, if there is exactly one. Asked only where
-    /// such a cookie counts.
-    pub parent_session: fn(&HeaderMap, &TenantId) -> Option<Handle<ParentSessionKind>>,
-}
-
-/// The answer, before it is put into a dialect.
-#[derive(Debug)]
-pub enum Verdict {
-    /// It may pass.
-    Allowed(Allowed),
-    /// One of our own paths on an app's host is asked for, and the answer is passed on as it is.
-    OwnPath(Box<Asked>),
-    /// Nobody is signed in, and a person is looking: they are offered a login.
-    SignInOffered(Box<Asked>),
-    /// Nobody is signed in, and nobody could sign in here.
-    SignInRequired {
-        /// Whose session it would take.
-        tenant: TenantId,
-    },
-    /// Somebody may be signed in, but may not pass.
-    Refused(Refusal),
-    /// The request has no single meaning.
-    Ambiguous(AmbiguousTarget),
-    /// The host is no app.
-    UnknownHost,
-    /// It would not be allowed, and there were too many of those.
-    OverLimit(OverLimit),
-    /// It cannot be told whether somebody is signed in.
-    Unavailable(StorageError),
-}
-
-/// A request that may pass.
-#[derive(Debug)]
-pub struct Allowed {
-    /// 202, or 200 where the app's proxy wants that. oauth2-proxy's dialect only; Authelia's knows 200 alone.
-    pub status: StatusCode,
-    told: Told,
-    /// Whether the proxy is to pass on `Cookie` without our own.
-    pub hide_cookies: bool,
-    /// What browsers are to be told about the app's pages.
-    pub security_headers: Option<SecurityHeaders>,
-}
-
-/// Whom the app is told about.
-#[derive(Debug)]
-enum Told {
-    Person(Arc<AppEntry<Prepared>>, HeaderSet),
-    Nobody(ReadyHeaders),
-}
-
-impl Allowed {
-    /// What the app is told: every identity header, once.
-    #[must_use]
-    pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
-        match &self.told {
-            Told::Nobody(headers) => headers,
-            // Prepared before the request was allowed.
-            Told::Person(entry, set) => entry.ready().map_or(&[], |prepared| prepared.ready(*set)),
-        }
-    }
-}
-
-impl Allowed {
-    /// What to watch while something stays open that was allowed for the session of `handle`, at `host`.
-    #[must_use]
-    pub fn session_watch(
-        &self,
-        tenant: &TenantId,
-        host: &Host,
-        handle: Option<&Handle<AppSessionKind>>,
-    ) -> Option<SessionWatch> {
-        let Told::Person(entry, _) = &self.told else {
-            return None;
-        };
-        Some(SessionWatch {
-            tenant: tenant.clone(),
-            host: host.clone(),
-            handle: handle?.digest(),
-            entry: Arc::clone(entry),
-        })
-    }
-}
-
-/// What is ready for one session at one app, as long as the directory stays the same.
-#[derive(Debug)]
-pub struct Prepared {
-    version: u64,
-    /// One for each [`HeaderSet`]; most sessions need one only.
-    headers: [OnceLock<ReadyHeaders>; 2],
-    counter: metrics::Counter,
 }
 
 /// Sees how a verdict comes about, for `doorward explain`. A check that nobody watches does nothing for it.
@@ -366,34 +261,6 @@ impl Gate {
             .check_parent(&at.tenant.id, &parent.domain, here, &handle)
             .await?;
         Ok(found.filter(|(_, entry)| *entry.app() == at.app.id))
-    }
-}
-
-impl Prepared {
-    fn new(version: u64, at: AppAt<'_>) -> Self {
-        let (tenant, app) = (at.tenant.id.as_str(), at.app.id.as_str());
-        Self {
-            version,
-            headers: [OnceLock::new(), OnceLock::new()],
-            counter: check_counter(tenant, app, CheckOutcome::Allowed),
-        }
-    }
-
-    fn of(&self, set: HeaderSet) -> &OnceLock<ReadyHeaders> {
-        let [first, second] = &self.headers;
-        match set {
-            HeaderSet::OAuth2Proxy => first,
-            HeaderSet::Authelia => second,
-        }
-    }
-
-    fn make_ready(&self, set: HeaderSet, app: &ProtectedApp, person: &Person) {
-        self.of(set)
-            .get_or_init(|| identity_headers(&app.id, app.headers_for(set), Some(person)));
-    }
-
-    fn ready(&self, set: HeaderSet) -> &[(HeaderName, HeaderValue)] {
-        self.of(set).get().map_or(&[], |headers| headers)
     }
 }
 

@@ -1,12 +1,34 @@
 //! How proxies ask: where each tells what is asked for, and what only one of them is asked.
 
+use std::net::IpAddr;
+
+use http::HeaderMap;
+
 use super::asked::Asked;
-use super::check::{CheckRequest, Verdict};
 use super::target::{AmbiguousTarget, CheckTarget, WholeTarget};
+use super::verdict::Verdict;
 use crate::config::Server;
+use crate::domain::handle::{AppSessionKind, Handle, ParentSessionKind};
 use crate::domain::host::Host;
+use crate::domain::ids::TenantId;
 use crate::domain::tenant::HeaderSet;
 use crate::tenants::AppAt;
+
+/// What the proxy sent.
+#[derive(Debug)]
+pub struct CheckRequest<'a> {
+    /// Its headers: the held-back request's, and the proxy's own.
+    pub headers: &'a HeaderMap,
+    /// How it asks.
+    pub dialect: Dialect<'a>,
+    /// Who asks.
+    pub peer: IpAddr,
+    /// The app session cookie, if there is exactly one.
+    pub app_session: Option<Handle<AppSessionKind>>,
+    /// Finds the cookie of a tenant that several of its app hosts share, if there is exactly one. Asked only where
+    /// such a cookie counts.
+    pub parent_session: fn(&HeaderMap, &TenantId) -> Option<Handle<ParentSessionKind>>,
+}
 
 /// How a proxy asks: where it tells what is asked for, and which headers it expects.
 #[derive(Clone, Copy, Debug)]

@@ -13,10 +13,12 @@ pub mod limiter;
 mod noted;
 pub mod session_watch;
 pub mod target;
+pub mod verdict;
 
 pub use asked::Asked;
-pub use check::{Allowed, CheckRequest, Gate, Prepared, Verdict, Witness};
-pub use dialect::Dialect;
+pub use check::{Gate, Witness};
+pub use dialect::{CheckRequest, Dialect};
 pub use limiter::{By, Counted, Limiter, OverLimit};
 pub use session_watch::SessionWatch;
 pub use target::{AmbiguousTarget, CheckTarget, StartLine, WholeTarget};
+pub use verdict::{Allowed, Prepared, Verdict};

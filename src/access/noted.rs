@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::check::{CheckRequest, Verdict};
+use super::dialect::CheckRequest;
 use super::target::{AmbiguousTarget, CheckTarget};
+use super::verdict::Verdict;
 use crate::domain::policy::Refusal;
 use crate::telemetry::metrics::{CheckOutcome, check_counter};
 use crate::tenants::AppAt;

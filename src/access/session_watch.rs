@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use super::check::{Gate, Prepared};
-use crate::domain::handle::{AppSessionKind, Digest};
+use super::check::Gate;
+use super::verdict::{Allowed, Prepared, Told};
+use crate::domain::handle::{AppSessionKind, Digest, Handle};
 use crate::domain::host::Host;
 use crate::domain::ids::TenantId;
 use crate::sessions::AppEntry;
@@ -14,10 +15,31 @@ use crate::sessions::AppEntry;
 /// What has to stay alive.
 #[derive(Debug)]
 pub struct SessionWatch {
-    pub(super) tenant: TenantId,
-    pub(super) host: Host,
-    pub(super) handle: Digest<AppSessionKind>,
-    pub(super) entry: Arc<AppEntry<Prepared>>,
+    tenant: TenantId,
+    host: Host,
+    handle: Digest<AppSessionKind>,
+    entry: Arc<AppEntry<Prepared>>,
+}
+
+impl Allowed {
+    /// What to watch while something stays open that was allowed for the session of `handle`, at `host`.
+    #[must_use]
+    pub fn session_watch(
+        &self,
+        tenant: &TenantId,
+        host: &Host,
+        handle: Option<&Handle<AppSessionKind>>,
+    ) -> Option<SessionWatch> {
+        let Told::Person(entry, _) = &self.told else {
+            return None;
+        };
+        Some(SessionWatch {
+            tenant: tenant.clone(),
+            host: host.clone(),
+            handle: handle?.digest(),
+            entry: Arc::clone(entry),
+        })
+    }
 }
 
 impl Gate {

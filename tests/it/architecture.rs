@@ -177,7 +177,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("strsim", &["config"]),
     ("psl", &["config/parent_cookie.rs"]),
     // A counter is kept where it is used on every request, a handle where it is shown.
-    ("metrics", &["telemetry", "access/check.rs"]),
+    ("metrics", &["telemetry", "access/verdict.rs"]),
     ("metrics_exporter_prometheus", &["telemetry", "web/door.rs"]),
     ("opentelemetry", &["telemetry/traces.rs"]),
     ("opentelemetry_proto", &["telemetry/traces.rs"]),

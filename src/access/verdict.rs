@@ -1,0 +1,112 @@
+//! What a check comes to, and what is ready to be said of a session that may pass.
+
+use std::sync::{Arc, OnceLock};
+
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use super::asked::Asked;
+use super::identity_headers::{ReadyHeaders, identity_headers};
+use super::limiter::OverLimit;
+use super::target::AmbiguousTarget;
+use crate::domain::identity::Person;
+use crate::domain::ids::TenantId;
+use crate::domain::policy::Refusal;
+use crate::domain::tenant::{HeaderSet, ProtectedApp, SecurityHeaders};
+use crate::sessions::AppEntry;
+use crate::storage::StorageError;
+use crate::telemetry::metrics::{CheckOutcome, check_counter};
+use crate::tenants::AppAt;
+
+/// The answer, before it is put into a dialect.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may pass.
+    Allowed(Allowed),
+    /// One of our own paths on an app's host is asked for, and the answer is passed on as it is.
+    OwnPath(Box<Asked>),
+    /// Nobody is signed in, and a person is looking: they are offered a login.
+    SignInOffered(Box<Asked>),
+    /// Nobody is signed in, and nobody could sign in here.
+    SignInRequired {
+        /// Whose session it would take.
+        tenant: TenantId,
+    },
+    /// Somebody may be signed in, but may not pass.
+    Refused(Refusal),
+    /// The request has no single meaning.
+    Ambiguous(AmbiguousTarget),
+    /// The host is no app.
+    UnknownHost,
+    /// It would not be allowed, and there were too many of those.
+    OverLimit(OverLimit),
+    /// It cannot be told whether somebody is signed in.
+    Unavailable(StorageError),
+}
+
+/// A request that may pass.
+#[derive(Debug)]
+pub struct Allowed {
+    /// 202, or 200 where the app's proxy wants that. oauth2-proxy's dialect only; Authelia's knows 200 alone.
+    pub status: StatusCode,
+    pub(super) told: Told,
+    /// Whether the proxy is to pass on `Cookie` without our own.
+    pub hide_cookies: bool,
+    /// What browsers are to be told about the app's pages.
+    pub security_headers: Option<SecurityHeaders>,
+}
+
+/// Whom the app is told about.
+#[derive(Debug)]
+pub(super) enum Told {
+    Person(Arc<AppEntry<Prepared>>, HeaderSet),
+    Nobody(ReadyHeaders),
+}
+
+impl Allowed {
+    /// What the app is told: every identity header, once.
+    #[must_use]
+    pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        match &self.told {
+            Told::Nobody(headers) => headers,
+            // Prepared before the request was allowed.
+            Told::Person(entry, set) => entry.ready().map_or(&[], |prepared| prepared.ready(*set)),
+        }
+    }
+}
+
+/// What is ready for one session at one app, as long as the directory stays the same.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(super) version: u64,
+    /// One for each [`HeaderSet`]; most sessions need one only.
+    headers: [OnceLock<ReadyHeaders>; 2],
+    pub(super) counter: metrics::Counter,
+}
+
+impl Prepared {
+    pub(super) fn new(version: u64, at: AppAt<'_>) -> Self {
+        let (tenant, app) = (at.tenant.id.as_str(), at.app.id.as_str());
+        Self {
+            version,
+            headers: [OnceLock::new(), OnceLock::new()],
+            counter: check_counter(tenant, app, CheckOutcome::Allowed),
+        }
+    }
+
+    fn of(&self, set: HeaderSet) -> &OnceLock<ReadyHeaders> {
+        let [first, second] = &self.headers;
+        match set {
+            HeaderSet::OAuth2Proxy => first,
+            HeaderSet::Authelia => second,
+        }
+    }
+
+    pub(super) fn make_ready(&self, set: HeaderSet, app: &ProtectedApp, person: &Person) {
+        self.of(set)
+            .get_or_init(|| identity_headers(&app.id, app.headers_for(set), Some(person)));
+    }
+
+    fn ready(&self, set: HeaderSet) -> &[(HeaderName, HeaderValue)] {
+        self.of(set).get().map_or(&[], |headers| headers)
+    }
+}
