@@ -220,7 +220,12 @@ impl Gate {
             }
             (found, _) => found,
         };
-        let Some((handle, mut entry)) = found else {
+        // Whoever vouched for the person may have been taken out of the configuration since.
+        let vouched = found.filter(|(_, entry)| {
+            let provider = &entry.person().provider;
+            at.tenant.provider(provider).is_some()
+        });
+        let Some((handle, mut entry)) = vouched else {
             return nobody(request, target, at, host);
         };
         witness.recognized(entry.person());

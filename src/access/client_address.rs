@@ -24,18 +24,19 @@ fn told_address(headers: &HeaderMap, peer: IpAddr, server: &Server) -> Option<Ip
     if !is_trusted(peer) {
         return Some(peer);
     }
-    let forwarded: Vec<&str> = headers
+    // As bytes: what a client wrote in front must not hide what a proxy has appended.
+    let forwarded: Vec<&[u8]> = headers
         .get_all(&X_FORWARDED_FOR)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .collect();
     // Each proxy appends: read from the right, until somebody who is not one of ours.
     for entry in forwarded.iter().rev() {
-        match entry.trim().parse::<IpAddr>() {
-            Ok(address) if is_trusted(address) => {}
-            Ok(address) => return Some(address),
-            Err(_) => return None,
+        let text = std::str::from_utf8(entry.trim_ascii()).ok();
+        match text.and_then(|text| text.parse::<IpAddr>().ok()) {
+            Some(address) if is_trusted(address) => {}
+            Some(address) => return Some(address),
+            None => return None,
         }
     }
     headers

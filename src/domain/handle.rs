@@ -118,13 +118,16 @@ impl Handle<ParentSessionKind> {
         Digest::from_bytes(*self.digest().as_bytes())
     }
 
-    /// What is remembered of it at one host, for it can be another app at each.
+    /// What is remembered of it at one host, for it can be another app at each; and only as long as the cookie is
+    /// for this domain.
     #[must_use]
-    pub fn remembered_at(&self, host: &Host) -> Digest<AppSessionKind> {
+    pub fn remembered_at(&self, domain: &Host, host: &Host) -> Digest<AppSessionKind> {
         let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
         context.update(b"parent session at a host");
         context.update(&[0]);
         context.update(&self.bytes);
+        context.update(domain.name().as_bytes());
+        context.update(&[0]);
         context.update(host.name().as_bytes());
         context.update(&host.port().unwrap_or_default().to_be_bytes());
         let mut bytes = [0; 32];

@@ -210,7 +210,7 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
         (host, app): (&Host, &AppId),
         handle: &Handle<ParentSessionKind>,
     ) -> Result<Option<(Digest<AppSessionKind>, Arc<AppEntry<P>>)>, StorageError> {
-        let remembered = handle.remembered_at(host);
+        let remembered = handle.remembered_at(domain, host);
         let found = match self.recall(tenant, host, &remembered) {
             Recalled::Alive(entry) => Some(entry),
             Recalled::No => None,

@@ -118,12 +118,25 @@ fn parent_cookie(tenant: &TenantSettings, tenants: &[TenantSettings]) -> Option<
     let others = tenants.iter().filter(|other| other.id != tenant.id);
     let (other, name, at) = others
         .flat_map(|other| {
-            let hosts = claims_of(other).map(|claim| (claim.pattern.name(), claim.at));
+            let reached = |claim: &Claim<'_>| {
+                let name = claim.pattern.name();
+                // Cookies know no ports: a pattern for another port reaches below the domain, too.
+                let from_above = claim.pattern.covers_subdomains()
+                    && domain
+                        .name()
+                        .strip_suffix(name)
+                        .is_some_and(|rest| rest.ends_with('.'));
+                from_above || ParentCookie::is_within(name, domain)
+            };
+            let hosts = claims_of(other)
+                .filter(reached)
+                .map(|claim| (claim.pattern.name(), claim.at));
             let theirs = other.parent_cookie.as_ref();
             let theirs = theirs.map(|theirs| (theirs.cookie.domain.name(), &theirs.at));
+            let theirs = theirs.filter(|(name, _)| ParentCookie::is_within(name, domain));
             hosts.chain(theirs).map(move |(name, at)| (other, name, at))
         })
-        .find(|(_, name, _)| ParentCookie::is_within(name, domain))?;
+        .next()?;
     let fault = Fault::at(
         parent.at.clone(),
         format!(

@@ -286,6 +286,28 @@ fn a_shared_cookie_never_reaches_another_tenant(
     }
 }
 
+/// Cookies know no ports.
+#[test]
+fn a_shared_cookie_never_reaches_a_pattern_from_above_at_another_port() {
+    let base = "https://login.apps.example.com";
+    let acme = tenant("acme", base, &[("wiki", "\"wiki.apps.example.com\"")]);
+    let acme = acme.replacen(
+        "[[tenants.providers]]",
+        "parent_cookie = { domain = \"apps.example.com\", hosts = [\"wiki.apps.example.com\"] }\n\
+         [[tenants.providers]]",
+        1,
+    );
+    let globex = tenant("globex", "", &[("shop", "\"*.example.com:8443\"")]);
+    let faults = build(&(acme + &globex)).expect_err("another tenant's");
+    let fault = faults.iter().next().expect("a fault");
+    assert!(
+        fault
+            .message()
+            .contains("would reach example.com of tenant `globex`"),
+        "{fault}"
+    );
+}
+
 fn with_headers(headers: &str, providers: &str, allow: &str) -> Vec<String> {
     let text = format!(
         "[[tenants]]\nid = \"acme\"\n{providers}[[tenants.apps]]\nid = \"wiki\"\nhosts = [\"wiki.example\"]\nidentity_headers = {{ {headers} }}\n{allow}\n"

@@ -72,8 +72,11 @@ pub(crate) async fn choose(visit: Visit, RawQuery(query): RawQuery) -> Response 
     };
     if !query.another {
         match visit.session().await {
-            Ok(Some(session)) => return visit.enter(session.id, &session.person, waiting).await,
-            Ok(None) => {}
+            Ok(Some(session)) if visit.tenant.provider(&session.person.provider).is_some() => {
+                return visit.enter(session.id, &session.person, waiting).await;
+            }
+            // Nobody vouches any more for a person whose provider was taken out of the configuration.
+            Ok(_) => {}
             Err(response) => return response,
         }
     }
@@ -200,6 +203,7 @@ impl Visit {
         wanted: &str,
     ) -> Result<(LoginQuery, Option<Waiting>), Response> {
         let tenant = &self.tenant;
+        self.within_limit(Counted::Login, &tenant.base.address("/login"))?;
         let shares = |host: &Host| tenant.parent_cookie_at(host).is_some();
         let target = ReturnTarget::parse(wanted, &tenant.base.origin, shares);
         let found = target.and_then(|target| {

@@ -328,5 +328,6 @@ fn describe_person(person: &Person) -> String {
     } else {
         let _ = write!(text, ", in {}", person.groups.join(", "));
     }
-    text
+    // A provider's words go to a terminal.
+    text.replace(char::is_control, "\u{fffd}")
 }

@@ -280,6 +280,9 @@ async fn a_login_under_way_ends_as_it_began() {
     };
     let (page, ()) = tokio::join!(visit, change);
     assert_eq!(page.url.as_str(), broker.url(WIKI, "/"), "{}", page.text());
+    // It has its session; nobody vouches for that until the provider is back.
+    broker.edit(|text| text.replacen("id = \"other\"", "id = \"main\"", 1));
+    broker.reload().await.expect("right");
     assert_eq!(at_the_wiki(&broker, &browser).await, StatusCode::ACCEPTED);
 }
 
@@ -401,4 +404,22 @@ async fn files_can_be_left_alone_until_somebody_says_so() {
         .await
         .expect("right");
     assert_eq!(at_the_wiki(&broker, &browser).await, StatusCode::FORBIDDEN);
+}
+
+/// A14: a provider that is taken out lets nobody in any more, neither into the app nor into the next one.
+#[tokio::test]
+async fn a14_a_provider_that_is_taken_out_vouches_for_nobody() {
+    let broker = Broker::start().await;
+    let mut browser = signed_in(&broker).await;
+    broker.edit(|text| text.replacen("id = \"main\"", "id = \"other\"", 1));
+    broker.reload().await.expect("right");
+    assert_eq!(
+        at_the_wiki(&broker, &browser).await,
+        StatusCode::UNAUTHORIZED
+    );
+    let page = browser.open(&broker.sign_in_url(BOARD, "/")).await;
+    assert!(!page.url.as_str().contains("ticket="), "{}", page.url);
+    broker.edit(|text| text.replacen("id = \"other\"", "id = \"main\"", 1));
+    broker.reload().await.expect("right");
+    assert_eq!(at_the_wiki(&broker, &browser).await, StatusCode::ACCEPTED);
 }
