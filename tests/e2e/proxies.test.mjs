@@ -157,6 +157,27 @@ for (const proxy of Object.values(proxies)) {
       assert.deepEqual(requests(), []);
     });
 
+    // What follows a switch to another protocol is not asked about: `h2c` would open every path.
+    test('no protocol but WebSocket is switched to', async () => {
+      for (const upgrade of ['h2c', 'HTTP/2.0', 'websocket, h2c', 'h2c, websocket']) {
+        forget();
+        await rawStatus(stack().ports.proxy, `GET /public/ HTTP/1.1\r\nHost: ${stack().hosts.wiki}\r\n`
+          + `Connection: close, Upgrade, HTTP2-Settings\r\nUpgrade: ${upgrade}\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n`);
+        for (const request of requests()) {
+          assert.doesNotMatch(request.headers.upgrade ?? '', /h2c|HTTP/iu, upgrade);
+        }
+      }
+    });
+
+    test('of two hosts none is served', async () => {
+      const { wiki, board } = stack().hosts;
+      for (const hosts of [`${wiki},${board}`, `${board}, ${wiki}`]) {
+        forget();
+        await rawStatus(stack().ports.proxy, `GET /public/ HTTP/1.1\r\nHost: ${hosts}\r\nConnection: close\r\n\r\n`);
+        assert.deepEqual(requests(), [], hosts);
+      }
+    });
+
     test('our cookies do not reach the app, its own do', async () => {
       const { cookie } = await session('alice');
       for (const path of ['/page', '/public/']) {

@@ -131,18 +131,14 @@ fn the_providers_pages_are_right() {
                  [[tenants]]\nid = \"acme\"\nbase_url = \"https://login.example.com\"\n{}\n{more}",
                 block.join("\n")
             );
-            let environment = std::collections::BTreeMap::from([
-                (
-                    "SEAL".to_owned(),
-                    "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned(),
-                ),
-                (
-                    format!("{}_CLIENT_SECRET", page.to_uppercase()),
-                    "secret".to_owned(),
-                ),
-            ]);
-            let file = Path::new("doorward.toml");
-            let config = config::parse(&configuration, file, &environment)
+            let environment = std::collections::BTreeMap::from([(
+                "SEAL".to_owned(),
+                "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned(),
+            )]);
+            let folder = tempfile::tempdir().expect("a folder");
+            fs::write(folder.path().join("client-secret"), "secret\n").expect("a file");
+            let file = folder.path().join("doorward.toml");
+            let config = config::parse(&configuration, &file, &environment)
                 .unwrap_or_else(|faults| panic!("{page}: {faults}"));
             let directory = Directory::build(&config, &presets, 1)
                 .unwrap_or_else(|faults| panic!("{page}: {faults}"));

@@ -73,9 +73,10 @@ async fn a39_aliases_in_parallel_share_one_limit_of_failed_checks() {
         "198.51.100.7",
         "::ffff:198.51.100.7",
         "203.0.113.1, 198.51.100.7",
+        "\u{ff}, 198.51.100.7",
     ];
     let checks = (0..60_usize).map(|number| {
-        let browser = from(&broker, addresses[number % 3]);
+        let browser = from(&broker, addresses[number % addresses.len()]);
         let broker = &broker;
         async move {
             let host = hosts[(number / 3) % 3];

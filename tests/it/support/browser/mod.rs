@@ -107,7 +107,7 @@ impl Browser {
 
     /// Sends this header with every request of this tab, instead of the browser's own.
     pub(crate) fn always(mut self, name: &'static str, value: &str) -> Self {
-        let value = HeaderValue::from_str(value).expect("a header value");
+        let value = HeaderValue::from_bytes(value.as_bytes()).expect("a header value");
         self.headers.insert(name, value);
         self
     }
