@@ -47,6 +47,8 @@ local function cleaned(r)
     end
     -- Apache takes away what a `Connection` names, also the headers that Doorward sends.
     local upgrade = (r.headers_in["Upgrade"] or ""):lower() == "websocket"
+    -- WebSockets, and no other protocol: what follows such a switch is not asked about.
+    if not upgrade then r.headers_in["Upgrade"] = nil end
     local close = (headers["connection"] or ""):lower():find("close")
     r.headers_in["Connection"] = upgrade and (close and "Upgrade, close" or "Upgrade") or close and "close" or nil
     headers["connection"] = nil
