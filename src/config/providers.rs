@@ -8,13 +8,14 @@ use rustls_pki_types::pem::PemObject as _;
 use secrecy::SecretString;
 use url::Url;
 
+use super::client_authentication::{self, AssertionSettings, AuthenticationMethod};
 use super::diagnostics::{Position, nearest};
 use super::reader::{Item, Section};
 use super::secrets::secret;
 use super::table::{Key, Shape, Table, word};
 use super::{Context, server};
 use crate::domain::ids::ProviderId;
-use crate::domain::upstream_provider::{ClientAuthentication, Reach};
+use crate::domain::upstream_provider::Reach;
 
 /// A value and where it was written.
 #[derive(Clone, Debug)]
@@ -57,11 +58,13 @@ pub struct ProviderSettings {
     /// Our name at the provider.
     pub client_id: Box<str>,
     /// Our secret there.
-    pub client_secret: Option<SecretString>,
+    pub client_secret: Option<Located<SecretString>>,
     /// Scopes in place of the preset's.
     pub scopes: Option<Vec<Box<str>>>,
     /// In place of the preset's.
-    pub client_authentication: Option<ClientAuthentication>,
+    pub client_authentication: Option<Located<AuthenticationMethod>>,
+    /// For methods that sign.
+    pub assertion: AssertionSettings,
     /// In place of the discovered one.
     pub id_token_algorithm: Option<Located<Box<str>>>,
     /// How the provider is reached.
@@ -102,10 +105,37 @@ pub(super) static TABLE: Table = Table::new(
         .or("the preset's"),
         Key::new(
             "client_authentication",
-            Shape::Words(&["basic", "post"]),
-            "How the secret is presented.",
+            Shape::Words(&client_authentication::METHODS),
+            "How Doorward authenticates at the token endpoint, among the ways that the preset knows. With a private key: by signing with it.",
         )
-        .or("discovered"),
+        .or("the preset's"),
+        Key::new(
+            "private_key",
+            Shape::Secret,
+            "The key to sign with, in place of a secret: PKCS#8 in PEM, not encrypted.",
+        ),
+        Key::new(
+            "key_id",
+            Shape::Line(255),
+            "What the provider calls that key, for `kid`.",
+        ),
+        Key::new(
+            "certificate",
+            Shape::Path,
+            "The certificate of that key, PEM, for providers that know it by its thumbprint (`x5t#S256`).",
+        ),
+        Key::new(
+            "assertion_algorithm",
+            Shape::Words(&ALGORITHMS),
+            "How that key signs.",
+        )
+        .or("the first of the preset's that fits the key"),
+        Key::new(
+            "assertion_audience",
+            Shape::Words(&client_authentication::AUDIENCES),
+            "Whom the provider wants signed assertions to be for.",
+        )
+        .or("the preset's"),
         Key::new(
             "id_token_algorithm",
             Shape::Words(&ALGORITHMS),
@@ -160,7 +190,7 @@ pub(crate) const PRESET_WORDS: &[&str] = &[
     "email_trusted_domains",
 ];
 
-/// What our verifier knows. Symmetric ones are deliberately absent: they need the secret as a key.
+/// What our verifier knows, and what our keys sign with. Symmetric ones are deliberately absent: they need the secret as a key.
 const ALGORITHMS: [&str; 9] = [
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
 ];
@@ -184,19 +214,16 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
             "add the name under which Doorward is registered at the provider",
         )
         .and_then(|item| item.line(255));
-    let client_secret = section.get("client_secret");
-    let client_secret = client_secret
-        .as_ref()
-        .and_then(|item| secret(item, context));
+    let client_secret = section
+        .get("client_secret")
+        .and_then(|item| located(&item, secret(&item, context)));
     let scopes = section
         .get("scopes")
         .and_then(|item| item.list(|item| scope(item)));
-    let client_authentication = section.get("client_authentication").and_then(|item| {
-        item.choice(&[
-            ("basic", ClientAuthentication::Basic),
-            ("post", ClientAuthentication::Post),
-        ])
-    });
+    let client_authentication = section
+        .get("client_authentication")
+        .and_then(|item| located(&item, item.choice(&AuthenticationMethod::WORDS)));
+    let assertion = AssertionSettings::read(section, context);
     let id_token_algorithm = section
         .get("id_token_algorithm")
         .and_then(|item| located(&item, algorithm(&item)));
@@ -210,6 +237,7 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
         client_secret,
         scopes,
         client_authentication,
+        assertion,
         id_token_algorithm,
         reach,
         parameters,
@@ -253,7 +281,7 @@ fn parameter_value(item: &Item<'_>) -> ParameterValue {
         .map_or(ParameterValue::Other, ParameterValue::List)
 }
 
-fn located<T>(item: &Item<'_>, value: Option<T>) -> Option<Located<T>> {
+pub(super) fn located<T>(item: &Item<'_>, value: Option<T>) -> Option<Located<T>> {
     Some(Located {
         value: value?,
         at: item.position(),
@@ -283,7 +311,7 @@ fn scope(item: &Item<'_>) -> Option<Box<str>> {
     }
 }
 
-fn algorithm(item: &Item<'_>) -> Option<Box<str>> {
+pub(super) fn algorithm(item: &Item<'_>) -> Option<Box<str>> {
     let text = item.text()?;
     if text.starts_with("HS") || text == "none" {
         item.fault_with_help(

@@ -14,6 +14,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::claims::ClaimPath;
+use super::client_authentication::ClientAuthentication;
 use super::email_rule::EmailRule;
 use super::ids::{Issuer, ProviderId, is_guid};
 
@@ -28,9 +29,9 @@ pub struct UpstreamProvider {
     pub preset: Box<str>,
     /// Our name at the provider (`client_id`, RFC 6749 §2.2).
     pub client_id: Box<str>,
-    /// Our secret there; none for a public client, which PKCE protects.
+    /// Our secret there; none for a public client, which PKCE protects, and for one that signs.
     pub client_secret: Option<SecretString>,
-    /// How the secret is presented.
+    /// How we authenticate.
     pub client_authentication: ClientAuthentication,
     /// OpenID Connect or plain OAuth 2.
     pub protocol: Protocol,
@@ -154,18 +155,6 @@ pub enum Userinfo {
     Always,
     /// Never.
     Never,
-}
-
-/// How our secret is presented to the token endpoint (RFC 6749 §2.3.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ClientAuthentication {
-    /// As the metadata says; basic where it says nothing.
-    #[default]
-    Discovered,
-    /// `Authorization: Basic`, both parts form-encoded first.
-    Basic,
-    /// In the body.
-    Post,
 }
 
 /// One request about the person, with the access token.

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::claims::{Claims, ClaimsReader};
+use super::client_authentication::{self, Assertions};
 use super::layers::{Layers, Names};
 use super::logout::{self, Logout};
 use super::parameters::{self, Parameter};
@@ -16,8 +17,8 @@ use super::required_claims::{self, RequiredClaim, Rule};
 use super::template::{Template, Values};
 use crate::config::reader::{Document, Section};
 use crate::config::source::Source as FileSource;
-use crate::config::{Faults, quoted, suggestion};
-use crate::domain::upstream_provider::{ClientAuthentication, KeyIssuer, Userinfo};
+use crate::config::{AuthenticationMethod, Faults, quoted, suggestion};
+use crate::domain::upstream_provider::{KeyIssuer, Userinfo};
 
 /// What is true of every account at a provider.
 #[derive(Clone, Debug)]
@@ -43,7 +44,8 @@ pub(super) struct Definition {
     pub(super) protocol: Protocol,
     pub(super) issuer_key: Template,
     pub(super) secret_required: bool,
-    pub(super) client_authentication: ClientAuthentication,
+    pub(super) client_authentication: Vec<AuthenticationMethod>,
+    pub(super) assertions: Assertions,
     pub(super) pkce: bool,
     pub(super) scopes: Vec<Box<str>>,
     pub(super) scope_separator: Box<str>,
@@ -289,16 +291,8 @@ fn definition(
     let secret_required = layers
         .require("client_secret")
         .and_then(|item| item.choice(&[("required", true), ("optional", false)]));
-    let client_authentication = layers.get("client_authentication").map_or(
-        Some(ClientAuthentication::Discovered),
-        |item| {
-            item.choice(&[
-                ("discovered", ClientAuthentication::Discovered),
-                ("basic", ClientAuthentication::Basic),
-                ("post", ClientAuthentication::Post),
-            ])
-        },
-    );
+    let client_authentication = client_authentication::methods(layers);
+    let assertions = client_authentication::assertions(layers, &names);
     let pkce = layers.flag("pkce", true);
     let scope_separator = layers
         .get("scope_separator")
@@ -321,6 +315,7 @@ fn definition(
         issuer_key: issuer_key?,
         secret_required: secret_required?,
         client_authentication: client_authentication?,
+        assertions: assertions?,
         pkce: pkce?,
         scopes: scopes?,
         scope_separator: scope_separator?.into(),

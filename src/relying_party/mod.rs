@@ -18,6 +18,7 @@ pub use callback_parameters::{CallbackParameters, InvalidCallback};
 pub use complete_login::{Completed, Failure, LoginFailed};
 pub use id_token::IdTokenRefused;
 
+use crate::domain::client_authentication::NotSigned;
 use crate::jose::{KeyRefused, KeySets};
 use crate::outbound::{DocumentCache, FetchFault, HttpClients, OutboundError, ReachFault};
 use crate::ports::{Clock, SecureRandom};
@@ -62,6 +63,9 @@ pub enum UpstreamTrouble {
     /// Its keys cannot be had.
     #[error("the provider's keys cannot be used: {0}")]
     Keys(#[from] KeyRefused),
+    /// Our own assertion could not be made.
+    #[error(transparent)]
+    NotSigned(#[from] NotSigned),
     /// The token endpoint refused the code (RFC 6749 §5.2).
     #[error("the token endpoint answered `{0}`")]
     TokenRefused(String),
