@@ -43,6 +43,8 @@ pub struct UpstreamProvider {
     pub scope_separator: Box<str>,
     /// Further parameters of the authorization request.
     pub authorization_parameters: Vec<(Box<str>, Box<str>)>,
+    /// How it answers an authorization request.
+    pub response_mode: ResponseMode,
     /// `prompt` that lets a person choose another account, where the provider knows one.
     pub switch_account_prompt: Option<Box<str>>,
     /// Whether errors can come with status 200 (GitHub).
@@ -61,6 +63,16 @@ pub struct UpstreamProvider {
     pub logout: Logout,
     /// How the provider is reached.
     pub reach: Reach,
+}
+
+/// How the answer to an authorization request comes (`response_mode`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResponseMode {
+    /// In the query of a redirect, as nothing need be said for (RFC 6749 §4.1.2).
+    #[default]
+    Query,
+    /// In a form that the browser posts (OAuth 2.0 Form Post Response Mode §2), and in no other way.
+    FormPost,
 }
 
 /// What the provider speaks.

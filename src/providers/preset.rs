@@ -18,7 +18,7 @@ use super::template::{Template, Values};
 use crate::config::reader::{Document, Section};
 use crate::config::source::Source as FileSource;
 use crate::config::{AuthenticationMethod, Faults, quoted, suggestion};
-use crate::domain::upstream_provider::{KeyIssuer, Userinfo};
+use crate::domain::upstream_provider::{KeyIssuer, ResponseMode, Userinfo};
 
 /// What is true of every account at a provider.
 #[derive(Clone, Debug)]
@@ -50,6 +50,7 @@ pub(super) struct Definition {
     pub(super) scopes: Vec<Box<str>>,
     pub(super) scope_separator: Box<str>,
     pub(super) authorization_parameters: Vec<(Box<str>, Template)>,
+    pub(super) response_mode: ResponseMode,
     pub(super) switch_account_prompt: Option<Template>,
     pub(super) errors_with_success_status: bool,
     pub(super) profile_requests: Vec<Request>,
@@ -245,13 +246,14 @@ fn withheld(section: &Section<'_>, parameters: &[Parameter]) -> Vec<Box<str>> {
 const KEY_COOL_DOWN: Duration = Duration::from_secs(30);
 
 /// Parameters of the authorization request that protect it, or have a setting of their own.
-const RESERVED: [&str; 9] = [
+const RESERVED: [&str; 10] = [
     "client_id",
     "code_challenge",
     "code_challenge_method",
     "nonce",
     "prompt",
     "redirect_uri",
+    "response_mode",
     "response_type",
     "scope",
     "state",
@@ -302,6 +304,14 @@ fn definition(
         .and_then(|item| item.free_section("[scopes]"))
         .and_then(|section| scopes(&section));
     let authorization_parameters = authorization_parameters(layers, &names);
+    let response_mode = layers
+        .get("response_mode")
+        .map_or(Some(ResponseMode::default()), |item| {
+            item.choice(&[
+                ("query", ResponseMode::Query),
+                ("form_post", ResponseMode::FormPost),
+            ])
+        });
     let switch_account_prompt = names.optional(layers.get("switch_account_prompt"));
     let errors_with_success_status = layers.flag("errors_with_success_status", false);
     let preferred_username_is_stable = layers.flag("preferred_username_is_stable", false);
@@ -320,6 +330,7 @@ fn definition(
         scopes: scopes?,
         scope_separator: scope_separator?.into(),
         authorization_parameters,
+        response_mode: response_mode?,
         switch_account_prompt,
         errors_with_success_status: errors_with_success_status?,
         profile_requests: requests?,

@@ -249,6 +249,7 @@ impl Resolution<'_> {
                 .unwrap_or_else(|| definition.scopes.clone()),
             scope_separator: definition.scope_separator.clone(),
             authorization_parameters,
+            response_mode: definition.response_mode,
             switch_account_prompt: definition
                 .switch_account_prompt
                 .as_ref()

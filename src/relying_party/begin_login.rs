@@ -13,7 +13,7 @@ use crate::domain::handle::{AttemptKind, Handle, StateKind};
 use crate::domain::ids::Issuer;
 use crate::domain::login_attempt::{Continuation, PendingAttempt};
 use crate::domain::tenant::Tenant;
-use crate::domain::upstream_provider::{Protocol, UpstreamProvider};
+use crate::domain::upstream_provider::{Protocol, ResponseMode, UpstreamProvider};
 use crate::storage::{Network, StorageError, TooManyWaiting, WaitingCaps};
 
 /// A login under way.
@@ -170,6 +170,9 @@ fn authorization_request(
         .filter(|_| switch_account)
     {
         request = request.add_extra_param("prompt", prompt.to_owned());
+    }
+    if provider.response_mode == ResponseMode::FormPost {
+        request = request.add_extra_param("response_mode", "form_post");
     }
     for (name, value) in &provider.authorization_parameters {
         request = request.add_extra_param(name.to_string(), value.to_string());

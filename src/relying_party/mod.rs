@@ -8,6 +8,7 @@ pub mod callback_parameters;
 mod code_exchange;
 pub mod complete_login;
 pub mod id_token;
+mod posted_answer;
 mod profile;
 pub mod upstream_logout;
 

@@ -16,7 +16,9 @@ use axum::routing::{any, get, post};
 use http::StatusCode;
 
 use super::reply::{self, RequestId};
-use super::{Door, app_host, check, login, logout, operations, sessions, traced, visit};
+use super::{
+    Door, app_host, check, login, logout, operations, posted_answer, sessions, traced, visit,
+};
 use crate::telemetry::traces;
 
 /// Largest form we take, in bytes.
@@ -63,7 +65,10 @@ fn tenant_routes(base: &str) -> Router<Arc<Door>> {
     Router::new()
         .route(&at("/login"), get(login::choose))
         .route(&at("/login/{provider}"), get(login::begin))
-        .route(&at("/login/{provider}/callback"), get(login::callback))
+        .route(
+            &at("/login/{provider}/callback"),
+            get(login::callback).post(posted_answer::post),
+        )
         .route(&at("/sessions"), get(sessions::show))
         .route(&at("/sessions/end"), post(sessions::end))
         .route(&at("/sessions/end-others"), post(sessions::end_others))

@@ -9,6 +9,7 @@ mod cognito;
 mod discovery_and_keys;
 mod entra;
 mod flood;
+mod form_post;
 mod github;
 mod google;
 mod id_token;
