@@ -98,13 +98,19 @@ impl Place {
 }
 
 impl Witness for Seen {
-    fn asked(&mut self, at: AppAt<'_>, host: &Host, target: Target<'_>) {
+    fn found(&mut self, at: AppAt<'_>, host: &Host) {
         self.place = Some(Place {
             tenant: Arc::clone(at.tenant),
             app: at.index,
             host: host.clone(),
-            rule: at.app.policy.covering(target).map(|(index, _)| index),
+            rule: None,
         });
+    }
+
+    fn asked(&mut self, app: &ProtectedApp, target: Target<'_>) {
+        if let Some(place) = &mut self.place {
+            place.rule = app.policy.covering(target).map(|(index, _)| index);
+        }
     }
 
     fn recognized(&mut self, person: &Person) {
@@ -169,7 +175,7 @@ async fn ask(
         parent_session: cookies::parent_session,
     };
     let mut seen = Seen::default();
-    let verdict = gate.check_before(&request, &mut seen).await;
+    let verdict = gate.check(&request, &mut seen).await;
     Ok((verdict, seen))
 }
 
