@@ -24,6 +24,7 @@ use hyper::body::Incoming;
 
 use self::body::{Progress, Watched};
 use self::refusal::Asked;
+pub(crate) use self::refusal::status;
 use super::Door;
 use super::visit::host_text;
 use super::{check, cookies};
