@@ -7,6 +7,7 @@
 
 mod claims;
 mod client_authentication;
+mod hints;
 mod layers;
 mod logout;
 mod metadata;

@@ -250,6 +250,9 @@ impl Resolution<'_> {
             scope_separator: definition.scope_separator.clone(),
             authorization_parameters,
             response_mode: definition.response_mode,
+            email_domains: settings.email_domains.clone(),
+            hints: definition.hints.clone(),
+            prompts: definition.prompts.clone(),
             switch_account_prompt: definition
                 .switch_account_prompt
                 .as_ref()

@@ -8,11 +8,13 @@ use time::Duration;
 use url::Url;
 
 use super::cookies::{self, AnswerCookies, Attempt, tag};
+use super::login::LoginQuery;
 use super::reply::{bare, see_other};
 use super::visit::AppVisit;
 use crate::access::Counted;
 use crate::domain::handle::{BindingKind, TicketKind};
 use crate::domain::host::Host;
+use crate::domain::identity::Person;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::policy::Refusal;
 use crate::domain::return_target::{InvalidReturnTarget, ReturnTarget};
@@ -52,10 +54,7 @@ pub(crate) async fn sign_in(at: AppVisit, RawQuery(query): RawQuery) -> Response
         Ok(Err(_)) => return visit.too_many(at.home().as_str()),
         Err(error) => return visit.store_failed(&error),
     };
-    // "Use another account" passes through here to keep its target.
-    let another = query.is_some_and(|query| query.starts_with("another=1&"));
-    let another = if another { "&another=1" } else { "" };
-    let address = format!("/login?continue={}{another}", asked.id.reveal());
+    let address = LoginQuery::passed_on(query.as_deref(), &asked.id);
     let mut response = see_other(&visit.tenant.base.address(&address));
     if !at.is_tenants_own() {
         let mut set = AnswerCookies::default();
@@ -208,11 +207,10 @@ impl AppVisit {
         Url::parse(&format!("{scheme}://{}/", self.host)).ok()
     }
 
-    /// Where another account can be chosen to open `target` with.
+    /// Where another account can be chosen to open `target` with, on this host.
     pub(super) fn another_account(&self, target: &str) -> String {
         let prefix = self.visit.door.prefix().trim_start_matches('/');
-        let target: String = url::form_urlencoded::byte_serialize(target.as_bytes()).collect();
-        format!("{}{prefix}/sign_in?another=1&rd={target}", self.home())
+        format!("{}{prefix}/sign_in?{}", self.home(), another(target))
     }
 
     /// Where "start again" leads: the app itself.
@@ -220,20 +218,24 @@ impl AppVisit {
         self.origin().map_or_else(|| "/".to_owned(), String::from)
     }
 
-    /// The page for somebody who may not open the address `target` of this app. `None`: nobody is signed in.
-    pub(super) async fn refused(&self, target: &str, refusal: Refusal) -> Option<Response> {
+    /// The page for `person`, who is signed in and may not open the address `target` of this app. Where the
+    /// host shares the tenant's cookie, nothing of ours may be routed here: its links lead to the tenant's host.
+    pub(super) fn refused(&self, person: &Person, target: &str, refusal: Refusal) -> Response {
         let visit = &self.visit;
-        let handle = visit.cookies.handle(cookies::APP_SESSION)?.digest();
-        let sessions = &visit.door.gate.sessions;
-        let session = sessions
-            .check(&visit.tenant.id, &self.host, &handle)
-            .await
-            .ok()??;
-        let person = session.person();
-        let prefix = visit.door.prefix();
-        let here = |path: &str| Some(self.origin()?.join(&format!("{prefix}{path}")).ok()?.into());
-        let mut another = url::form_urlencoded::Serializer::new("/sign_in?another=1".to_owned());
-        another.append_pair("rd", target);
+        let base = &visit.tenant.base;
+        let (switch_account, sign_out) = if visit.tenant.parent_cookie_at(&self.host).is_some() {
+            let query = another(target);
+            (
+                base.address(&format!("/login?{query}")),
+                base.address("/logout"),
+            )
+        } else {
+            let prefix = visit.door.prefix().trim_start_matches('/');
+            (
+                self.another_account(target),
+                format!("{}{prefix}/sign_out", self.home()),
+            )
+        };
         let stamp = visit.stamp();
         let page = RefusedPage {
             account: Account::of(person),
@@ -241,12 +243,12 @@ impl AppVisit {
             app: self.app_name(),
             host: self.host.to_string(),
             class: refusal.into(),
-            switch_account_href: here(&another.finish())?,
-            sign_out_href: here("/sign_out"),
+            switch_account_href: switch_account,
+            sign_out_href: Some(sign_out),
             contact: visit.contact(),
             incident: Incident::new(stamp.id, stamp.at, "refused_by_policy"),
         };
-        Some(visit.page(StatusCode::FORBIDDEN, &page))
+        visit.page(StatusCode::FORBIDDEN, &page)
     }
 
     fn return_target(&self, wanted: &str) -> Result<ReturnTarget, InvalidReturnTarget> {
@@ -305,6 +307,13 @@ impl AppVisit {
     }
 }
 
+/// What asks for another account to open `target` with.
+fn another(target: &str) -> String {
+    url::form_urlencoded::Serializer::new("another=1".to_owned())
+        .append_pair("rd", target)
+        .finish()
+}
+
 /// As much of an address as a log needs: its query can hold what is nobody's business.
 pub(crate) fn shown(wanted: &str) -> String {
     let address = wanted.split(['?', '#']).next().unwrap_or_default();
@@ -327,16 +336,22 @@ fn wanted(at: &AppVisit, query: Option<&str>) -> Option<String> {
 /// the query, `&` and all.
 pub(crate) fn wanted_return(query: Option<&str>) -> Option<String> {
     let query = query?;
-    if let Some(rest) = query.strip_prefix("rd=")
-        && ["http://", "https://", "/"]
-            .iter()
-            .any(|start| rest.starts_with(start))
-    {
+    if let Some(rest) = bare_return(query) {
         return Some(rest.to_owned());
     }
     url::form_urlencoded::parse(query.as_bytes())
         .find(|(name, value)| name == "rd" && !value.is_empty())
         .map(|(_, value)| value.into_owned())
+}
+
+/// The address that is the whole query.
+pub(super) fn bare_return(query: &str) -> Option<&str> {
+    let rest = query.strip_prefix("rd=")?;
+    let starts = ["http://", "https://", "/"];
+    starts
+        .iter()
+        .any(|start| rest.starts_with(start))
+        .then_some(rest)
 }
 
 /// `ticket`, once: the tag of its sign-in, and the ticket itself.

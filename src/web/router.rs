@@ -17,7 +17,8 @@ use http::StatusCode;
 
 use super::reply::{self, RequestId};
 use super::{
-    Door, app_host, check, login, logout, operations, posted_answer, sessions, traced, visit,
+    Door, app_host, check, choose, login, logout, operations, posted_answer, sessions, traced,
+    visit,
 };
 use crate::telemetry::traces;
 
@@ -63,7 +64,7 @@ pub fn operations(door: &Arc<Door>) -> Router {
 fn tenant_routes(base: &str) -> Router<Arc<Door>> {
     let at = |path: &str| format!("{base}{path}");
     Router::new()
-        .route(&at("/login"), get(login::choose))
+        .route(&at("/login"), get(choose::choose).post(choose::by_email))
         .route(&at("/login/{provider}"), get(login::begin))
         .route(
             &at("/login/{provider}/callback"),
