@@ -189,6 +189,7 @@ pub(crate) const PRESET_WORDS: &[&str] = &[
     "host",
     "domain",
     "tenant",
+    "team_id",
     "region",
     "realm",
     "user_pool_id",

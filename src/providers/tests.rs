@@ -67,7 +67,7 @@ fn the_embedded_presets_are_right() {
     assert_eq!(
         presets.names().collect::<Vec<_>>(),
         [
-            "auth0", "cognito", "entra", "github", "google", "oauth2", "oidc"
+            "apple", "auth0", "cognito", "entra", "github", "google", "oauth2", "oidc"
         ]
     );
 }
@@ -618,7 +618,7 @@ fn a_folder_adds_and_replaces_presets() {
     assert_eq!(
         presets.names().collect::<Vec<_>>(),
         [
-            "auth0", "cognito", "entra", "github", "google", "oauth2", "oidc", "ours"
+            "apple", "auth0", "cognito", "entra", "github", "google", "oauth2", "oidc", "ours"
         ]
     );
     let settings = settings("preset = \"oidc\"\nissuer = \"https://a.example\"", false);

@@ -1,7 +1,5 @@
-//! Proving to the token endpoint who we are without sending a secret: signed assertions, and a secret that is
-//! made for each request. The provider verifies them for real.
-
-use std::time::Duration;
+//! Proving to the token endpoint who we are without sending a secret: by signed assertions, which the provider
+//! verifies for real. (A secret that is signed for each request is Apple's way, in `apple`.)
 
 use jsonwebtoken::{Algorithm, DecodingKey};
 use rcgen::{
@@ -160,67 +158,4 @@ async fn a_key_that_is_not_registered_signs_nobody_in() {
     let page = answer_to_callback(&broker, &mut browser, WIKI).await;
     let expected = (400, NOT_TRUSTED);
     assert_refused(&broker, &browser, &page, expected, "`invalid_client`").await;
-}
-
-/// Apple's way: team, client and key make a secret, which is over before anybody could reuse it.
-#[tokio::test]
-async fn a_generated_secret_is_made_anew() {
-    let (pair, mut registered) = pair(Algorithm::ES256);
-    registered.as_secret = true;
-    registered.named = Some(("kid", "ABC123DEFG".to_owned()));
-    registered.issuer = "DEF123GHIJ".to_owned();
-    let preset = include_str!("../../../providers/oidc.toml")
-        .lines()
-        .map(|line| match line {
-            line if line.starts_with("client_authentication") => {
-                "client_authentication = [\"generated_secret\"]"
-            }
-            line => line,
-        })
-        .collect::<Vec<_>>()
-        .join("\n")
-        + "\n[assertions]\nalgorithms = [\"ES256\"]\nissuer = \"{team_id}\"\n\
-           audience = \"issuer\"\nkey_named_by = \"key_id\"\n\
-           [parameters.team_id]\nkind = \"name\"\nrequired = true\nabout = \"the team\"\n";
-    let write = |folder: &Path| {
-        let presets = folder.join("presets");
-        std::fs::create_dir(&presets).expect("a folder");
-        std::fs::write(presets.join("oidc.toml"), preset).expect("written");
-        std::fs::write(folder.join("key.p8"), pair.serialize_pem()).expect("written");
-    };
-    let settings = "private_key = { file = \"key.p8\" }\nkey_id = \"ABC123DEFG\"\n\
-                    team_id = \"DEF123GHIJ\"";
-    let clock = clock();
-    let provider = TestProvider::start(Arc::clone(&clock));
-    registered.audience = provider.base().to_owned();
-    provider.configure(|settings| {
-        settings.client_authentication = vec!["client_secret_post"];
-        settings.client_keys.insert(CLIENT_ID.into(), registered);
-    });
-    let folder = folder();
-    write(folder.path());
-    // All tenants use that preset, so there is one.
-    let (acme, _) = CONFIGURATION
-        .split_once("\n[[tenants]]\nid = \"globex\"")
-        .expect("another tenant");
-    let configuration = acme
-        .replacen("[server]", "[server]\nproviders_folder = \"presets\"", 1)
-        .replacen(SECRET, &format!("{settings}\nscopes"), 1);
-    let setup = Setup {
-        configuration,
-        ..Setup::default()
-    };
-    let broker = Broker::on(setup, clock, provider, folder).await;
-    let secret = |broker: &Broker| {
-        let exchange = broker.provider.last(Endpoint::Token).expect("an exchange");
-        assert_eq!(exchange.form("client_assertion"), None);
-        let secret = exchange.form("client_secret").expect("a secret");
-        secret.to_owned()
-    };
-    assert_signs_in(&broker, &mut broker.browser()).await;
-    let first = secret(&broker);
-    // Far longer than one lives.
-    broker.advance(Duration::from_secs(3 * 3600)).await;
-    assert_signs_in(&broker, &mut broker.browser()).await;
-    assert_ne!(secret(&broker), first);
 }

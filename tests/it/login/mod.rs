@@ -1,6 +1,7 @@
 //! The login: from the first redirect to a session, with a provider that keeps its side, or does not.
 
 mod addresses;
+mod apple;
 mod auth0;
 mod begin;
 mod callback;
