@@ -248,10 +248,13 @@ impl Gate {
                     .map(|entry| (handle, entry))
             }
         };
-        let shown = match (own, at.tenant.parent_cookie_at(host)) {
+        let shown = if own.is_none()
+            && let Some(parent) = at.tenant.parent_cookie_at(host)
+        {
             // In a box, so that a check that does not come here need not carry room for it.
-            (None, Some(parent)) => Box::pin(self.parent_session(request, parent, found)).await?,
-            (own, _) => own,
+            Box::pin(self.parent_session(request, parent, found)).await?
+        } else {
+            own
         };
         // Whoever vouched for the person may have been taken out of the configuration since.
         Ok(shown.filter(|(_, entry)| {

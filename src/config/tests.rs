@@ -1023,6 +1023,37 @@ fn a_wrong_host_of_a_shared_cookie_is_told(#[case] host: &str, #[case] expected:
     assert!(found.contains(expected), "{found}");
 }
 
+/// Forwarding asks for the app's own cookie: whoever had the shared one alone would be sent in a circle.
+#[rstest]
+#[case::named("\"b.acme.example\"", true)]
+#[case::by_a_pattern("\"x.b.acme.example\"", true)]
+#[case::a_pattern("\"*.b.acme.example\"", true)]
+#[case::below_a_pattern("\"*.w.acme.example\"", true)]
+#[case::an_exception("\"y.b.acme.example\"", false)]
+#[case::another("\"a.acme.example\"", false)]
+fn a_forwarded_app_shares_no_cookie(#[case] host: &str, #[case] is_forwarded: bool) {
+    let allow = "allow = { signed_in = true }\n";
+    let apps = format!(
+        "hosts = [\"a.acme.example\", \"*.w.acme.example\", \"y.b.acme.example\"]\n{allow}\
+         [[tenants.apps]]\nid = \"b\"\nhosts = [\"b.acme.example\", \"*.b.acme.example\", \"b.w.acme.example\"]\n{allow}\
+         upstream = {{ address = \"http://127.0.0.1:3000\" }}"
+    );
+    let shared =
+        format!("{BASE}\nparent_cookie = {{ domain = \"acme.example\", hosts = [{host}] }}");
+    let found = summary(&with(
+        "[server]\nforward_to_apps = true",
+        &shared,
+        "",
+        &apps,
+    ));
+    let expected = "leads to the app `b`, whose `upstream` has requests forwarded";
+    assert_eq!(found.len(), usize::from(is_forwarded), "{found:#?}");
+    assert!(
+        found.iter().all(|fault| fault.contains(expected)),
+        "{found:#?}"
+    );
+}
+
 #[rstest]
 #[case("acme.example")]
 #[case(".acme.example")]
@@ -1172,7 +1203,7 @@ fn every_declared_table_is_read_key_by_key() {
                   [limits.login]\n[limits.callback]\n[limits.ticket]\n[limits.failed_checks]";
     let tenant = format!(
         "{BASE}\naccent = {{ light = \"#2a56e0\", dark = \"#8eabff\" }}\n\
-         parent_cookie = {{ domain = \"acme.example\", hosts = [\"b.acme.example\"] }}"
+         parent_cookie = {{ domain = \"acme.example\", hosts = [\"wiki.acme.example\"] }}"
     );
     reader::READ.with_borrow_mut(std::collections::BTreeSet::clear);
     let found = summary(&with(server, &tenant, "", &app));

@@ -43,11 +43,7 @@ impl Silence {
             let moved = self.moved.swap(false, Ordering::Relaxed);
             let waits_for_us =
                 self.busy.load(Ordering::Relaxed) && !self.blocked.load(Ordering::Relaxed);
-            quiet = if moved || waits_for_us {
-                0
-            } else {
-                quiet + 1
-            };
+            quiet = if moved || waits_for_us { 0 } else { quiet + 1 };
         }
     }
 }
