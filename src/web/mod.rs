@@ -6,6 +6,7 @@
 mod app_host;
 pub(crate) mod authz;
 pub(crate) mod check;
+mod choose;
 mod circles;
 pub mod connections;
 pub(crate) mod cookies;
