@@ -1,8 +1,10 @@
 //! What the authorization request says beside the protocol's own: scopes, and parameters of the provider's.
 
+use super::hints;
 use super::layers::{Layers, Names};
 use super::template::Template;
 use crate::config::reader::{Item, Section};
+use crate::domain::login_hint::LoginHint;
 
 /// The words of a preset about the authorization request (RFC 6749 §4.1.1).
 #[derive(Clone, Debug)]
@@ -12,12 +14,14 @@ pub(super) struct Authorization {
     pub(super) scopes: Vec<Template>,
     pub(super) scope_separator: Box<str>,
     pub(super) parameters: Vec<(Box<str>, Template)>,
+    pub(super) hints: Vec<(LoginHint, Box<str>)>,
+    pub(super) prompts: Vec<Box<str>>,
     pub(super) switch_account_prompt: Option<Template>,
     pub(super) switch_account_parameters: Vec<(Box<str>, Template)>,
 }
 
 /// Parameters of the authorization request that protect it, or have a setting of their own.
-const RESERVED: [&str; 9] = [
+pub(super) const RESERVED: [&str; 9] = [
     "client_id",
     "code_challenge",
     "code_challenge_method",
@@ -39,6 +43,7 @@ pub(super) fn read(layers: &Layers<'_, '_>, names: &Names<'_>) -> Option<Authori
         .and_then(|item| item.free_section("[scopes]"))
         .and_then(|section| scopes(&section, names));
     let parameters = parameters(layers, names, "authorization_parameters");
+    let (hints, prompts) = (hints::hints(layers), hints::prompts(layers));
     let switch_account_prompt = names.optional(layers.get("switch_account_prompt"));
     let switch_account_parameters = self::parameters(layers, names, "switch_account_parameters");
     Some(Authorization {
@@ -46,6 +51,8 @@ pub(super) fn read(layers: &Layers<'_, '_>, names: &Names<'_>) -> Option<Authori
         scopes: scopes?,
         scope_separator: scope_separator?.into(),
         parameters,
+        hints: hints?,
+        prompts: prompts?,
         switch_account_prompt,
         switch_account_parameters,
     })

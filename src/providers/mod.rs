@@ -8,6 +8,7 @@
 mod authorization;
 mod claims;
 mod explanation;
+mod hints;
 mod layers;
 mod logout;
 mod mapping;

@@ -234,6 +234,9 @@ impl Resolution<'_> {
             scope_separator: authorization.scope_separator.clone(),
             authorization_parameters: self.filled(&authorization.parameters),
             switch_account_parameters: self.filled(&authorization.switch_account_parameters),
+            email_domains: settings.email_domains.clone(),
+            hints: authorization.hints.clone(),
+            prompts: authorization.prompts.clone(),
             switch_account_prompt: authorization
                 .switch_account_prompt
                 .as_ref()
