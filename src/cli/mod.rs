@@ -6,6 +6,7 @@
 mod check;
 pub mod demo;
 mod explain;
+mod provider;
 pub mod reload;
 mod serve;
 pub mod start;
@@ -47,6 +48,9 @@ enum Command {
     Check(ConfigFile),
     /// Say which app, rule and person decide about one request, and why. Asks nobody, changes nothing.
     Explain(explain::Arguments),
+    /// Say which presets for providers there are, and what each does. Asks no provider.
+    #[command(subcommand)]
+    Provider(provider::Command),
     /// Print the JSON Schema of the configuration, for editors.
     Schema {
         /// A folder with presets of your own, whose settings are added.
@@ -80,6 +84,7 @@ pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Check(file) => check::run(&file.config),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Provider(command) => provider::run(&command),
         Command::Serve(file) => serve::run(&file.config),
         Command::Schema { providers_folder } => schema(providers_folder.as_deref()),
         Command::Demo { port } => demo::run(port),

@@ -166,6 +166,17 @@ pub(crate) const PRESET_WORDS: &[&str] = &[
     "hosted_domains",
     "organizations",
     "email_trusted_domains",
+    "url",
+    "authorization_server",
+    "groups_scope",
+    "groups_from",
+    "identity_provider",
+    "guild",
+    "teams",
+    "accounts",
+    "workspaces",
+    "graph_version",
+    "config_id",
 ];
 
 /// What our verifier knows. Symmetric ones are deliberately absent: they need the secret as a key.

@@ -341,6 +341,14 @@ fn server(line: &str) -> String {
     "public_url = \"https://@a.example\"",
     "an address with `@` in it is not accepted"
 )]
+#[case::user_behind_slashes(
+    "public_url = \"https:////me:hunter2-canary@a.example\"",
+    "an address with `@` in it is not accepted"
+)]
+#[case::user_without_slashes(
+    "public_url = \"https:me@a.example\"",
+    "an address with `@` in it is not accepted"
+)]
 #[case::http(
     "public_url = \"http://a.example\"",
     "`http://a.example` is plain http"

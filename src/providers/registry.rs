@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rust_embed::RustEmbed;
 
+use super::explanation::Explanation;
 use super::parameters::Parameter;
 use super::preset::Preset;
 use super::resolution;
@@ -68,6 +69,12 @@ impl Presets {
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Preset)> {
         self.0.iter().map(|(name, preset)| (&**name, preset))
+    }
+
+    /// Each of them in words, in alphabetical order.
+    pub fn explanations(&self) -> impl Iterator<Item = Explanation> {
+        let presets = self.0.iter();
+        presets.map(|(name, preset)| Explanation::of(name, preset))
     }
 
     /// The JSON Schema of a configuration that may use these presets, as the text of a file.

@@ -9,6 +9,7 @@ mod code_exchange;
 pub mod complete_login;
 pub mod id_token;
 mod profile;
+mod profile_requests;
 pub mod upstream_logout;
 
 use std::sync::Arc;

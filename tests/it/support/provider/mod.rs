@@ -28,6 +28,7 @@ mod jwks;
 mod keys;
 mod oidc;
 mod people;
+mod role;
 mod server;
 mod tests;
 
@@ -127,6 +128,8 @@ struct State {
     people: HashMap<String, Person>,
     codes: HashMap<String, Grant>,
     access_tokens: HashMap<String, Grant>,
+    /// The provider that this one plays, see [`role`].
+    role: Option<Value>,
     issued: usize,
     replayed_codes: usize,
 }
@@ -237,6 +240,7 @@ impl TestProvider {
             people: HashMap::new(),
             codes: HashMap::new(),
             access_tokens: HashMap::new(),
+            role: None,
             issued: 0,
             replayed_codes: 0,
         };
@@ -317,6 +321,11 @@ impl TestProvider {
             .entry(username.to_owned())
             .or_insert_with(|| Person::named(username));
         change(person);
+    }
+
+    /// Plays another provider from now on: the role's addresses must be below [`TestProvider::base`].
+    pub(crate) fn play(&self, role: Value) {
+        self.shared.lock().role = Some(role);
     }
 
     // Keys.

@@ -296,8 +296,17 @@ fn invalid_client(why: &str) -> Response<Body> {
     response
 }
 
+/// How a client presents its secret.
+pub(super) fn client_method(request: &Recorded) -> &'static str {
+    let basic = request.header("authorization").is_some();
+    if basic { "basic" } else { "post" }
+}
+
 /// Who asks, by the one method used (RFC 6749 §2.3).
-fn authenticated_client(state: &State, request: &Recorded) -> Result<String, &'static str> {
+pub(super) fn authenticated_client(
+    state: &State,
+    request: &Recorded,
+) -> Result<String, &'static str> {
     let basic = request
         .header("authorization")
         .map(|value| basic_credentials(value).ok_or("Authorization cannot be read"))
