@@ -58,6 +58,8 @@ pub struct ProviderSettings {
     pub client_id: Box<str>,
     /// Our secret there.
     pub client_secret: Option<SecretString>,
+    /// Whether one is named at all, rightly or not.
+    pub client_secret_given: bool,
     /// Scopes in place of the preset's.
     pub scopes: Option<Vec<Box<str>>>,
     /// In place of the preset's.
@@ -68,6 +70,8 @@ pub struct ProviderSettings {
     pub reach: Reach,
     /// What the preset must know.
     pub parameters: Vec<Parameter>,
+    /// Whether nothing in it stands in for what could not be read.
+    pub(super) whole: bool,
 }
 
 pub(super) static TABLE: Table = Table::new(
@@ -165,6 +169,7 @@ const ALGORITHMS: [&str; 9] = [
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
 ];
 
+/// Whatever else is wrong, its preset judges its parameters; without a preset nobody can.
 pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<ProviderSettings> {
     let id = section.require(
         "id",
@@ -184,10 +189,8 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
             "add the name under which Doorward is registered at the provider",
         )
         .and_then(|item| item.line(255));
-    let client_secret = section.get("client_secret");
-    let client_secret = client_secret
-        .as_ref()
-        .and_then(|item| secret(item, context));
+    let secret_item = section.get("client_secret");
+    let client_secret = secret_item.as_ref().and_then(|item| secret(item, context));
     let scopes = section
         .get("scopes")
         .and_then(|item| item.list(|item| scope(item)));
@@ -201,13 +204,26 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
         .get("id_token_algorithm")
         .and_then(|item| located(&item, algorithm(&item)));
     let reach = reach(section, context);
-    let parameters = section.rest().iter().filter_map(parameter).collect();
+    let rest = section.rest();
+    let client_secret_given = secret_item.is_some()
+        || rest
+            .iter()
+            .any(|item| misspelt(item) == Some("client_secret"));
+    let parameters = rest.iter().filter_map(parameter).collect();
+    let stand_in = || {
+        Some(Located {
+            value: section.stand_in().parse().ok()?,
+            at: section.position(),
+        })
+    };
     Some(ProviderSettings {
-        id: id?,
+        whole: id.is_some() && client_id.is_some(),
+        id: id.or_else(stand_in)?,
         preset: preset?,
         name,
-        client_id: client_id?,
+        client_id: client_id.unwrap_or_default(),
         client_secret,
+        client_secret_given,
         scopes,
         client_authentication,
         id_token_algorithm,
@@ -216,12 +232,18 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
     })
 }
 
-/// Most misspelt settings are told here already, beside the other faults of the file.
-fn parameter(item: &Item<'_>) -> Option<Parameter> {
+/// The setting of every provider that was probably meant.
+fn misspelt(item: &Item<'_>) -> Option<&'static str> {
     let long = settings().filter(|setting| setting.len() > 4);
-    if word(item.name).is_none()
-        && let Some(near) = nearest(item.name, long)
-    {
+    word(item.name)
+        .is_none()
+        .then(|| nearest(item.name, long))
+        .flatten()
+}
+
+/// A word that is nearly a setting of every provider is no matter of the preset.
+fn parameter(item: &Item<'_>) -> Option<Parameter> {
+    if let Some(near) = misspelt(item) {
         item.fault_at_key(
             format!("{} is not a setting of a provider", item.quoted_name()),
             format!("did you mean `{near}`?"),

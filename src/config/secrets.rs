@@ -142,14 +142,17 @@ fn from_file(key: &str, item: &Item<'_>, context: &Context<'_>) -> Option<Secret
         Err(error) => {
             item.fault_with_help(
                 format!("the file of `{key}` cannot be read: {error}"),
-                format!(
-                    "looked for it at {}; relative paths begin at the folder of this file",
-                    quoted(&path.display().to_string())
-                ),
+                looked_at(&path),
             );
             None
         }
     }
+}
+
+/// Where a file was looked for, as help.
+pub(super) fn looked_at(path: &Path) -> String {
+    let shown = quoted(&path.display().to_string());
+    format!("looked for it at {shown}; relative paths begin at the folder of this file")
 }
 
 fn read_limited(path: &Path) -> std::io::Result<String> {

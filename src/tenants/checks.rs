@@ -157,6 +157,10 @@ fn addresses(tenants: &[TenantSettings]) -> Vec<Fault> {
         // Hosts are told apart by name and port; http and https of one host are one.
         let address = format!("{}{}", tenant.base.host, tenant.base.path);
         if let Some(other) = seen.get(&address) {
+            // Two tables of one name were told already.
+            if other.id == tenant.id {
+                continue;
+            }
             let message = format!("tenant `{}` is at {address} already", other.id);
             faults.push(
                 Fault::at(tenant.base_at.clone(), message).with_help(format!(
