@@ -27,6 +27,8 @@ pub struct AppSettings {
     pub headers_at: Vec<Position>,
     /// Where its upstream is, if it has one.
     pub upstream_at: Option<Position>,
+    /// Where each of its rules is, in their order.
+    pub rules_at: Vec<Position>,
     /// Whether nothing in it stands in for what could not be read.
     pub(super) whole: bool,
 }
@@ -132,6 +134,11 @@ pub(super) fn read(
         None => Some(None),
     };
     let policy = rules::read(section, providers);
+    let rules = section.get("rules").and_then(|item| item.as_items());
+    let rules_at = match (section.get("allow"), rules) {
+        (Some(allow), None) => vec![allow.position()],
+        (_, rules) => rules.iter().flatten().map(Item::position).collect(),
+    };
     section.finish();
     let whole = id.is_some()
         && hosts.is_some()
@@ -162,6 +169,7 @@ pub(super) fn read(
         hosts_at,
         headers_at,
         upstream_at: upstream_item.map(|item| item.position()),
+        rules_at,
         whole,
     })
 }

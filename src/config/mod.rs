@@ -39,6 +39,7 @@ mod upstreams;
 
 use std::cell::RefCell;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -268,24 +269,48 @@ pub(crate) fn syntax<'a>(
 
 fn read(path: &Path) -> Result<String, Faults> {
     let shown = quoted(&path.display().to_string());
-    let cannot = |why: String| {
-        Faults::from(
-            Fault::nowhere(format!("the configuration {shown} cannot be read: {why}"))
-                .with_help("name the file with --config"),
-        )
+    let cannot = |why: &str, help: &str| {
+        let message = format!("the configuration {shown} cannot be read: {why}");
+        Faults::from(Fault::nowhere(message).with_help(help))
     };
-    let size = std::fs::metadata(path).map_err(|error| cannot(error.to_string()))?;
+    let system = |error: io::Error| {
+        let help = match error.kind() {
+            io::ErrorKind::NotFound => "put it there, or name another file with --config",
+            io::ErrorKind::PermissionDenied => {
+                "the user that Doorward runs as must be able to read it and to enter its folder"
+            }
+            _ => "name a file with --config",
+        };
+        cannot(&error.to_string(), help)
+    };
+    let size = std::fs::metadata(path).map_err(system)?;
     if size.is_dir() {
-        return Err(cannot("it is a folder".into()));
+        let help = format!(
+            "name the file in it: --config {}",
+            path.join("doorward.toml").display()
+        );
+        return Err(cannot("it is a folder", &help));
     }
     if size.len() > FILE_LIMIT {
-        return Err(cannot("it is larger than 16 MiB".into()));
+        let help = "is it the right file? --config names it";
+        return Err(cannot("it is larger than 16 MiB", help));
     }
-    let bytes = std::fs::read(path).map_err(|error| cannot(error.to_string()))?;
+    let bytes = std::fs::read(path).map_err(system)?;
     String::from_utf8(bytes).map_err(|error| {
+        let bytes = error.as_bytes();
+        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+            return cannot("it is UTF-16", "save it as UTF-8");
+        }
         let good = error.utf8_error().valid_up_to();
-        let line = error.as_bytes().iter().take(good).filter(|b| **b == b'\n');
-        cannot(format!("line {} is not UTF-8", line.count() + 1))
+        let before = String::from_utf8_lossy(bytes.get(..good).unwrap_or_default());
+        let line = before.matches('\n').count() + 1;
+        let column = before
+            .rsplit('\n')
+            .next()
+            .map_or(0, |it| it.chars().count())
+            + 1;
+        let why = format!("line {line}, column {column} is not UTF-8");
+        cannot(&why, "save it as UTF-8")
     })
 }
 

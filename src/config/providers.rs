@@ -3,8 +3,6 @@
 //! Which further parameters there are depends on the preset, which is read later: they are kept with their
 //! places, so that `providers` can report them at the operator's line.
 
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 use secrecy::SecretString;
 use url::Url;
 
@@ -12,7 +10,7 @@ use super::diagnostics::{Position, nearest};
 use super::reader::{Item, Section};
 use super::secrets::secret;
 use super::table::{Key, Shape, Table, word};
-use super::{Context, server};
+use super::{Context, server, tls};
 use crate::domain::ids::ProviderId;
 use crate::domain::upstream_provider::{ClientAuthentication, Reach};
 
@@ -319,25 +317,10 @@ fn algorithm(item: &Item<'_>) -> Option<Box<str>> {
 }
 
 fn reach(section: &Section<'_>, context: &Context<'_>) -> Reach {
-    let ca_file = section.get("ca_file").and_then(|item| {
-        let path = context.file(item.text()?);
-        let certificates =
-            CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        match certificates {
-            Ok(found) if !found.is_empty() => {}
-            Ok(_) => item.fault_with_help(
-                format!("there is no certificate in {}", item.shown()),
-                "it begins with -----BEGIN CERTIFICATE-----",
-            ),
-            Err(error) => {
-                item.fault_with_help(
-                    format!("the certificates in {} cannot be read", item.shown()),
-                    error.to_string(),
-                );
-            }
-        }
-        Some(path)
-    });
+    let ca_file = section
+        .get("ca_file")
+        .and_then(|item| tls::authorities(&item, context))
+        .map(|(path, _)| path);
     let allow_networks = section
         .get("allow_networks")
         .and_then(|item| item.list(|item| server::network(item)))

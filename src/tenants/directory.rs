@@ -84,6 +84,9 @@ impl Directory {
             if settings.providers.len() == tenant.providers.len() {
                 faults.extend(checks::identity_headers(settings, tenant));
             }
+            if settings.whole && settings.providers.len() == tenant.providers.len() {
+                faults.extend(checks::groups(settings, tenant));
+            }
         }
         (Self::of(tenants, server.clone(), version), faults)
     }
