@@ -139,8 +139,7 @@ impl Forwarder {
         };
         let question = CheckRequest {
             headers: request.headers(),
-            // Its headers are what those expect who forward with oauth2-proxy.
-            dialect: Dialect::OAuth2Proxy { limits: None },
+            dialect: Dialect::Forwarding,
             peer: destination.peer.ip(),
             app_session,
             // Here the app's host is ours to answer for, so it has a cookie of its own.
