@@ -5,6 +5,7 @@ pub(crate) mod app;
 pub(crate) mod audit;
 pub(crate) mod broker;
 pub(crate) mod browser;
+pub(crate) mod certificates;
 pub(crate) mod envoy;
 pub(crate) mod http;
 pub(crate) mod nodes;
