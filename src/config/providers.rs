@@ -10,7 +10,8 @@ use super::diagnostics::{Position, nearest};
 use super::reader::{Item, Section};
 use super::secrets::secret;
 use super::table::{Key, Shape, Table, word};
-use super::{Context, server, tls};
+use super::{Context, rules, server, tls};
+use crate::domain::email::EmailDomain;
 use crate::domain::ids::ProviderId;
 use crate::domain::upstream_provider::{ClientAuthentication, Reach};
 
@@ -64,6 +65,8 @@ pub struct ProviderSettings {
     pub client_authentication: Option<ClientAuthentication>,
     /// In place of the discovered one.
     pub id_token_algorithm: Option<Located<Box<str>>>,
+    /// Domains of the addresses of its people.
+    pub email_domains: Vec<EmailDomain>,
     /// How the provider is reached.
     pub reach: Reach,
     /// What the preset must know.
@@ -114,6 +117,11 @@ pub(super) static TABLE: Table = Table::new(
             "The one signature algorithm of its ID tokens.",
         )
         .or("discovered"),
+        Key::new(
+            "email_domains",
+            Shape::List(&Shape::Text),
+            "Whose address is in one of these is sent here by the e-mail field of the page to choose.",
+        ),
         Key::new(
             "ca_file",
             Shape::Path,
@@ -201,6 +209,9 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
     let id_token_algorithm = section
         .get("id_token_algorithm")
         .and_then(|item| located(&item, algorithm(&item)));
+    let email_domains = section
+        .get("email_domains")
+        .and_then(|item| item.list(rules::email_domain));
     let reach = reach(section, context);
     let rest = section.rest();
     let client_secret_given = secret_item.is_some()
@@ -225,6 +236,7 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
         scopes,
         client_authentication,
         id_token_algorithm,
+        email_domains: email_domains.unwrap_or_default(),
         reach,
         parameters,
     })

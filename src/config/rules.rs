@@ -278,7 +278,7 @@ fn method(item: &Item<'_>) -> Option<Method> {
     }
 }
 
-fn email_domain(item: &Item<'_>) -> Option<EmailDomain> {
+pub(super) fn email_domain(item: &Item<'_>) -> Option<EmailDomain> {
     let text = item.text()?;
     if let Ok(domain) = text.parse() {
         return Some(domain);

@@ -13,6 +13,7 @@ use super::{
     Context, ParentCookieSettings, accent, addresses, apps, parent_cookie, providers, sessions,
 };
 use crate::config::AppSettings;
+use crate::domain::email::EmailDomain;
 use crate::domain::host::{Host, HostPattern};
 use crate::domain::ids::TenantId;
 use crate::domain::session::SessionLifetimes;
@@ -137,6 +138,7 @@ fn tenant(
         );
     }
     report_duplicates(&providers, "provider");
+    report_claimed_twice(&providers);
     let names: Vec<&str> = providers
         .iter()
         .filter_map(|section| section.get("id")?.as_text())
@@ -232,6 +234,29 @@ fn report_duplicates(sections: &[Section<'_>], what: &str) {
             );
         } else {
             seen.insert(id, item.position().line());
+        }
+    }
+}
+
+/// The people of one domain cannot be sent to two providers.
+fn report_claimed_twice(providers: &[Section<'_>]) {
+    let mut claimed: HashMap<EmailDomain, u32> = HashMap::new();
+    let lists = providers
+        .iter()
+        .filter_map(|section| section.get("email_domains")?.as_items());
+    for item in lists.flatten() {
+        let Some(Ok(domain)) = item.as_text().map(str::parse::<EmailDomain>) else {
+            continue;
+        };
+        if let Some(line) = claimed.get(&domain) {
+            item.fault_with_help(
+                format!("{} leads to a provider already", item.shown()),
+                format!(
+                    "the first one is at line {line}: its people can be sent to one provider only"
+                ),
+            );
+        } else {
+            claimed.insert(domain, item.position().line());
         }
     }
 }

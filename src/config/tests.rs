@@ -1486,3 +1486,15 @@ fn a_policy_that_reports_somewhere_is_right(#[case] value: &str) {
         8 + usize::from(value.contains("Endpoints"))
     );
 }
+
+/// What an address leads to is written once, and is a domain.
+#[rstest]
+#[case::at("[\"@corp.example\"]", "`@corp.example` is not a domain")]
+#[case::wildcard("[\"*.corp.example\"]", "is not a domain")]
+#[case::no_list("\"corp.example\"", "`email_domains`")]
+#[case::twice("[\"corp.example\", \"CORP.example\"]", "leads to a provider already")]
+fn a_providers_domain_is_told_apart(#[case] domains: &str, #[case] expected: &str) {
+    let provider = format!("email_domains = {domains}");
+    let shown = faults(&with("", BASE, &provider, APP));
+    assert!(shown.contains(expected), "{shown}");
+}

@@ -94,9 +94,9 @@ const PROXYS_WORDS: [&str; 6] = [
 ];
 
 /// A name as those read it that keep letters and digits only.
-fn folded(name: &HeaderName) -> String {
-    name.as_str()
-        .bytes()
+#[must_use]
+pub fn folded(name: &str) -> String {
+    name.bytes()
         .map(|byte| {
             if byte.is_ascii_alphanumeric() {
                 char::from(byte)
@@ -115,9 +115,9 @@ fn is_proxys_word(folded: &str) -> bool {
 /// and us.
 pub fn leave_out(headers: &mut HeaderMap, identity: &[IdentityHeader]) {
     remove_hop_by_hop(headers);
-    let told: Vec<String> = identity.iter().map(|it| folded(&it.name)).collect();
+    let told: Vec<String> = identity.iter().map(|it| folded(it.name.as_str())).collect();
     let forged = |name: &HeaderName| {
-        let folded = folded(name);
+        let folded = folded(name.as_str());
         // Another spelling of what frames the request is no header of an honest client.
         let framing = folded == "content-length" || HOP_BY_HOP.contains(&&*folded);
         is_proxys_word(&folded) || told.contains(&folded) || (framing && folded != name.as_str())

@@ -14,6 +14,7 @@ pub mod host;
 pub mod identity;
 pub mod ids;
 pub mod login_attempt;
+pub mod login_hint;
 pub mod login_offer;
 pub mod path;
 pub mod policy;

@@ -14,8 +14,10 @@ use serde_json::Value;
 use url::Url;
 
 use super::claims::ClaimPath;
+use super::email::{EmailAddress, EmailDomain};
 use super::email_rule::EmailRule;
 use super::ids::{Issuer, ProviderId, is_guid};
+use super::login_hint::LoginHint;
 
 /// A provider of one tenant, ready to be used.
 #[derive(Clone, Debug)]
@@ -42,6 +44,12 @@ pub struct UpstreamProvider {
     pub scope_separator: Box<str>,
     /// Further parameters of the authorization request.
     pub authorization_parameters: Vec<(Box<str>, Box<str>)>,
+    /// Domains of the addresses of its people, who are sent here when they give one.
+    pub email_domains: Vec<EmailDomain>,
+    /// Which hints it understands, and what it calls them.
+    pub hints: Vec<(LoginHint, Box<str>)>,
+    /// Values of `prompt` that are handed on to it.
+    pub prompts: Vec<Box<str>>,
     /// `prompt` that lets a person choose another account, where the provider knows one.
     pub switch_account_prompt: Option<Box<str>>,
     /// Whether errors can come with status 200 (GitHub).
@@ -60,6 +68,16 @@ pub struct UpstreamProvider {
     pub logout: Logout,
     /// How the provider is reached.
     pub reach: Reach,
+}
+
+impl UpstreamProvider {
+    /// Whether people with this address sign in here.
+    #[must_use]
+    pub fn is_for(&self, address: &EmailAddress) -> bool {
+        self.email_domains
+            .iter()
+            .any(|domain| address.is_in(domain))
+    }
 }
 
 /// What the provider speaks.

@@ -6,6 +6,7 @@
 //! switch is never silently ignored. Deliberately absent: anything about one provider's name.
 
 mod claims;
+mod hints;
 mod layers;
 mod logout;
 mod metadata;

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::claims::{Claims, ClaimsReader};
+use super::hints;
 use super::layers::{Layers, Names};
 use super::logout::{self, Logout};
 use super::parameters::{self, Parameter};
@@ -17,6 +18,7 @@ use super::template::{Template, Values};
 use crate::config::reader::{Document, Section};
 use crate::config::source::Source as FileSource;
 use crate::config::{Faults, quoted, suggestion};
+use crate::domain::login_hint::LoginHint;
 use crate::domain::upstream_provider::{ClientAuthentication, KeyIssuer, Userinfo};
 
 /// What is true of every account at a provider.
@@ -48,6 +50,8 @@ pub(super) struct Definition {
     pub(super) scopes: Vec<Box<str>>,
     pub(super) scope_separator: Box<str>,
     pub(super) authorization_parameters: Vec<(Box<str>, Template)>,
+    pub(super) hints: Vec<(LoginHint, Box<str>)>,
+    pub(super) prompts: Vec<Box<str>>,
     pub(super) switch_account_prompt: Option<Template>,
     pub(super) errors_with_success_status: bool,
     pub(super) profile_requests: Vec<Request>,
@@ -243,7 +247,7 @@ fn withheld(section: &Section<'_>, parameters: &[Parameter]) -> Vec<Box<str>> {
 const KEY_COOL_DOWN: Duration = Duration::from_secs(30);
 
 /// Parameters of the authorization request that protect it, or have a setting of their own.
-const RESERVED: [&str; 9] = [
+pub(super) const RESERVED: [&str; 9] = [
     "client_id",
     "code_challenge",
     "code_challenge_method",
@@ -308,6 +312,8 @@ fn definition(
         .and_then(|item| item.free_section("[scopes]"))
         .and_then(|section| scopes(&section));
     let authorization_parameters = authorization_parameters(layers, &names);
+    let hints = hints::hints(layers);
+    let prompts = hints::prompts(layers);
     let switch_account_prompt = names.optional(layers.get("switch_account_prompt"));
     let errors_with_success_status = layers.flag("errors_with_success_status", false);
     let preferred_username_is_stable = layers.flag("preferred_username_is_stable", false);
@@ -325,6 +331,8 @@ fn definition(
         scopes: scopes?,
         scope_separator: scope_separator?.into(),
         authorization_parameters,
+        hints: hints?,
+        prompts: prompts?,
         switch_account_prompt,
         errors_with_success_status: errors_with_success_status?,
         profile_requests: requests?,

@@ -255,6 +255,9 @@ impl Resolution<'_> {
                 .unwrap_or_else(|| definition.scopes.clone()),
             scope_separator: definition.scope_separator.clone(),
             authorization_parameters,
+            email_domains: settings.email_domains.clone(),
+            hints: definition.hints.clone(),
+            prompts: definition.prompts.clone(),
             switch_account_prompt: definition
                 .switch_account_prompt
                 .as_ref()

@@ -474,7 +474,7 @@ fn two_oauth2_servers_are_never_one_issuer() {
 #[case::of_another_preset(
     "preset = \"oidc\"\nissuer = \"https://a.example\"\nhost = \"x\"",
     2,
-    "`host` is not a setting of a provider with the preset `oidc` = known here: `issuer`, `discovery`, `groups_claim`, `switch_account_prompt`, `id`, `preset`, `name`, `client_id`, `client_secret`, `scopes`, `client_authentication`, `id_token_algorithm`, `ca_file`, `allow_networks`, `proxy`"
+    "`host` is not a setting of a provider with the preset `oidc` = known here: `issuer`, `discovery`, `groups_claim`, `switch_account_prompt`, `id`, `preset`, `name`, `client_id`, `client_secret`, `scopes`, `client_authentication`, `id_token_algorithm`, `email_domains`, `ca_file`, `allow_networks`, `proxy`"
 )]
 #[case::not_text("preset = \"oidc\"\nissuer = 5", 1, "`issuer` is text in quotes")]
 #[case::http(
@@ -696,6 +696,26 @@ fn an_issuer_for_all_tenants_is_refused_where_nobody_asks_which() {
     "[scopes]",
     "[[required_claims]]\nclaim = \"hd\"\n[scopes]",
     "a required claim has exactly one of"
+)]
+#[case::unknown_hint(
+    "login_hint = \"login_hint\"",
+    "login_hnt = \"login_hint\"",
+    "there is no hint `login_hnt`"
+)]
+#[case::hint_that_protects(
+    "login_hint = \"login_hint\"",
+    "login_hint = \"state\"",
+    "`state` is no hint"
+)]
+#[case::silent_prompt(
+    "prompts = [\"login\"",
+    "prompts = [\"none\"",
+    "`none` cannot be handed on"
+)]
+#[case::two_prompts(
+    "prompts = [\"login\"",
+    "prompts = [\"login consent\"",
+    "`login consent` cannot be handed on"
 )]
 #[case::logout_value(
     "logout = \"discovered\"",

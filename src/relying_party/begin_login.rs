@@ -12,6 +12,7 @@ use super::{RelyingParty, UpstreamTrouble};
 use crate::domain::handle::{AttemptKind, Handle, StateKind};
 use crate::domain::ids::Issuer;
 use crate::domain::login_attempt::{Continuation, PendingAttempt};
+use crate::domain::login_hint::{LoginHint, LoginHints};
 use crate::domain::tenant::Tenant;
 use crate::domain::upstream_provider::{Protocol, UpstreamProvider};
 use crate::storage::{Network, StorageError, TooManyWaiting, WaitingCaps};
@@ -48,6 +49,8 @@ pub struct LoginRequest {
     pub continuation: Continuation,
     /// Whether the person wants to choose another account.
     pub switch_account: bool,
+    /// What else they, or the app, would like.
+    pub hints: LoginHints,
     /// Where the request came from.
     pub network: Network,
 }
@@ -86,6 +89,7 @@ impl RelyingParty {
             &attempt,
             &state,
             request.switch_account,
+            &request.hints,
         )?;
         self.store
             .begin_attempt(&attempt, request.network, self.waiting)
@@ -148,6 +152,7 @@ fn authorization_request(
     attempt: &PendingAttempt,
     state: &Handle<StateKind>,
     switch_account: bool,
+    hints: &LoginHints,
 ) -> Result<Url, UpstreamTrouble> {
     let client = oauth2::basic::BasicClient::new(ClientId::new(provider.client_id.to_string()))
         .set_auth_uri(AuthUrl::from_url(endpoint.clone()))
@@ -164,12 +169,8 @@ fn authorization_request(
     if matches!(provider.protocol, Protocol::OpenIdConnect(_)) {
         request = request.add_extra_param("nonce", attempt.nonce.expose_secret().to_owned());
     }
-    if let Some(prompt) = provider
-        .switch_account_prompt
-        .as_deref()
-        .filter(|_| switch_account)
-    {
-        request = request.add_extra_param("prompt", prompt.to_owned());
+    for (name, value) in wishes(provider, switch_account, hints) {
+        request = request.add_extra_param(name.to_owned(), value.to_owned());
     }
     for (name, value) in &provider.authorization_parameters {
         request = request.add_extra_param(name.to_string(), value.to_string());
@@ -180,6 +181,33 @@ fn authorization_request(
     let query = url.query().map(|query| query.replace('+', "%20"));
     url.set_query(query.as_deref());
     Ok(url)
+}
+
+/// Parameters that nothing depends on. What the operator has laid down, no hint takes the place of; and who wants
+/// another account is not led back to the one that a hint names.
+fn wishes<'a>(
+    provider: &'a UpstreamProvider,
+    switch_account: bool,
+    hints: &'a LoginHints,
+) -> Vec<(&'a str, &'a str)> {
+    let mut wishes = Vec::new();
+    let switch = provider.switch_account_prompt.as_deref();
+    let prompt = if switch_account {
+        switch
+    } else {
+        let wanted = hints.get(LoginHint::Prompt);
+        wanted.filter(|wanted| provider.prompts.iter().any(|known| **known == **wanted))
+    };
+    wishes.extend(prompt.map(|prompt| ("prompt", prompt)));
+    let fixed = &provider.authorization_parameters;
+    for (hint, name) in &provider.hints {
+        let led_back = switch_account && *hint == LoginHint::Login;
+        let laid_down = fixed.iter().any(|(fixed, _)| fixed == name);
+        if let Some(value) = hints.get(*hint).filter(|_| !led_back && !laid_down) {
+            wishes.push((name, value));
+        }
+    }
+    wishes
 }
 
 /// How many attempts and sign-ins may wait at once.

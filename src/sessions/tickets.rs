@@ -4,7 +4,7 @@ use time::Duration;
 
 use super::lifecycle::Sessions;
 use crate::domain::handle::{
-    AppSessionKind, BindingKind, Digest, Handle, ParentSessionKind, SignInKind, TicketKind,
+    AppSessionKind, BindingKind, Digest, Handle, Kind, ParentSessionKind, SignInKind, TicketKind,
 };
 use crate::domain::host::Host;
 use crate::domain::identity::Person;
@@ -41,9 +41,9 @@ pub struct Entered {
 
 /// An app session was begun without a ticket.
 #[derive(Debug)]
-pub struct Begun {
-    /// For the app host's cookie.
-    pub handle: Handle<AppSessionKind>,
+pub struct Begun<K: Kind> {
+    /// For the cookie.
+    pub handle: Handle<K>,
     /// See [`Entered::rounds`].
     pub rounds: usize,
 }
@@ -163,14 +163,44 @@ impl Sessions {
         tenant: &TenantId,
         sign_in: &SignIn,
         session: SessionId,
-    ) -> Result<Option<Begun>, StorageError> {
+    ) -> Result<Option<Begun<AppSessionKind>>, StorageError> {
         let handle = Handle::<AppSessionKind>::from_bytes(self.random().array());
+        let kept = (&sign_in.host, handle.digest());
+        let rounds = self.begin_directly(tenant, sign_in, kept, session).await?;
+        Ok(rounds.map(|rounds| Begun { handle, rounds }))
+    }
+
+    /// The same for a cookie that counts at several hosts below `domain`, when somebody enters the first of them.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn begin_parent_session(
+        &self,
+        tenant: &TenantId,
+        sign_in: &SignIn,
+        domain: &Host,
+        session: SessionId,
+    ) -> Result<Option<Begun<ParentSessionKind>>, StorageError> {
+        let handle = Handle::<ParentSessionKind>::from_bytes(self.random().array());
+        let kept = (domain, handle.stored());
+        let rounds = self.begin_directly(tenant, sign_in, kept, session).await?;
+        Ok(rounds.map(|rounds| Begun { handle, rounds }))
+    }
+
+    /// How many rounds came before. `None`: the session has ended.
+    async fn begin_directly(
+        &self,
+        tenant: &TenantId,
+        sign_in: &SignIn,
+        (host, handle): (&Host, Digest<AppSessionKind>),
+        session: SessionId,
+    ) -> Result<Option<usize>, StorageError> {
         let now = self.live().clock().now();
         let app_session = NewAppSession {
             tenant: tenant.clone(),
             app: sign_in.app.clone(),
-            host: sign_in.host.clone(),
-            handle: handle.digest(),
+            host: host.clone(),
+            handle,
             began_at: now,
         };
         let begun = self
@@ -178,39 +208,7 @@ impl Sessions {
             .store()
             .begin_app_session(session, &app_session)
             .await?;
-        Ok(begun.then(|| Begun {
-            handle,
-            rounds: self
-                .rounds()
-                .enter(session, &sign_in.host, sign_in.asked_at, now),
-        }))
-    }
-
-    /// Begins what a cookie for all hosts below `domain` stands for, when somebody enters `app`, the first of them.
-    /// `None`: the session has ended.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn begin_parent_session(
-        &self,
-        tenant: &TenantId,
-        app: &AppId,
-        domain: &Host,
-        session: SessionId,
-    ) -> Result<Option<Handle<ParentSessionKind>>, StorageError> {
-        let handle = Handle::<ParentSessionKind>::from_bytes(self.random().array());
-        let app_session = NewAppSession {
-            tenant: tenant.clone(),
-            app: app.clone(),
-            host: domain.clone(),
-            handle: handle.stored(),
-            began_at: self.live().clock().now(),
-        };
-        let begun = self
-            .live()
-            .store()
-            .begin_app_session(session, &app_session)
-            .await?;
-        Ok(begun.then_some(handle))
+        let rounds = self.rounds();
+        Ok(begun.then(|| rounds.enter(session, &sign_in.host, sign_in.asked_at, now)))
     }
 }

@@ -38,7 +38,7 @@ pub use login_loop::LoopCause;
 pub use parts::{Account, Contact, HiddenField, Incident, Link, Moment};
 pub use refused::{RefusedClass, RefusedPage};
 pub use sessions::{SessionEntry, SessionsPage};
-pub use sign_in::{ProviderChoice, SignInNotice, SignInPage};
+pub use sign_in::{ByEmail, ProviderChoice, SignInNotice, SignInPage};
 pub use sign_out::{Ended, SignOutPage, SignedOutPage, StillSignedIn, StillSignedInBecause};
 pub use templates::ViewsFault;
 

@@ -5,10 +5,11 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 
 use super::{
-    Account, Chrome, Contact, DemoAppLink, DemoAppPage, DemoHeader, DemoSignInPage, DemoUser,
-    Ended, ErrorPage, HiddenField, Incident, LoopCause, Moment, OtherProvider, ProviderChoice,
-    RefusedClass, RefusedPage, RequestStamp, SessionEntry, SessionsPage, SignInNotice, SignInPage,
-    SignOutPage, SignedOutPage, StillSignedIn, StillSignedInBecause, TenantChrome, mark_of,
+    Account, ByEmail, Chrome, Contact, DemoAppLink, DemoAppPage, DemoHeader, DemoSignInPage,
+    DemoUser, Ended, ErrorPage, HiddenField, Incident, LoopCause, Moment, OtherProvider,
+    ProviderChoice, RefusedClass, RefusedPage, RequestStamp, SessionEntry, SessionsPage,
+    SignInNotice, SignInPage, SignOutPage, SignedOutPage, StillSignedIn, StillSignedInBecause,
+    TenantChrome, mark_of,
 };
 
 /// A page that knows samples of itself.
@@ -88,6 +89,7 @@ impl Samples for SignInPage {
         let page = Self {
             target_host: Some("wiki.example.com".into()),
             notice: None,
+            by_email: None,
             providers: vec![
                 choice("Google", "accounts.google.com"),
                 choice("Microsoft", "login.microsoftonline.com"),
@@ -125,9 +127,22 @@ impl Samples for SignInPage {
             providers: page.providers.iter().take(count).cloned().collect(),
             notice,
             target_host: target.map(str::to_owned),
+            by_email: None,
             contact: (count == 0).then(|| Contact::from("it@acme.example")),
         };
+        let by_email = |failed: Option<&str>, page: &Self| Self {
+            by_email: Some(ByEmail {
+                action: "/login?continue=1".into(),
+                failed: failed.map(str::to_owned),
+            }),
+            ..page.clone()
+        };
         vec![
+            ("by-email", by_email(None, &page)),
+            (
+                "by-email-unknown",
+                by_email(Some("ada@elsewhere.example"), &last_used),
+            ),
             (
                 "one",
                 with(1, Some(SignInNotice::FormLost), Some("wiki.example.com")),

@@ -12,10 +12,21 @@ pub struct SignInPage {
     pub target_host: Option<String>,
     /// Why the person is asked to sign in, where it is not plain.
     pub notice: Option<SignInNotice>,
+    /// Where somebody's e-mail address finds their provider; `None`: no provider is found by address.
+    pub by_email: Option<ByEmail>,
     /// In the order of the configuration; the page puts the last used one first.
     pub providers: Vec<ProviderChoice>,
     /// Whom to ask when there is no provider.
     pub contact: Option<Contact>,
+}
+
+/// The form that finds a provider by an address.
+#[derive(Clone, Debug, Serialize)]
+pub struct ByEmail {
+    /// Where it goes, by POST, as `email`.
+    pub action: String,
+    /// What was given and led to no provider.
+    pub failed: Option<String>,
 }
 
 /// A provider that one may sign in with.

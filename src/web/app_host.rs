@@ -8,6 +8,7 @@ use time::Duration;
 use url::Url;
 
 use super::cookies::{self, AnswerCookies, Attempt, tag};
+use super::login::LoginQuery;
 use super::reply::{bare, see_other};
 use super::visit::AppVisit;
 use crate::access::Counted;
@@ -52,10 +53,7 @@ pub(crate) async fn sign_in(at: AppVisit, RawQuery(query): RawQuery) -> Response
         Ok(Err(_)) => return visit.too_many(at.home().as_str()),
         Err(error) => return visit.store_failed(&error),
     };
-    // "Use another account" passes through here to keep its target.
-    let another = query.is_some_and(|query| query.starts_with("another=1&"));
-    let another = if another { "&another=1" } else { "" };
-    let address = format!("/login?continue={}{another}", asked.id.reveal());
+    let address = LoginQuery::passed_on(query.as_deref(), &asked.id);
     let mut response = see_other(&visit.tenant.base.address(&address));
     if !at.is_tenants_own() {
         let mut set = AnswerCookies::default();
@@ -327,16 +325,22 @@ fn wanted(at: &AppVisit, query: Option<&str>) -> Option<String> {
 /// the query, `&` and all.
 pub(crate) fn wanted_return(query: Option<&str>) -> Option<String> {
     let query = query?;
-    if let Some(rest) = query.strip_prefix("rd=")
-        && ["http://", "https://", "/"]
-            .iter()
-            .any(|start| rest.starts_with(start))
-    {
+    if let Some(rest) = bare_return(query) {
         return Some(rest.to_owned());
     }
     url::form_urlencoded::parse(query.as_bytes())
         .find(|(name, value)| name == "rd" && !value.is_empty())
         .map(|(_, value)| value.into_owned())
+}
+
+/// The address that is the whole query.
+pub(super) fn bare_return(query: &str) -> Option<&str> {
+    let rest = query.strip_prefix("rd=")?;
+    let starts = ["http://", "https://", "/"];
+    starts
+        .iter()
+        .any(|start| rest.starts_with(start))
+        .then_some(rest)
 }
 
 /// `ticket`, once: the tag of its sign-in, and the ticket itself.

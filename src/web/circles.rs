@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use super::cookies;
 use super::visit::Visit;
-use crate::domain::handle::{AppSessionKind, Handle};
+use crate::domain::handle::AppSessionKind;
 use crate::sessions::LOOP;
 use crate::storage::SignIn;
 use crate::telemetry::metrics::count_login_loop;
@@ -13,7 +13,7 @@ use crate::views::{ErrorPage, LoopCause};
 
 impl Visit {
     /// The page that ends a circle, for somebody who has just entered `sign_in`'s app after so many `rounds`.
-    /// The request is one to the app's own host.
+    /// The request is one that brings the cookie, if the browser has it.
     pub(super) async fn in_a_circle(&self, sign_in: &SignIn, rounds: usize) -> Option<Response> {
         if rounds < LOOP {
             return None;
@@ -36,23 +36,38 @@ impl Visit {
 
     /// The browser was given the app's cookie a moment ago: what became of it.
     async fn loop_cause(&self, sign_in: &SignIn) -> Result<LoopCause, Response> {
-        let handle: Option<Handle<AppSessionKind>> = self.cookies.handle(cookies::APP_SESSION);
-        let Some(handle) = handle else {
-            return Ok(if self.came_over_http() {
-                LoopCause::Scheme
-            } else {
-                LoopCause::Cookie
-            });
+        let (tenant, sessions) = (&self.tenant.id, &self.door.gate.sessions);
+        let found = match self.tenant.parent_cookie_at(&sign_in.host) {
+            Some(parent) => match cookies::parent_session(&self.headers, tenant) {
+                None => return Ok(self.without_cookie()),
+                Some(handle) => {
+                    let here = (&sign_in.host, &sign_in.app);
+                    let found = sessions.check_parent(tenant, &parent.domain, here, &handle);
+                    found.await.map(|found| found.is_some())
+                }
+            },
+            None => match self.cookies.handle::<AppSessionKind>(cookies::APP_SESSION) {
+                None => return Ok(self.without_cookie()),
+                Some(handle) => {
+                    let handle = handle.digest();
+                    let found = sessions.check(tenant, &sign_in.host, &handle);
+                    found.await.map(|found| found.is_some())
+                }
+            },
         };
-        let sessions = &self.door.gate.sessions;
-        let found = sessions
-            .check(&self.tenant.id, &sign_in.host, &handle.digest())
-            .await;
         match found {
             // It is good here, so the proxy asked about something else.
-            Ok(Some(_)) => Ok(LoopCause::Host),
-            Ok(None) => Ok(LoopCause::Clock),
+            Ok(true) => Ok(LoopCause::Host),
+            Ok(false) => Ok(LoopCause::Clock),
             Err(error) => Err(self.store_failed(&error)),
+        }
+    }
+
+    fn without_cookie(&self) -> LoopCause {
+        if self.came_over_http() {
+            LoopCause::Scheme
+        } else {
+            LoopCause::Cookie
         }
     }
 

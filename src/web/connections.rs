@@ -147,19 +147,45 @@ mod tests {
         }
     }
 
-    /// The other end of a connection on which everything is answered after `takes`, and its body is there as
-    /// much later; while the server lives.
-    fn connected(takes: Duration) -> (DuplexStream, GracefulShutdown) {
+    /// A body that never comes to its end.
+    struct Endless;
+
+    impl HttpBody for Endless {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from("again")))))
+        }
+    }
+
+    /// The other end of a connection on which everything is answered with the body that `answer` makes; while
+    /// the server lives.
+    fn connected_to<B, F>(answer: B) -> (DuplexStream, GracefulShutdown)
+    where
+        B: Fn() -> F + Clone + Send + 'static,
+        F: Future<Output = Body> + Send + 'static,
+    {
         let (ours, theirs) = duplex(1024);
-        let answer = move |_| async move {
-            tokio::time::sleep(takes).await;
-            let late = Late(Some(Box::pin(tokio::time::sleep(takes))));
-            Ok(Response::new(Body::new(late)))
+        let answer = move |_| {
+            let body = answer();
+            async move { Ok(Response::new(body.await)) }
         };
         let graceful = GracefulShutdown::new();
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         tokio::spawn(converse(&builder(), ours, peer, answer, graceful.watcher()));
         (theirs, graceful)
+    }
+
+    /// The same, where everything is answered after `takes`, and its body is there as much later.
+    fn connected(takes: Duration) -> (DuplexStream, GracefulShutdown) {
+        connected_to(move || async move {
+            tokio::time::sleep(takes).await;
+            Body::new(Late(Some(Box::pin(tokio::time::sleep(takes)))))
+        })
     }
 
     async fn seconds_until_closed(connection: &mut DuplexStream) -> u64 {
@@ -218,5 +244,26 @@ mod tests {
         ask(&mut connection).await;
         hear(&mut connection).await;
         assert!((75..=95).contains(&seconds_until_closed(&mut connection).await));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_nothing_of_an_answer_is_cut_off() {
+        let (mut connection, _server) = connected_to(|| async { Body::new(Endless) });
+        ask(&mut connection).await;
+        tokio::time::sleep(Duration::from_secs(95)).await;
+        let (mut rest, mut some) = (Vec::new(), connection.take(1024 * 1024));
+        some.read_to_end(&mut rest).await.expect("what was sent");
+        assert!(rest.len() < 1024 * 1024, "it was still being sent");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_slowly_is_not() {
+        let (mut connection, _server) = connected_to(|| async { Body::new(Endless) });
+        ask(&mut connection).await;
+        for _ in 0..10 {
+            let mut some = [0; 2048];
+            connection.read_exact(&mut some).await.expect("more");
+            tokio::time::sleep(Duration::from_mins(1)).await;
+        }
     }
 }

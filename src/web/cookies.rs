@@ -11,7 +11,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::domain::handle::{Digest, Handle, Kind, ParentSessionKind};
 use crate::domain::host::Host;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{ProviderId, TenantId};
 use crate::domain::tenant::Tenant;
 
 /// The cookie of a session at one app host.
@@ -34,6 +34,14 @@ pub(crate) const SHORT: Duration =
 pub(crate) fn session(tenant: &TenantId) -> String {
     format!("__Host-dws-{tenant}")
 }
+
+/// What remembers which provider this browser signed in with last.
+fn last_used(tenant: &TenantId) -> String {
+    format!("__Host-dwp-{tenant}")
+}
+
+/// How long that is remembered: browsers keep nothing longer (RFC 6265bis §5.5).
+const REMEMBERED: Duration = Duration::days(400);
 
 /// The cookie of a sign-out that a provider brings nothing back for.
 pub(crate) fn sign_out(tenant: &TenantId) -> String {
@@ -96,6 +104,11 @@ impl RequestCookies {
     pub(crate) fn attempt<K: Kind>(&self, kind: Attempt, tag: &str) -> Option<Handle<K>> {
         let (_, handle) = self.only(&kind.name(tag))?.split_once('.')?;
         handle.parse().ok()
+    }
+
+    /// The id of the provider that this browser signed in with last, if it says so: it decides about an order only.
+    pub(crate) fn last_used(&self, tenant: &TenantId) -> Option<&str> {
+        self.only(&last_used(tenant))
     }
 
     fn only(&self, name: &str) -> Option<&str> {
@@ -211,6 +224,11 @@ impl AnswerCookies {
         lifetime: Duration,
     ) {
         self.push_for(&parent(tenant), handle.reveal(), lifetime, Some(domain));
+    }
+
+    /// Remembers the provider of a login that is done.
+    pub(crate) fn remember_last_used(&mut self, tenant: &TenantId, provider: &ProviderId) {
+        self.push(&last_used(tenant), provider.to_string(), REMEMBERED);
     }
 
     /// Removes what a browser has of a tenant's session, on the tenant's own host.

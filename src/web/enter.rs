@@ -37,9 +37,6 @@ impl Visit {
         if let Err(response) = self.within_users_limit(Counted::Ticket, person.user, &again) {
             return response;
         }
-        if let Some(parent) = self.tenant.parent_cookie_at(&sign_in.host) {
-            return self.begin_parent_session(session, &sign_in, parent).await;
-        }
         let sessions = &self.door.parts.sessions;
         let ticket = match sessions.issue_ticket(&self.tenant.id, id, session).await {
             Ok(Some((ticket, _))) => ticket,
@@ -47,6 +44,10 @@ impl Visit {
             Ok(None) => return see_other(&sign_in.target),
             Err(error) => return self.store_failed(&error),
         };
+        // Answered, so that nobody answers it again; and where nobody has to bring a ticket, the cookie is set here.
+        if let Some(parent) = self.tenant.parent_cookie_at(&sign_in.host) {
+            return self.begin_parent_session(session, &sign_in, parent).await;
+        }
         let base = &self.tenant.base;
         if base.on_app_host && base.host == sign_in.host {
             return self.begin_app_session(session, &sign_in).await;
@@ -68,12 +69,15 @@ impl Visit {
     ) -> Response {
         let sessions = &self.door.parts.sessions;
         let (tenant, domain) = (&self.tenant, &parent.domain);
-        let begun = sessions.begin_parent_session(&tenant.id, &sign_in.app, domain, session);
+        let begun = sessions.begin_parent_session(&tenant.id, sign_in, domain, session);
         match begun.await {
-            Ok(Some(handle)) => {
-                let mut response = see_other(&sign_in.target);
+            Ok(Some(begun)) => {
+                let mut response = match self.in_a_circle(sign_in, begun.rounds).await {
+                    Some(page) => page,
+                    None => see_other(&sign_in.target),
+                };
                 let mut set = AnswerCookies::default();
-                set.set_parent(&tenant.id, domain, &handle, lifetime(tenant));
+                set.set_parent(&tenant.id, domain, &begun.handle, lifetime(tenant));
                 set.write(response.headers_mut());
                 response
             }

@@ -1,11 +1,11 @@
-//! The tenant's login: choose a provider, go there, come back.
+//! The tenant's login: go to a provider, come back.
 
 use axum::extract::{Path, RawQuery};
 use axum::response::Response;
 use http::{Method, StatusCode};
 use tracing::Instrument as _;
 
-use super::app_host::{lifetime, shown, wanted_return};
+use super::app_host::{bare_return, lifetime, shown, wanted_return};
 use super::check::sign_in_required;
 use super::cookies::{self, AnswerCookies, Attempt, tag};
 use super::reply::{bare, see_other};
@@ -15,20 +15,22 @@ use crate::domain::handle::{Digest, Handle, SignInKind};
 use crate::domain::host::Host;
 use crate::domain::ids::ProviderId;
 use crate::domain::login_attempt::Continuation;
+use crate::domain::login_hint::LoginHints;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::return_target::{InvalidReturnTarget, ReturnTarget};
-use crate::domain::upstream_provider::{Protocol, UpstreamProvider};
+use crate::domain::upstream_provider::UpstreamProvider;
 use crate::relying_party::{CallbackParameters, Completed, LoginRequest};
 use crate::storage::SignIn;
 use crate::telemetry::metrics::{count_login, count_session};
 use crate::telemetry::traces;
-use crate::views::{Contact, ErrorPage, ProviderChoice, SignInNotice, SignInPage, mark_of};
+use crate::views::{Contact, ErrorPage};
 
 /// What `{base}/login` and `{base}/login/{provider}` are asked with.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LoginQuery {
-    sign_in: Option<Handle<SignInKind>>,
-    another: bool,
+    pub(super) sign_in: Option<Handle<SignInKind>>,
+    pub(super) another: bool,
+    pub(super) hints: LoginHints,
 }
 
 impl LoginQuery {
@@ -42,11 +44,23 @@ impl LoginQuery {
                 _ => {}
             }
         }
+        parsed.hints = hints(query);
         Ok(parsed)
     }
 
+    /// The tenant's login for a sign-in that an app asks for with `query`: "Use another account" and hints pass
+    /// through the app's host to keep its target.
+    pub(super) fn passed_on(query: Option<&str>, sign_in: &Handle<SignInKind>) -> String {
+        let asked = Self {
+            sign_in: Some(sign_in.clone()),
+            another: query.is_some_and(|query| query.starts_with("another=1&")),
+            hints: hints(query),
+        };
+        format!("/login{}", asked.to_query(asked.another))
+    }
+
     /// The same, for a link.
-    fn to_query(&self, another: bool) -> String {
+    pub(super) fn to_query(&self, another: bool) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         if let Some(sign_in) = &self.sign_in {
             query.append_pair("continue", &sign_in.reveal());
@@ -54,6 +68,7 @@ impl LoginQuery {
         if another {
             query.append_pair("another", "1");
         }
+        query.extend_pairs(self.hints.pairs());
         let query = query.finish();
         if query.is_empty() {
             query
@@ -63,44 +78,12 @@ impl LoginQuery {
     }
 }
 
-/// `GET {base}/login`: straight on where somebody is signed in, or where there is one provider; else the
-/// page to choose.
-pub(crate) async fn choose(visit: Visit, RawQuery(query): RawQuery) -> Response {
-    let (query, waiting) = match visit.asked(query.as_deref()).await {
-        Ok(asked) => asked,
-        Err(response) => return response,
-    };
-    if !query.another {
-        match visit.session().await {
-            Ok(Some(session)) if visit.tenant.provider(&session.person.provider).is_some() => {
-                return visit.enter(session.id, &session.person, waiting).await;
-            }
-            // Nobody vouches any more for a person whose provider was taken out of the configuration.
-            Ok(_) => {}
-            Err(response) => return response,
-        }
-    }
-    if let [only] = visit.tenant.providers.as_slice() {
-        return visit.begin(&only.id, &query).await;
-    }
-    let choices = visit
-        .tenant
-        .providers
-        .iter()
-        .map(|provider| ProviderChoice {
-            name: provider.name.to_string(),
-            mark: mark_of(&provider.name),
-            href: visit.login_address(&provider.id, &query),
-            host: host_of(provider),
-            last_used: false,
-        });
-    let page = SignInPage {
-        target_host: waiting.map(|waiting| waiting.sign_in.host.to_string()),
-        notice: query.another.then_some(SignInNotice::AnotherAccount),
-        providers: choices.collect(),
-        contact: visit.contact(),
-    };
-    visit.page(StatusCode::OK, &page)
+/// The hints of a query. Where all of it is an address to return to, what looks like one is for that address.
+fn hints(query: Option<&str>) -> LoginHints {
+    let ours = query.filter(|query| bare_return(query).is_none());
+    let pairs = url::form_urlencoded::parse(ours.unwrap_or_default().as_bytes());
+    let pairs: Vec<_> = pairs.collect();
+    LoginHints::parse(pairs.iter().map(|(name, value)| (&**name, &**value)))
 }
 
 /// `GET {base}/login/{provider}`: begins a login there.
@@ -172,7 +155,10 @@ pub(super) struct Waiting {
 
 impl Visit {
     /// The query, and the sign-in that it continues.
-    async fn asked(&self, raw: Option<&str>) -> Result<(LoginQuery, Option<Waiting>), Response> {
+    pub(super) async fn asked(
+        &self,
+        raw: Option<&str>,
+    ) -> Result<(LoginQuery, Option<Waiting>), Response> {
         // Any page of the web can embed this address: what nobody looks at must not begin an attempt, for
         // each pushes out an older one.
         if !is_navigation(None, &self.headers) {
@@ -233,7 +219,7 @@ impl Visit {
         Ok((query, waiting))
     }
 
-    async fn begin(&self, provider: &ProviderId, query: &LoginQuery) -> Response {
+    pub(super) async fn begin(&self, provider: &ProviderId, query: &LoginQuery) -> Response {
         let Some(provider) = self.tenant.provider(provider) else {
             return self.not_found();
         };
@@ -253,6 +239,7 @@ impl Visit {
         let request = LoginRequest {
             continuation,
             switch_account: query.another,
+            hints: query.hints.clone(),
             network: self.network(),
         };
         let parts = &self.door.parts;
@@ -315,6 +302,9 @@ impl Visit {
         let name = cookies::session(&self.tenant.id);
         let mut set = AnswerCookies::default();
         set.set(&name, &established.handle, lifetime(&self.tenant));
+        if self.tenant.providers.len() > 1 {
+            set.remember_last_used(&self.tenant.id, &provider.id);
+        }
         set.write(response.headers_mut());
         response
     }
@@ -381,24 +371,4 @@ impl Visit {
             .base
             .address(&format!("/login/{provider}{query}"))
     }
-}
-
-/// Where the person will sign in, as far as is known without asking.
-fn host_of(provider: &UpstreamProvider) -> String {
-    let address = match &provider.protocol {
-        Protocol::OpenIdConnect(openid) => url::Url::parse(openid.issuer.as_str()).ok(),
-        Protocol::OAuth2 {
-            authorization_endpoint,
-            ..
-        } => Some(authorization_endpoint.clone()),
-    };
-    address
-        .and_then(|address| {
-            let host = address.host_str()?;
-            Some(match address.port() {
-                Some(port) => format!("{host}:{port}"),
-                None => host.to_owned(),
-            })
-        })
-        .unwrap_or_default()
 }

@@ -6,6 +6,7 @@
 mod app_host;
 mod authz;
 mod check;
+mod choose;
 mod circles;
 pub mod connections;
 pub(crate) mod cookies;

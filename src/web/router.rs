@@ -16,7 +16,7 @@ use axum::routing::{any, get, post};
 use http::StatusCode;
 
 use super::reply::{self, RequestId};
-use super::{Door, app_host, check, login, logout, operations, sessions, traced, visit};
+use super::{Door, app_host, check, choose, login, logout, operations, sessions, traced, visit};
 use crate::telemetry::traces;
 
 /// Largest form we take, in bytes.
@@ -61,7 +61,7 @@ pub fn operations(door: &Arc<Door>) -> Router {
 fn tenant_routes(base: &str) -> Router<Arc<Door>> {
     let at = |path: &str| format!("{base}{path}");
     Router::new()
-        .route(&at("/login"), get(login::choose))
+        .route(&at("/login"), get(choose::choose).post(choose::by_email))
         .route(&at("/login/{provider}"), get(login::begin))
         .route(&at("/login/{provider}/callback"), get(login::callback))
         .route(&at("/sessions"), get(sessions::show))

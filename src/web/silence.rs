@@ -30,6 +30,8 @@ pub(super) struct Silence {
     /// Something was sent, or asked, since the last look. What arrives does not count: a head that comes in
     /// one byte at a time is silence.
     moved: AtomicBool,
+    /// The last thing that was to be sent found no room: the other side reads nothing.
+    blocked: AtomicBool,
 }
 
 impl Silence {
@@ -39,11 +41,9 @@ impl Silence {
         while quiet < NAPS {
             tokio::time::sleep(NAP).await;
             let moved = self.moved.swap(false, Ordering::Relaxed);
-            quiet = if moved || self.busy.load(Ordering::Relaxed) {
-                0
-            } else {
-                quiet + 1
-            };
+            let waits_for_us =
+                self.busy.load(Ordering::Relaxed) && !self.blocked.load(Ordering::Relaxed);
+            quiet = if moved || waits_for_us { 0 } else { quiet + 1 };
         }
     }
 }
@@ -118,6 +118,8 @@ impl<S> Watched<S> {
         if written.is_ready() {
             self.silence.moved.store(true, Ordering::Relaxed);
         }
+        let blocked = written.is_pending();
+        self.silence.blocked.store(blocked, Ordering::Relaxed);
         written
     }
 }

@@ -23,6 +23,7 @@ use tonic_prost::ProstCodec;
 use super::authz::{self, Endpoint};
 use super::{Door, router, traced};
 use crate::access::{StartLine, WholeTarget};
+use crate::domain::app_upstream;
 use crate::domain::tenant::{HeaderSet, SecurityHeaders};
 use crate::telemetry::traces;
 use messages::{
@@ -218,20 +219,18 @@ fn passed(
     }
 }
 
-/// Whether an app could read a header of this name as one of ours: many take `_` for `-`, and some still look for
-/// the names of the login that stood here before.
+/// Whether an app could read a header of this name as one of ours: many keep letters and digits only, and some
+/// still look for the names of the login that stood here before.
 fn could_be_taken_for_ours(name: &str, told: &HeaderMap) -> bool {
-    let is_default = |name: &str| {
+    let folded = app_upstream::folded(name);
+    let is_default = || {
         HeaderSet::ALL
             .iter()
             .flat_map(|set| set.defaults())
-            .any(|(ours, _)| ours == name)
+            .any(|(ours, _)| ours == folded)
     };
-    if name.contains('_') {
-        let name = name.replace('_', "-");
-        return told.contains_key(&name) || is_default(&name);
-    }
-    is_default(name)
+    let is_told = |ours: &HeaderName| app_upstream::folded(ours.as_str()) == folded;
+    told.keys().any(is_told) || is_default()
 }
 
 /// The request is answered in the app's place.

@@ -85,6 +85,20 @@ Cookie: theme=dark; _ga=GA1.1.1234567890.1234567890; wiki_session=3f1c9a0e5b7d42
 \r
 """
 
+# The same browser at the app itself, where Doorward or nginx forwards: 1 KiB.
+REQUEST = """GET /pages/a-page?revision=12 HTTP/1.1\r
+Host: {host}\r
+User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r
+Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r
+Accept-Language: en-GB,en;q=0.7,de;q=0.3\r
+Accept-Encoding: gzip, deflate, br, zstd\r
+Referer: http://{host}/pages/\r
+Sec-Fetch-Mode: navigate\r
+Sec-Fetch-Site: same-origin\r
+Cookie: theme=dark; _ga=GA1.1.1234567890.1234567890; wiki_session={filling}; __Host-dwa={handle}\r
+\r
+"""
+
 GROUPS = [
     "engineering", "platform-team", "oncall-primary", "oncall-secondary", "wiki-editors", "release-managers",
     "support", "sales-emea", "finance-readers", "data-science", "berlin-office", "contractors",
@@ -102,7 +116,7 @@ class Provider(Server):
 class Folder:
     """A configuration and its database. A broker can be started here again and again."""
 
-    def __init__(self, provider, grpc_port=None):
+    def __init__(self, provider, grpc_port=None, upstream_port=None):
         self.provider = provider
         self.port = free_port()
         self.folder = tempfile.TemporaryDirectory(prefix="doorward-bench-")
@@ -111,6 +125,10 @@ class Folder:
         configuration = CONFIGURATION.format(port=self.port, issuer=issuer)
         if grpc_port is not None:
             configuration += f'\n[ext_authz]\nlisten = "127.0.0.1:{grpc_port}"\n'
+        if upstream_port is not None:
+            upstream = f'hide_cookies = true\nupstream = "http://127.0.0.1:{upstream_port}"'
+            configuration = configuration.replace("[server]", "[server]\nforward_to_apps = true", 1)
+            configuration = configuration.replace("hide_cookies = true", upstream, 1)
         self.configuration = self.path / "doorward.toml"
         self.configuration.write_text(configuration)
         self.host = f"wiki.acme.localhost:{self.port}"
@@ -131,6 +149,14 @@ class Folder:
     def check(self, handle):
         """The request as it goes out: bytes."""
         return CHECK.format(host=self.host, handle=handle).encode()
+
+    def write_request(self, handle):
+        """A file with the request of 1 KiB to the app. The place of the handle is left open in it."""
+        whole = REQUEST.format(host=self.host, handle=handle, filling="")
+        filled = REQUEST.format(host=self.host, handle="{handle}", filling="f" * (1024 - len(whole)))
+        path = self.path / "request"
+        path.write_text(filled, newline="")
+        return path
 
     def headers_of_check(self, handle):
         lines = self.check(handle).decode().split("\r\n")[1:]

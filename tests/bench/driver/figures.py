@@ -8,7 +8,7 @@ import statistics
 import time
 
 from broker import SESSIONS, Browser, Folder, Provider
-from processes import SERVER_CORE, Server, free_port, get, on_load_core, say, tool
+from processes import LOAD_CORE, SERVER_CORE, Server, free_port, get, on_load_core, say, tool
 
 ROUNDS = 7
 SECONDS = 4
@@ -153,6 +153,65 @@ def ext_authz_grpc_ratio():
         yield "ext_authz_grpc_ratio", f"{ratio:.3f}"
 
 
+NGINX = """
+daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+error_log stderr;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    upstream app {{ server 127.0.0.1:{app}; keepalive 64; }}
+    server {{
+        listen 127.0.0.1:{port};
+        keepalive_requests 100000000;
+        location / {{
+            proxy_pass http://app;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_set_header X-Forwarded-Host $http_host;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_set_header X-Real-IP $remote_addr;
+        }}
+    }}
+}}
+"""
+
+
+def proxy_ratio():
+    app_port, nginx_port = free_port(), free_port()
+    app_command = [os.environ["BENCH"], "bare", f"127.0.0.1:{app_port}", "/pages/a-page", 200, "content-type: text/html"]
+    with (Provider() as provider, Folder(provider, upstream_port=app_port) as folder,
+          Server(app_command, app_port, core=LOAD_CORE)):
+        request = folder.write_request(folder.seed(1)[0])
+        configuration = folder.path / "nginx.conf"
+        configuration.write_text(NGINX.format(folder=folder.path, app=app_port, port=nginx_port))
+        nginx_command = ["nginx", "-p", folder.path, "-c", configuration]
+        with folder.start() as broker, Server(nginx_command, nginx_port) as nginx:
+
+            def forwarded(server, seconds=SECONDS):
+                before = server.cpu_seconds()
+                count = tool("closed-loop", f"127.0.0.1:{server.port}", request, folder.handles, 200,
+                             "--seconds", seconds)["count"]
+                return (server.cpu_seconds() - before) / count * 1e6, count / seconds
+
+            forwarded(nginx, 1)
+            forwarded(broker, 1)
+            pairs = interleaved(lambda _: forwarded(nginx), lambda _: forwarded(broker))
+        for (nginx_cpu, nginx_rate), (cpu, rate) in pairs:
+            say(f"  nginx {nginx_cpu:.2f} µs ({nginx_rate:,.0f}/s), Doorward {cpu:.2f} µs ({rate:,.0f}/s): "
+                f"{nginx_cpu / cpu:.3f}")
+        ratio = statistics.median(nginx_cpu / cpu for (nginx_cpu, _), (cpu, _) in pairs)
+        yield "proxy_ratio", f"{ratio:.3f}"
+
+
 def idle_rss_mib():
     with Provider() as provider, Folder(provider) as folder, folder.start(core=None) as broker:
         time.sleep(10)
@@ -286,6 +345,7 @@ ALL = [
     forward_auth_session_100k_ratio,
     forward_auth_session_p99_ratio,
     ext_authz_grpc_ratio,
+    proxy_ratio,
     idle_rss_mib,
     session_bytes,
     ready_ms,

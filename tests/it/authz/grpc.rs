@@ -54,6 +54,8 @@ async fn a04_identity_headers_overwrite_and_copies_are_removed() {
         ("remote_groups", "admins"),
         ("x-auth-request-user", "boss"),
         ("x_auth-request_email", "boss@example.com"),
+        ("x.auth.request.user", "boss"),
+        ("remote*email", "boss@example.com"),
         ("remote-addr", "203.0.113.1"),
         ("x_request_id", "7"),
     ]);
@@ -72,9 +74,11 @@ async fn a04_identity_headers_overwrite_and_copies_are_removed() {
     assert_eq!(
         removed,
         [
+            "remote*email",
             "remote_groups",
             "remote_user",
             "x-auth-request-user",
+            "x.auth.request.user",
             "x_auth-request_email"
         ]
     );

@@ -395,3 +395,65 @@ async fn both_cookies_live_together() {
     let both = format!("{APP_COOKIE}=AAAAAAAAAAAAAAAAAAAAAA; {line}");
     assert_eq!(ask(&broker, WIKI, "/", &both).await.status(), 200);
 }
+
+/// A link of the page to choose a provider can be opened again; that gives no second cookie.
+#[tokio::test]
+async fn a_sign_in_is_answered_once() {
+    let second = r#"[[tenants.providers]]
+id = "second"
+preset = "oidc"
+name = "Second ID"
+issuer = "{issuer}"
+client_id = "{client_id}"
+client_secret = { env = "CLIENT_SECRET" }
+
+[[tenants.apps]]
+id = "wiki"
+"#;
+    let mut setup = setup();
+    let app = "[[tenants.apps]]\nid = \"wiki\"\n";
+    setup.configuration = setup.configuration.replacen(app, second, 1);
+    let broker = Broker::with(setup).await;
+    let mut browser = broker.browser();
+    let location = values(ask(&broker, WIKI, "/page", "").await.headers(), "location").remove(0);
+    let choice = browser.visit(&location).await;
+    let link = choice.link("Acme ID");
+    let page = browser.click(&link).await;
+    assert_eq!(page.url.as_str(), broker.url(WIKI, "/page"));
+    let waiting = link.as_str().replace("/login/main", "/login");
+    let page = browser.open(&waiting).await;
+    let onward = page.location().expect("it leads on");
+    assert_eq!(onward.as_str(), broker.url(WIKI, "/page"));
+    assert!(page.set_cookies().is_empty(), "{:?}", page.set_cookies());
+}
+
+/// Whose browser does not keep the shared cookie is stopped as everywhere, and told why.
+#[rstest]
+#[case::refused(None, "cookie")]
+#[case::spoilt(Some("AAAAAAAAAAAAAAAAAAAAAA"), "clock")]
+#[tokio::test]
+async fn who_goes_in_a_circle_is_told(#[case] kept: Option<&str>, #[case] cause: &str) {
+    let broker = broker().await;
+    let mut browser = broker.browser();
+    let login = {
+        let answer = ask(&broker, WIKI, "/page", "").await;
+        values(answer.headers(), "location").remove(0)
+    };
+    for round in 1..4 {
+        let page = browser.visit(&login).await;
+        assert_eq!(page.url.path(), "/page", "{round}: {}", page.text());
+        broker.clock.advance(Duration::from_millis(20));
+        browser.jar().remove(COOKIE);
+        if let Some(value) = kept {
+            let line = format!("{COOKIE}={value}; Secure; Path=/; HttpOnly; Domain=acme.localhost");
+            browser.set_cookie(&broker.url(ACME, "/"), &line);
+        }
+    }
+    let page = browser.visit(&login).await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST, "{}", page.text());
+    assert!(page.text().contains(&format!("login_loop_{cause}")));
+    assert!(page.location().is_none());
+    // Once it keeps the cookie it is in.
+    let line = cookies(&broker, &browser, WIKI);
+    assert_eq!(ask(&broker, WIKI, "/page", &line).await.status(), 200);
+}

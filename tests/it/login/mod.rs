@@ -4,6 +4,7 @@ mod addresses;
 mod auth0;
 mod begin;
 mod callback;
+mod choosing;
 mod cognito;
 mod discovery_and_keys;
 mod entra;
