@@ -39,10 +39,26 @@ pub struct Gate {
     pub limiter: Arc<Limiter>,
 }
 
+/// The app that a check is about, in the snapshot in which it was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// The snapshot.
+    pub directory: &'a Directory,
+    /// The app.
+    pub at: AppAt<'a>,
+    /// Which of its hosts is asked for.
+    pub host: &'a Host,
+}
+
+/// Whose session it is, and what it is remembered by.
+pub type Recognized = (Digest<AppSessionKind>, Arc<AppEntry<Prepared>>);
+
 /// Sees how a verdict comes about, for `doorward explain`. A check that nobody watches does nothing for it.
 pub trait Witness: Send {
-    /// The request is one to this app, and its rules are asked about `target`.
-    fn asked(&mut self, _at: AppAt<'_>, _host: &Host, _target: Target<'_>) {}
+    /// The request is one to this app.
+    fn found(&mut self, _at: AppAt<'_>, _host: &Host) {}
+    /// The app's rules are asked about `target`.
+    fn asked(&mut self, _app: &ProtectedApp, _target: Target<'_>) {}
     /// This person is signed in there.
     fn recognized(&mut self, _person: &Person) {}
 }
@@ -51,17 +67,8 @@ pub trait Witness: Send {
 impl Witness for () {}
 
 impl Gate {
-    /// Answers one check. Counts and audits it.
-    pub async fn check(&self, request: &CheckRequest<'_>) -> Verdict {
-        self.check_before(request, &mut ()).await
-    }
-
-    /// The same, before a witness.
-    pub async fn check_before<W: Witness>(
-        &self,
-        request: &CheckRequest<'_>,
-        witness: &mut W,
-    ) -> Verdict {
+    /// Answers one check before a witness. Counts and audits it.
+    pub async fn check<W: Witness>(&self, request: &CheckRequest<'_>, witness: &mut W) -> Verdict {
         let directory = self.directory.snapshot();
         let target = match read_target(request, directory.server()) {
             Ok(target) => target,
@@ -95,8 +102,12 @@ impl Gate {
             check_counter("", "", CheckOutcome::UnknownHost).increment(1);
             return Verdict::UnknownHost;
         };
-        self.check_app_before(request, &target, at, host, &directory, witness)
-            .await
+        let found = Found {
+            directory: &directory,
+            at,
+            host,
+        };
+        self.check_app(request, &target, found, witness).await
     }
 
     /// Counts a check that is not allowed. One that is allowed never comes here: whoever is signed in passes,
@@ -124,42 +135,26 @@ impl Gate {
             .map_or_else(Verdict::OverLimit, |()| Verdict::Refused(refusal))
     }
 
-    /// Answers for `target` at an app that the caller found, by `host`, in this directory. Counts and audits
-    /// it.
-    pub async fn check_app(
+    /// Answers for `target` at an app that the caller found. Counts and audits it.
+    pub async fn check_app<W: Witness>(
         &self,
         request: &CheckRequest<'_>,
         target: &CheckTarget<'_>,
-        at: AppAt<'_>,
-        host: &Host,
-        directory: &Directory,
-    ) -> Verdict {
-        self.check_app_before(request, target, at, host, directory, &mut ())
-            .await
-    }
-
-    async fn check_app_before<W: Witness>(
-        &self,
-        request: &CheckRequest<'_>,
-        target: &CheckTarget<'_>,
-        at: AppAt<'_>,
-        host: &Host,
-        directory: &Directory,
+        found: Found<'_>,
         witness: &mut W,
     ) -> Verdict {
-        let verdict = self
-            .judge(request, target, at, host, directory, witness)
-            .await;
+        witness.found(found.at, found.host);
+        let verdict = self.judge(request, target, found, witness).await;
         if matches!(verdict, Verdict::Allowed(_) | Verdict::OwnPath(_)) {
             return verdict;
         }
         let over = match &verdict {
             // It is not the client's fault.
             Verdict::Unavailable(_) => None,
-            _ => self.over_limit(request, directory.server(), Some(at)),
+            _ => self.over_limit(request, found.directory.server(), Some(found.at)),
         };
         let verdict = over.unwrap_or(verdict);
-        note(&verdict, target, at, request.peer);
+        note(&verdict, target, found.at, request.peer);
         verdict
     }
 
@@ -167,11 +162,14 @@ impl Gate {
         &self,
         request: &CheckRequest<'_>,
         target: &CheckTarget<'_>,
-        at: AppAt<'_>,
-        host: &Host,
-        directory: &Directory,
+        found: Found<'_>,
         witness: &mut W,
     ) -> Verdict {
+        let Found {
+            directory,
+            at,
+            host,
+        } = found;
         let server = directory.server();
         let before = match request.dialect {
             Dialect::OAuth2Proxy { .. } => None,
@@ -191,7 +189,7 @@ impl Gate {
             method: target.method.as_ref(),
             preflight: is_preflight(target.method.as_ref(), request.headers),
         };
-        witness.asked(at, host, asked);
+        witness.asked(at.app, asked);
         let requirements = match at.app.policy.ruling(asked) {
             Ruling::Refused(refusal) => return Verdict::Refused(refusal),
             Ruling::Public { .. } => {
@@ -206,30 +204,11 @@ impl Gate {
             }
             Ruling::SignedIn { requirements, .. } => requirements,
         };
-        let found = match request.app_session.as_ref().map(Handle::digest) {
-            None => None,
-            Some(handle) => match self.sessions.check(&at.tenant.id, host, &handle).await {
-                Ok(Some(entry)) if *entry.app() == at.app.id => Some((handle, entry)),
-                Ok(_) => None,
-                Err(error) => return Verdict::Unavailable(error),
-            },
+        let session = match self.session(request, found).await {
+            Ok(session) => session,
+            Err(error) => return Verdict::Unavailable(error),
         };
-        let found = match (found, at.tenant.parent_cookie_at(host)) {
-            // In a box, so that a check that does not come here need not carry room for it.
-            (None, Some(parent)) => {
-                match Box::pin(self.parent_session(request, parent, at, host)).await {
-                    Ok(found) => found,
-                    Err(error) => return Verdict::Unavailable(error),
-                }
-            }
-            (found, _) => found,
-        };
-        // Whoever vouched for the person may have been taken out of the configuration since.
-        let vouched = found.filter(|(_, entry)| {
-            let provider = &entry.person().provider;
-            at.tenant.provider(provider).is_some()
-        });
-        let Some((handle, mut entry)) = vouched else {
+        let Some((handle, mut entry)) = session else {
             return nobody(request, target, at, host);
         };
         witness.recognized(entry.person());
@@ -253,14 +232,45 @@ impl Gate {
 }
 
 impl Gate {
+    /// Whose session the request shows at this app, whatever the rules say to them. The app's own cookie goes
+    /// first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn session(
+        &self,
+        request: &CheckRequest<'_>,
+        found: Found<'_>,
+    ) -> Result<Option<Recognized>, StorageError> {
+        let Found { at, host, .. } = found;
+        let own = match request.app_session.as_ref().map(Handle::digest) {
+            None => None,
+            Some(handle) => {
+                let entry = self.sessions.check(&at.tenant.id, host, &handle).await?;
+                entry
+                    .filter(|entry| *entry.app() == at.app.id)
+                    .map(|entry| (handle, entry))
+            }
+        };
+        let shown = match (own, at.tenant.parent_cookie_at(host)) {
+            // In a box, so that a check that does not come here need not carry room for it.
+            (None, Some(parent)) => Box::pin(self.parent_session(request, parent, found)).await?,
+            (own, _) => own,
+        };
+        // Whoever vouched for the person may have been taken out of the configuration since.
+        Ok(shown.filter(|(_, entry)| {
+            let provider = &entry.person().provider;
+            at.tenant.provider(provider).is_some()
+        }))
+    }
+
     /// Who is signed in by the cookie that this host shares with others.
     async fn parent_session(
         &self,
         request: &CheckRequest<'_>,
         parent: &ParentCookie,
-        at: AppAt<'_>,
-        host: &Host,
-    ) -> Result<Option<(Digest<AppSessionKind>, Arc<AppEntry<Prepared>>)>, StorageError> {
+        Found { at, host, .. }: Found<'_>,
+    ) -> Result<Option<Recognized>, StorageError> {
         let Some(handle) = (request.parent_session)(request.headers, &at.tenant.id) else {
             return Ok(None);
         };

@@ -16,7 +16,7 @@ pub mod target;
 pub mod verdict;
 
 pub use asked::Asked;
-pub use check::{Gate, Witness};
+pub use check::{Found, Gate, Witness};
 pub use dialect::{CheckRequest, Dialect};
 pub use limiter::{By, Counted, Limiter, OverLimit};
 pub use session_watch::SessionWatch;

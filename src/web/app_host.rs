@@ -14,6 +14,7 @@ use super::visit::AppVisit;
 use crate::access::Counted;
 use crate::domain::handle::{BindingKind, TicketKind};
 use crate::domain::host::Host;
+use crate::domain::identity::Person;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::policy::Refusal;
 use crate::domain::return_target::{InvalidReturnTarget, ReturnTarget};
@@ -206,11 +207,10 @@ impl AppVisit {
         Url::parse(&format!("{scheme}://{}/", self.host)).ok()
     }
 
-    /// Where another account can be chosen to open `target` with.
+    /// Where another account can be chosen to open `target` with, on this host.
     pub(super) fn another_account(&self, target: &str) -> String {
         let prefix = self.visit.door.prefix().trim_start_matches('/');
-        let target: String = url::form_urlencoded::byte_serialize(target.as_bytes()).collect();
-        format!("{}{prefix}/sign_in?another=1&rd={target}", self.home())
+        format!("{}{prefix}/sign_in?{}", self.home(), another(target))
     }
 
     /// Where "start again" leads: the app itself.
@@ -218,20 +218,24 @@ impl AppVisit {
         self.origin().map_or_else(|| "/".to_owned(), String::from)
     }
 
-    /// The page for somebody who may not open the address `target` of this app. `None`: nobody is signed in.
-    pub(super) async fn refused(&self, target: &str, refusal: Refusal) -> Option<Response> {
+    /// The page for `person`, who is signed in and may not open the address `target` of this app. Where the
+    /// host shares the tenant's cookie, nothing of ours may be routed here: its links lead to the tenant's host.
+    pub(super) fn refused(&self, person: &Person, target: &str, refusal: Refusal) -> Response {
         let visit = &self.visit;
-        let handle = visit.cookies.handle(cookies::APP_SESSION)?.digest();
-        let sessions = &visit.door.gate.sessions;
-        let session = sessions
-            .check(&visit.tenant.id, &self.host, &handle)
-            .await
-            .ok()??;
-        let person = session.person();
-        let prefix = visit.door.prefix();
-        let here = |path: &str| Some(self.origin()?.join(&format!("{prefix}{path}")).ok()?.into());
-        let mut another = url::form_urlencoded::Serializer::new("/sign_in?another=1".to_owned());
-        another.append_pair("rd", target);
+        let base = &visit.tenant.base;
+        let (switch_account, sign_out) = if visit.tenant.parent_cookie_at(&self.host).is_some() {
+            let query = another(target);
+            (
+                base.address(&format!("/login?{query}")),
+                base.address("/logout"),
+            )
+        } else {
+            let prefix = visit.door.prefix().trim_start_matches('/');
+            (
+                self.another_account(target),
+                format!("{}{prefix}/sign_out", self.home()),
+            )
+        };
         let stamp = visit.stamp();
         let page = RefusedPage {
             account: Account::of(person),
@@ -239,12 +243,12 @@ impl AppVisit {
             app: self.app_name(),
             host: self.host.to_string(),
             class: refusal.into(),
-            switch_account_href: here(&another.finish())?,
-            sign_out_href: here("/sign_out"),
+            switch_account_href: switch_account,
+            sign_out_href: Some(sign_out),
             contact: visit.contact(),
             incident: Incident::new(stamp.id, stamp.at, "refused_by_policy"),
         };
-        Some(visit.page(StatusCode::FORBIDDEN, &page))
+        visit.page(StatusCode::FORBIDDEN, &page)
     }
 
     fn return_target(&self, wanted: &str) -> Result<ReturnTarget, InvalidReturnTarget> {
@@ -301,6 +305,13 @@ impl AppVisit {
         let base = &self.visit.tenant.base;
         base.on_app_host && base.host == self.host
     }
+}
+
+/// What asks for another account to open `target` with.
+fn another(target: &str) -> String {
+    url::form_urlencoded::Serializer::new("another=1".to_owned())
+        .append_pair("rd", target)
+        .finish()
 }
 
 /// As much of an address as a log needs: its query can hold what is nobody's business.

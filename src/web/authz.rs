@@ -4,7 +4,7 @@
 //! passes the answer on as it is (`forward-auth`, `ext-authz`), nobody else could answer our own paths on the
 //! app's host: that is done here. Invariant: such an answer is never 2xx, which would let the request through.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -21,16 +21,18 @@ use super::door::Door;
 use super::reply::{self, RequestId, bare};
 use super::traced::Labels;
 use super::visit::AppVisit;
-use crate::access::{Asked, CheckRequest, CheckTarget, Dialect, StartLine, Verdict, WholeTarget};
+use crate::access::{
+    Asked, CheckRequest, CheckTarget, Dialect, Found, StartLine, Verdict, WholeTarget,
+};
 use crate::domain::login_offer::is_navigation;
 use crate::domain::policy::Refusal;
 
 /// What all of them begin with.
-pub(super) const PREFIX: &str = "/api/authz/";
+pub(crate) const PREFIX: &str = "/api/authz/";
 
 /// One of the endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Endpoint {
+pub(crate) enum Endpoint {
     /// Traefik, Caddy, `HAProxy`: the person gets our answer.
     ForwardAuth,
     /// nginx: it knows 2xx, 401 and 403, and looks for `Location` in a 401.
@@ -41,7 +43,7 @@ pub(super) enum Endpoint {
 
 impl Endpoint {
     /// The endpoint at `path`, and what stands behind its name.
-    fn at(path: &str) -> Option<(Self, &str)> {
+    pub(crate) fn at(path: &str) -> Option<(Self, &str)> {
         let name = path.strip_prefix(PREFIX)?;
         if let Some(behind) = name.strip_prefix("ext-authz/") {
             return Some((Self::ExtAuthz, behind));
@@ -78,26 +80,14 @@ pub(super) async fn decide(
     target: WholeTarget<'_>,
     headers: &HeaderMap,
 ) -> Response {
-    let relayed = endpoint != Endpoint::AuthRequest;
-    let verdict = door
-        .gate
-        .check_before(
-            &CheckRequest {
-                headers,
-                dialect: Dialect::Authelia { target, relayed },
-                peer: peer.ip(),
-                app_session: cookies::app_session(headers),
-                parent_session: cookies::parent_session,
-            },
-            &mut Labels::here(),
-        )
-        .await;
+    let question = endpoint.question(target, headers, peer.ip());
+    let verdict = door.gate.check(&question, &mut Labels::here()).await;
     if let Verdict::OwnPath(asked) = verdict {
         return relay(router, peer, headers.clone(), *asked).await;
     }
     if let Verdict::Refused(refusal) = verdict
-        && relayed
-        && let Some(page) = Box::pin(refused_page(door, peer, headers, target, refusal)).await
+        && endpoint.is_relayed()
+        && let Some(page) = Box::pin(refused_page(door, peer, &question, target, refusal)).await
     {
         return page;
     }
@@ -130,18 +120,41 @@ impl Endpoint {
         }
     }
 
-    fn status(self, verdict: &Verdict) -> StatusCode {
+    /// Whether the person gets our answer as it is.
+    fn is_relayed(self) -> bool {
+        self != Self::AuthRequest
+    }
+
+    /// The question as it is put here.
+    pub(crate) fn question<'a>(
+        self,
+        target: WholeTarget<'a>,
+        headers: &'a HeaderMap,
+        peer: IpAddr,
+    ) -> CheckRequest<'a> {
+        CheckRequest {
+            headers,
+            dialect: Dialect::Authelia {
+                target,
+                relayed: self.is_relayed(),
+            },
+            peer,
+            app_session: cookies::app_session(headers),
+            parent_session: cookies::parent_session,
+        }
+    }
+
+    /// What the proxy is answered here. [`Verdict::OwnPath`] has our own page as its answer, if that is not 2xx.
+    pub(crate) fn status(self, verdict: &Verdict) -> StatusCode {
         match verdict {
             Verdict::Allowed(_) => StatusCode::OK,
-            Verdict::SignInOffered(asked) if self != Self::AuthRequest => match asked.method {
-                Some(Method::GET | Method::HEAD) => StatusCode::FOUND,
-                // Whatever the method was, the next is GET (RFC 9110 §15.4.4).
-                _ => StatusCode::SEE_OTHER,
-            },
+            Verdict::SignInOffered(asked) if self.is_relayed() => {
+                reply::elsewhere(asked.method.as_ref())
+            }
             Verdict::SignInOffered(_) | Verdict::SignInRequired { .. } => StatusCode::UNAUTHORIZED,
             // nginx shows any other refusal than 403 as a fault of its own.
-            Verdict::Ambiguous(_) if self != Self::AuthRequest => StatusCode::BAD_REQUEST,
-            Verdict::OverLimit(_) if self != Self::AuthRequest => StatusCode::TOO_MANY_REQUESTS,
+            Verdict::Ambiguous(_) if self.is_relayed() => StatusCode::BAD_REQUEST,
+            Verdict::OverLimit(_) if self.is_relayed() => StatusCode::TOO_MANY_REQUESTS,
             Verdict::Ambiguous(_)
             | Verdict::Refused(_)
             | Verdict::UnknownHost
@@ -173,7 +186,7 @@ fn start_line<'a>(method: &'a Method, uri: &'a Uri, behind: &'a str) -> StartLin
 /// Where a person signs in who asked for this: on the app's own host, which remembers the browser, or, where
 /// that host shares the tenant's cookie, at the tenant's. `rd` is where they return to; `rm`, the method, is
 /// there for those whose scripts look for it.
-fn sign_in_address(asked: &Asked, prefix: &str) -> Option<String> {
+pub(crate) fn sign_in_address(asked: &Asked, prefix: &str) -> Option<String> {
     let base = &asked.tenant.base;
     let host = &asked.host;
     let path = asked.path_and_query.as_deref()?;
@@ -197,10 +210,11 @@ fn sign_in_address(asked: &Asked, prefix: &str) -> Option<String> {
 async fn refused_page(
     door: &Arc<Door>,
     peer: SocketAddr,
-    headers: &HeaderMap,
+    question: &CheckRequest<'_>,
     target: WholeTarget<'_>,
     refusal: Refusal,
 ) -> Option<Response> {
+    let headers = question.headers;
     let target = CheckTarget::read_whole(headers, target).ok()?;
     if !is_navigation(target.method.as_ref(), headers) {
         return None;
@@ -214,9 +228,16 @@ async fn refused_page(
     let id = RequestId::new(&door.parts.random);
     parts.extensions.insert(id.clone());
     let at = AppVisit::from_request_parts(&mut parts, door).await.ok()?;
+    let directory = door.gate.directory.snapshot();
+    let found = Found {
+        directory: &directory,
+        at: directory.app_at(&at.host)?,
+        host: &at.host,
+    };
+    let (_, session) = door.gate.session(question, found).await.ok()??;
     let (scheme, path) = (target.scheme?, target.path_and_query?);
     let address = format!("{scheme}://{}{path}", at.host);
-    let mut response = at.refused(&address, refusal).await?;
+    let mut response = at.refused(session.person(), &address, refusal);
     // As the router's layers would.
     reply::secure(response.headers_mut());
     if let Ok(id) = HeaderValue::from_str(id.as_str()) {

@@ -3,7 +3,7 @@
 //! This is the one route that every request to every app goes through: no layer stands before it, and
 //! nothing is copied that need not be.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -52,39 +52,50 @@ pub(super) async fn answer(
     query: Option<&str>,
     witness: &mut impl Witness,
 ) -> Response {
-    let request = CheckRequest {
-        headers,
-        dialect: Dialect::OAuth2Proxy { limits: query },
-        peer: peer.ip(),
-        app_session: cookies::app_session(headers),
-        parent_session: cookies::parent_session,
-    };
-    let verdict = door.gate.check_before(&request, witness).await;
-    let mut response = empty(StatusCode::FORBIDDEN);
-    let status = match verdict {
-        Verdict::Allowed(allowed) => {
-            let status = allowed.status;
-            tell(&mut response, &allowed, headers);
-            status
-        }
-        Verdict::SignInOffered(_) => StatusCode::UNAUTHORIZED,
+    let verdict = door
+        .gate
+        .check(&question(headers, query, peer.ip()), witness)
+        .await;
+    let mut response = empty(status(&verdict));
+    match verdict {
+        Verdict::Allowed(allowed) => tell(&mut response, &allowed, headers),
         Verdict::SignInRequired { tenant } => {
             challenge(&mut response, tenant.as_str(), door.prefix());
-            StatusCode::UNAUTHORIZED
         }
+        Verdict::OverLimit(over) => reply::retry_after(&mut response, over),
+        _ => {}
+    }
+    response
+}
+
+/// The question as it is put here; `query` is that of the check's own address.
+pub(crate) fn question<'a>(
+    headers: &'a HeaderMap,
+    query: Option<&'a str>,
+    peer: IpAddr,
+) -> CheckRequest<'a> {
+    CheckRequest {
+        headers,
+        dialect: Dialect::OAuth2Proxy { limits: query },
+        peer,
+        app_session: cookies::app_session(headers),
+        parent_session: cookies::parent_session,
+    }
+}
+
+/// What the proxy is answered here.
+pub(crate) fn status(verdict: &Verdict) -> StatusCode {
+    match verdict {
+        Verdict::Allowed(allowed) => allowed.status,
+        Verdict::SignInOffered(_) | Verdict::SignInRequired { .. } => StatusCode::UNAUTHORIZED,
         // nginx shows any other refusal than 403 as a fault of its own.
         Verdict::Refused(_)
         | Verdict::Ambiguous(_)
         | Verdict::UnknownHost
-        | Verdict::OwnPath(_) => StatusCode::FORBIDDEN,
-        Verdict::OverLimit(over) => {
-            reply::retry_after(&mut response, over);
-            StatusCode::FORBIDDEN
-        }
+        | Verdict::OwnPath(_)
+        | Verdict::OverLimit(_) => StatusCode::FORBIDDEN,
         Verdict::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    *response.status_mut() = status;
-    response
+    }
 }
 
 /// An answer of a check, which nobody may keep.

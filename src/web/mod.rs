@@ -4,8 +4,8 @@
 //! internal text never reaches a client; a request id does.
 
 mod app_host;
-mod authz;
-mod check;
+pub(crate) mod authz;
+pub(crate) mod check;
 mod choose;
 mod circles;
 pub mod connections;
@@ -13,7 +13,7 @@ pub(crate) mod cookies;
 mod door;
 mod enter;
 pub mod ext_authz;
-mod forward;
+pub(crate) mod forward;
 pub mod front;
 mod login;
 mod login_failed;

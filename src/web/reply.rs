@@ -8,12 +8,21 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::door::Door;
 use crate::access::OverLimit;
 use crate::ports::{Clock, SecureRandom};
 use crate::views::{Chrome, LAST_RESORT, Page, RequestStamp, content_security_policy};
+
+/// The status that sends somebody elsewhere who asked with `method`: whatever it was, the next is GET
+/// (RFC 9110 §15.4.3, §15.4.4).
+pub(super) fn elsewhere(method: Option<&Method>) -> StatusCode {
+    match method {
+        Some(&Method::GET | &Method::HEAD) => StatusCode::FOUND,
+        _ => StatusCode::SEE_OTHER,
+    }
+}
 
 /// Names one request in pages, answers and log lines.
 #[derive(Clone, Debug)]

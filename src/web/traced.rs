@@ -9,7 +9,6 @@ use tracing::{Instrument as _, Span};
 use super::door::Door;
 use crate::access::Witness;
 use crate::domain::host::Host;
-use crate::domain::policy::Target;
 use crate::telemetry::traces;
 use crate::tenants::AppAt;
 
@@ -45,7 +44,7 @@ impl Labels {
 }
 
 impl Witness for Labels {
-    fn asked(&mut self, at: AppAt<'_>, _: &Host, _: Target<'_>) {
+    fn found(&mut self, at: AppAt<'_>, _: &Host) {
         if let Some(span) = &self.0 {
             span.record("doorward.tenant", at.tenant.id.as_str());
             span.record("doorward.app", at.app.id.as_str());

@@ -3,28 +3,28 @@
 //! Invariants: the answer is that of [`Gate`], the very code that `serve` asks; nothing is written anywhere;
 //! what is given in `--cookie` and `--header` is never repeated.
 
+mod ask;
+mod endpoint;
 mod question;
 mod report;
+mod why;
 
 use std::sync::Arc;
 
 use clap::ValueEnum;
 
 use super::{ConfigFile, Failure, load, say, serve};
-use crate::access::{CheckRequest, Dialect, Gate, Limiter, Verdict, Witness};
+use crate::access::{Gate, Limiter, Verdict};
 use crate::config::{Config, Limits};
-use crate::domain::host::Host;
-use crate::domain::identity::Person;
-use crate::domain::policy::{Rule, Target};
-use crate::domain::tenant::{ProtectedApp, Tenant};
 use crate::ports::{Clock, SystemClock, SystemRandom};
 use crate::sessions::{AppSessions, Sessions};
 use crate::storage::Store;
 use crate::storage::sealing::SealingKeys;
 use crate::storage::sqlite::SqliteStore;
-use crate::tenants::{AppAt, Directory, LiveDirectory};
-use crate::web::cookies;
-use question::Question;
+use crate::tenants::{Directory, LiveDirectory};
+use ask::Outcome;
+use endpoint::Endpoint;
+use question::{Question, ShownCookie};
 
 /// What to ask.
 #[derive(Debug, clap::Args)]
@@ -32,12 +32,15 @@ use question::Question;
     after_help = "The question is put as your proxy would put it, without asking Doorward or the proxy. \
                   The database is looked into only where --cookie is given, and never changed; uses of the \
                   last minute may not be in it yet.\n\n\
-                  Exit status: 0 the request may pass, 3 it may not, 1 failed, 2 the command line or the \
-                  configuration is wrong.\n\n\
+                  Without --endpoint it is `forwarding` for an app that Doorward forwards to, `auth` for a \
+                  proxy with `target_headers`, `forward-auth` for any other trusted one. The answer says \
+                  which it was.\n\n\
+                  Exit status: 0 the request may pass, 3 it may not, or Doorward itself answers it, 1 failed, \
+                  2 the command line or the configuration is wrong.\n\n\
                   Examples:\n  \
                   doorward explain --url https://wiki.example.com/page\n  \
                   doorward explain --url https://wiki.example.com/api --method POST --header 'Accept: */*'\n  \
-                  doorward explain --url https://wiki.example.com/ --cookie \"$(pbpaste)\""
+                  doorward explain --url https://wiki.example.com/ --endpoint ext-authz --cookie \"$(pbpaste)\""
 )]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -52,10 +55,14 @@ pub(super) struct Arguments {
     /// `Sec-Fetch-Mode` it is a person opening a page.
     #[arg(long, value_name = "HEADER", allow_hyphen_values = true)]
     header: Vec<String>,
-    /// The cookie `__Host-dwa` of a browser: its value, or the whole header.
+    /// What a browser shows that is signed in: the value of its cookie `__Host-dwa` (where hosts share one,
+    /// `__Secure-dwd-` and the tenant's id), or the whole `Cookie` header.
     #[arg(long, value_name = "COOKIE", allow_hyphen_values = true)]
     cookie: Option<String>,
-    /// The address of the proxy that asks. The first trusted one otherwise.
+    /// How the check is asked: by the address that your proxy's configuration names, or by no proxy.
+    #[arg(long, value_name = "ENDPOINT")]
+    endpoint: Option<Endpoint>,
+    /// The address of the proxy that asks. The first trusted one that fits otherwise.
     #[arg(long, value_name = "IP")]
     proxy: Option<std::net::IpAddr>,
     /// For people or for programs.
@@ -69,61 +76,21 @@ enum Output {
     Json,
 }
 
-/// What was seen of the check.
-#[derive(Debug, Default)]
-struct Seen {
-    place: Option<Place>,
-    person: Option<Person>,
-}
-
-/// Where the question led.
-#[derive(Debug)]
-struct Place {
-    tenant: Arc<Tenant>,
-    /// Index in the tenant's apps.
-    app: usize,
-    host: Host,
-    /// Index in the app's rules.
-    rule: Option<usize>,
-}
-
-impl Place {
-    fn app(&self) -> Option<&ProtectedApp> {
-        self.tenant.apps.get(self.app)
-    }
-
-    fn rule(&self) -> Option<&Rule> {
-        self.app()?.policy.rules().get(self.rule?)
-    }
-}
-
-impl Witness for Seen {
-    fn asked(&mut self, at: AppAt<'_>, host: &Host, target: Target<'_>) {
-        self.place = Some(Place {
-            tenant: Arc::clone(at.tenant),
-            app: at.index,
-            host: host.clone(),
-            rule: at.app.policy.covering(target).map(|(index, _)| index),
-        });
-    }
-
-    fn recognized(&mut self, person: &Person) {
-        self.person = Some(person.clone());
-    }
-}
-
 /// Asks, and says what came of it.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (config, directory) = load(&arguments.file.config)?;
-    let question = Question::read(arguments, &config).map_err(Failure::CommandLine)?;
+    let question = Question::read(arguments, &config, &directory).map_err(Failure::CommandLine)?;
     let known: Vec<String> = known_hosts(&directory);
-    let (verdict, seen) = serve::runtime()?.block_on(ask(&config, directory, &question))?;
-    if let Verdict::Unavailable(error) = &verdict {
+    let (outcome, seen) = serve::runtime()?.block_on(async {
+        let gate = gate(&config, directory, &question).await?;
+        Ok::<_, Failure>(ask::ask(&gate, &question).await)
+    })?;
+    if let Outcome::Judged(Verdict::Unavailable(error)) = &outcome {
         return Err(
             anyhow::anyhow!("it cannot be told whether somebody is signed in: {error}").into(),
         );
     }
-    let answer = report::Answer::new(&config, &question, &verdict, &seen, &known);
+    let answer = report::Answer::new(&config, &question, &outcome, &seen, &known);
     match arguments.output {
         Output::Text => say(&answer.text()),
         Output::Json => say(&answer.json()),
@@ -141,15 +108,12 @@ fn known_hosts(directory: &Directory) -> Vec<String> {
         .collect()
 }
 
-async fn ask(
-    config: &Config,
-    directory: Directory,
-    question: &Question,
-) -> Result<(Verdict, Seen), Failure> {
+/// What answers checks here: as in `serve`, but that nothing is counted.
+async fn gate(config: &Config, directory: Directory, question: &Question) -> Result<Gate, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let store = open(config, question.has_cookie).await?;
+    let store = open(config, question.shown_cookie != ShownCookie::None).await?;
     let sessions = Sessions::new(store, Arc::clone(&clock), Arc::new(SystemRandom));
-    let gate = Gate {
+    Ok(Gate {
         directory: Arc::new(LiveDirectory::new(directory)),
         sessions: AppSessions::new(&sessions, 1),
         // How often others asked is not known here.
@@ -160,17 +124,7 @@ async fn ask(
             },
             &clock,
         )),
-    };
-    let request = CheckRequest {
-        headers: &question.headers,
-        dialect: Dialect::OAuth2Proxy { limits: None },
-        peer: question.peer,
-        app_session: cookies::app_session(&question.headers),
-        parent_session: cookies::parent_session,
-    };
-    let mut seen = Seen::default();
-    let verdict = gate.check_before(&request, &mut seen).await;
-    Ok((verdict, seen))
+    })
 }
 
 /// The database, if the question is about a session.

@@ -7,82 +7,158 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use url::Url;
 
 use super::Arguments;
+use super::endpoint::Endpoint;
 use crate::config::{Config, TargetHeaders};
+use crate::domain::handle::{AppSessionKind, ParentSessionKind};
+use crate::domain::host::Host;
+use crate::domain::ids::TenantId;
+use crate::tenants::Directory;
 use crate::web::cookies;
 
 /// A check request.
 #[derive(Debug)]
 pub(super) struct Question {
+    /// How it is asked.
+    pub(super) endpoint: Endpoint,
+    /// Whether that was said, and is not what the configuration suggests.
+    pub(super) endpoint_given: bool,
     /// Without what nobody needs to see: no query, no fragment.
     pub(super) shown: String,
     pub(super) method: Method,
     /// Scheme and host.
     pub(super) origin: String,
+    /// As `Host` has it.
+    pub(super) host_text: String,
+    pub(super) path_and_query: String,
     pub(super) peer: IpAddr,
     /// Whether it is believed.
     pub(super) trusted: bool,
-    /// The family in which this proxy tells what is asked for.
+    /// The family in which the proxy tells what is asked for.
     pub(super) family: Option<TargetHeaders>,
     pub(super) headers: HeaderMap,
-    /// Whether there is a cookie of ours that reads as one.
-    pub(super) shows_session: bool,
-    pub(super) has_cookie: bool,
+    /// The cookies that count there.
+    pub(super) cookies: Vec<String>,
+    pub(super) shown_cookie: ShownCookie,
+}
+
+/// What the request shows of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ShownCookie {
+    /// There is no cookie.
+    None,
+    /// There are cookies, and none that counts there reads as one of ours.
+    Others,
+    /// There is one of ours; whether it is good is for the check to say.
+    Ours,
 }
 
 impl Question {
     /// Faults never repeat what they are about: it may be secret.
-    pub(super) fn read(arguments: &Arguments, config: &Config) -> anyhow::Result<Self> {
+    pub(super) fn read(
+        arguments: &Arguments,
+        config: &Config,
+        directory: &Directory,
+    ) -> anyhow::Result<Self> {
         let address = Address::read(&arguments.url)?;
         let method = Method::from_bytes(arguments.method.as_bytes())
             .context("`--method` is not a method: write GET, POST, …")?;
-        let peer = arguments.proxy.unwrap_or_else(|| asking_proxy(config));
+        let host = Host::parse(&address.host, 443).ok();
+        let at = host.as_ref().and_then(|host| directory.app_at(host));
+        let peer = arguments
+            .proxy
+            .unwrap_or_else(|| Endpoint::usual_proxy(arguments.endpoint, config));
         let proxy = config.server.trusted_proxy(peer);
-        let family = proxy.and_then(|proxy| proxy.target_headers);
-        let mut headers = HeaderMap::new();
-        let mut put = |name: &'static str, value: &str| -> anyhow::Result<()> {
-            let value = HeaderValue::from_str(value)
-                .context("`--url` has a character that no header can carry")?;
-            headers.insert(name, value);
-            Ok(())
-        };
-        put("host", &address.host)?;
-        match family {
-            Some(TargetHeaders::XOriginal) => {
-                let whole = format!("{}{}", address.origin, address.path_and_query);
-                put("x-original-url", &whole)?;
-                put("x-original-method", method.as_str())?;
-            }
-            Some(TargetHeaders::XForwarded) => {
-                put("x-forwarded-proto", &address.scheme)?;
-                put("x-forwarded-host", &address.host)?;
-                put("x-forwarded-uri", &address.path_and_query)?;
-                put("x-forwarded-method", method.as_str())?;
-            }
-            None => {}
-        }
+        let endpoint = arguments
+            .endpoint
+            .unwrap_or_else(|| Endpoint::usual(config, at, proxy));
+        let family = endpoint.family(proxy);
+        let mut headers = told(&address, &method, endpoint, family)?;
         given_headers(&arguments.header, &mut headers)?;
+        let shared = at
+            .filter(|_| endpoint != Endpoint::Forwarding)
+            .map(|at| at.tenant)
+            .filter(|tenant| {
+                let cookie = host.as_ref().and_then(|host| tenant.parent_cookie_at(host));
+                cookie.is_some()
+            })
+            .map(|tenant| &tenant.id);
+        let mut cookies = vec![cookies::APP_SESSION.to_owned()];
+        cookies.extend(shared.map(cookies::parent));
         if let Some(cookie) = &arguments.cookie {
-            headers.append(header::COOKIE, cookie_header(cookie)?);
+            headers.append(header::COOKIE, cookie_header(cookie, &cookies)?);
         }
         if !headers.contains_key(header::ACCEPT) && !headers.contains_key("sec-fetch-mode") {
             headers.insert(header::ACCEPT, HeaderValue::from_static("text/html"));
         }
         Ok(Self {
-            shown: format!(
-                "{}{}",
-                address.origin,
-                address.path_and_query.split('?').next().unwrap_or_default()
-            ),
+            endpoint,
+            endpoint_given: arguments.endpoint.is_some(),
+            shown: format!("{}{}", address.origin, path_of(&address.path_and_query)),
             method,
             origin: address.origin,
+            host_text: address.host,
+            path_and_query: address.path_and_query,
             peer,
             trusted: proxy.is_some(),
             family,
-            shows_session: cookies::app_session::<crate::domain::handle::AppSessionKind>(&headers)
-                .is_some(),
-            has_cookie: headers.contains_key(header::COOKIE),
+            cookies,
+            shown_cookie: ShownCookie::of(&headers, shared),
             headers,
         })
+    }
+}
+
+/// What the proxy adds to the request to say what it is about.
+fn told(
+    address: &Address,
+    method: &Method,
+    endpoint: Endpoint,
+    family: Option<TargetHeaders>,
+) -> anyhow::Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    let mut put = |name: &'static str, value: &str| -> anyhow::Result<()> {
+        let value = HeaderValue::from_str(value)
+            .context("`--url` has a character that no header can carry")?;
+        headers.insert(name, value);
+        Ok(())
+    };
+    put("host", &address.host)?;
+    match family {
+        Some(TargetHeaders::XOriginal) => {
+            let whole = format!("{}{}", address.origin, address.path_and_query);
+            put("x-original-url", &whole)?;
+            put("x-original-method", method.as_str())?;
+        }
+        Some(TargetHeaders::XForwarded) => {
+            put("x-forwarded-proto", &address.scheme)?;
+            put("x-forwarded-host", &address.host)?;
+            put("x-forwarded-uri", &address.path_and_query)?;
+            put("x-forwarded-method", method.as_str())?;
+        }
+        // The start line has all the rest.
+        None if endpoint == Endpoint::ExtAuthz => put("x-forwarded-proto", &address.scheme)?,
+        None => {}
+    }
+    Ok(headers)
+}
+
+/// Queries hold tokens and codes.
+pub(super) fn path_of(path_and_query: &str) -> &str {
+    path_and_query.split('?').next().unwrap_or_default()
+}
+
+impl ShownCookie {
+    /// `shared`: the tenant whose apps share a cookie at this host.
+    fn of(headers: &HeaderMap, shared: Option<&TenantId>) -> Self {
+        let own = cookies::app_session::<AppSessionKind>(headers);
+        let parents = |tenant| cookies::parent_session::<ParentSessionKind>(headers, tenant);
+        if own.is_some() || shared.and_then(parents).is_some() {
+            Self::Ours
+        } else if headers.contains_key(header::COOKIE) {
+            Self::Others
+        } else {
+            Self::None
+        }
     }
 }
 
@@ -125,16 +201,6 @@ impl Address {
     }
 }
 
-/// The first trusted proxy that tells what is asked for, else the first one, else somebody who is not believed.
-fn asking_proxy(config: &Config) -> IpAddr {
-    let proxies = &config.server.trusted_proxies;
-    let telling = proxies.iter().find(|proxy| proxy.target_headers.is_some());
-    telling
-        .or_else(|| proxies.first())
-        .and_then(|proxy| proxy.networks.first())
-        .map_or(IpAddr::from([127, 0, 0, 1]), ipnet::IpNet::addr)
-}
-
 /// A header that is given takes the place of one that the proxy would have set.
 fn given_headers(given: &[String], headers: &mut HeaderMap) -> anyhow::Result<()> {
     let mut read = Vec::new();
@@ -157,8 +223,9 @@ fn given_headers(given: &[String], headers: &mut HeaderMap) -> anyhow::Result<()
     Ok(())
 }
 
-/// A whole header, or the bare value of the one cookie that the check reads.
-fn cookie_header(given: &str) -> anyhow::Result<HeaderValue> {
+/// A whole header, or the bare value of a cookie that counts there. It is the value of one of `names`; handles
+/// are told from each other by their kind, so that it counts as no other one.
+fn cookie_header(given: &str, names: &[String]) -> anyhow::Result<HeaderValue> {
     let given = given.trim();
     let given = given
         .strip_prefix("Cookie:")
@@ -168,7 +235,8 @@ fn cookie_header(given: &str) -> anyhow::Result<HeaderValue> {
     let header = if given.contains('=') {
         given.to_owned()
     } else {
-        format!("{}={given}", cookies::APP_SESSION)
+        let pairs: Vec<_> = names.iter().map(|name| format!("{name}={given}")).collect();
+        pairs.join("; ")
     };
     HeaderValue::from_str(&header).context("`--cookie` has a character that no header can carry")
 }

@@ -4,25 +4,34 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
+use http::StatusCode;
+
+use super::ask::{Outcome, Place, Ruled, Seen};
+use super::endpoint::Endpoint;
 use super::question::Question;
-use super::{Place, Seen};
+use super::why::why;
 use crate::access::Verdict;
-use crate::config::{Config, TargetHeaders, nearest};
+use crate::config::{Config, TargetHeaders};
 use crate::domain::identity::Person;
 use crate::domain::policy::{Allow, Refusal, Requirements, Rule};
-use crate::web::cookies;
+use crate::web::{check, forward};
 
 /// What came of a question.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) allowed: bool,
     question: String,
-    proxy: String,
-    status: u16,
+    endpoint: &'static str,
+    /// None: nobody asks.
+    asked: Option<String>,
+    passes: String,
+    /// None: it is that of the app, or of a page of ours.
+    status: Option<u16>,
     tenant: Option<(String, String)>,
     app: Option<(String, String)>,
     host: Option<String>,
     rule: Option<String>,
+    /// None: nobody looked.
     person: Option<String>,
     because: String,
     next: Option<String>,
@@ -34,49 +43,59 @@ impl Answer {
     pub(super) fn new(
         config: &Config,
         question: &Question,
-        verdict: &Verdict,
+        outcome: &Outcome,
         seen: &Seen,
         known_hosts: &[String],
     ) -> Self {
         let place = seen.place.as_ref();
-        let (because, next) = reason(config, question, verdict, place, known_hosts);
-        let headers = match verdict {
-            Verdict::Allowed(allowed) => allowed
-                .headers()
-                .iter()
-                .map(|(name, value)| {
-                    let value = String::from_utf8_lossy(value.as_bytes());
-                    (name.to_string(), value.into_owned())
-                })
-                .collect(),
-            _ => Vec::new(),
+        let why = why(config, question, outcome, seen, known_hosts);
+        let allowed = match outcome {
+            Outcome::Judged(Verdict::Allowed(allowed)) => Some(allowed),
+            _ => None,
         };
+        let headers = allowed.map_or(&[][..], |allowed| allowed.headers());
+        let headers = headers.iter().map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            (name.to_string(), value.into_owned())
+        });
         let app = place.and_then(Place::app);
+        let tenant = match outcome {
+            Outcome::SignInHost(tenant) => tenant.as_ref(),
+            _ => place.map(|place| &place.tenant),
+        };
+        let status = status(question, outcome).map(|status| status.as_u16());
         Self {
-            allowed: matches!(verdict, Verdict::Allowed(_)),
+            allowed: allowed.is_some(),
             question: format!("{} {}", question.method, question.shown),
-            proxy: proxy(question),
-            status: status(verdict),
-            tenant: place.map(|place| (place.tenant.id.to_string(), place.tenant.name.to_string())),
+            endpoint: question.endpoint.name(),
+            asked: is_asked(question, outcome).then(|| asked(config, question)),
+            passes: passes(question, outcome, status),
+            status,
+            tenant: tenant.map(|tenant| (tenant.id.to_string(), tenant.name.to_string())),
             app: app.map(|app| (app.id.to_string(), app.name.to_string())),
             host: place.map(|place| place.host.to_string()),
-            rule: place.map(|place| match (verdict, place.rule()) {
-                (Verdict::Refused(Refusal::PathUnknown | Refusal::MethodUnknown), _) => {
-                    "cannot be chosen".into()
-                }
-                (_, Some(rule)) => describe(place, rule),
-                (_, None) => "none fits".into(),
-            }),
-            person: seen.person.as_ref().map(describe_person),
-            because,
-            next,
-            headers,
+            rule: rule(outcome, seen),
+            person: match seen.rule {
+                Ruled::NotAsked => None,
+                _ => Some(
+                    seen.person
+                        .as_ref()
+                        .map_or_else(|| "nobody".into(), describe_person),
+                ),
+            },
+            because: why.because,
+            next: why.next,
+            headers: headers.collect(),
         }
     }
 
     /// For people.
     pub(super) fn text(&self) -> String {
-        let mut out = format!("{}\n{}\n\n", self.question, self.proxy);
+        let mut out = format!("{}\n", self.question);
+        if let Some(asked) = &self.asked {
+            let _ = writeln!(out, "{asked}");
+        }
+        out.push('\n');
         let mut line = |name: &str, value: &str| {
             let _ = writeln!(out, "  {name:<9}{value}");
         };
@@ -87,11 +106,7 @@ impl Answer {
                 format!("{name} ({id})")
             }
         };
-        let passes = if self.allowed { "yes" } else { "no" };
-        line(
-            "passes",
-            &format!("{passes}; the proxy is answered {}", self.status),
-        );
+        line("passes", &self.passes);
         line("because", &self.because);
         if let Some(tenant) = &self.tenant {
             line("tenant", &named(tenant));
@@ -102,8 +117,8 @@ impl Answer {
         if let Some(rule) = &self.rule {
             line("rule", rule);
         }
-        if self.tenant.is_some() {
-            line("person", self.person.as_deref().unwrap_or("nobody"));
+        if let Some(person) = &self.person {
+            line("person", person);
         }
         if !self.headers.is_empty() {
             out.push_str("\nThe app is told:\n");
@@ -134,6 +149,7 @@ impl Answer {
             "{:#}",
             json!({
                 "allowed": self.allowed,
+                "endpoint": self.endpoint,
                 "status": self.status,
                 "because": self.because,
                 "tenant": named(&self.tenant),
@@ -148,131 +164,101 @@ impl Answer {
     }
 }
 
-/// What `/oauth2/auth` answers.
-fn status(verdict: &Verdict) -> u16 {
-    match verdict {
-        Verdict::Allowed(allowed) => allowed.status.as_u16(),
-        Verdict::SignInOffered(_) | Verdict::SignInRequired { .. } => 401,
-        Verdict::Unavailable(_) => 503,
-        _ => 403,
+/// What is answered, where the check decides it.
+fn status(question: &Question, outcome: &Outcome) -> Option<StatusCode> {
+    let verdict = match outcome {
+        Outcome::Judged(verdict) => verdict,
+        Outcome::NotForwarded => return Some(StatusCode::NOT_FOUND),
+        Outcome::OwnPath | Outcome::SignInHost(_) => return None,
+    };
+    match (question.endpoint.authelias(), verdict) {
+        (Some(endpoint), _) => Some(endpoint.status(verdict)),
+        (None, _) if question.endpoint == Endpoint::Auth => Some(check::status(verdict)),
+        (None, Verdict::Allowed(_)) => None,
+        // It is not forwarded, and nobody's page.
+        (None, Verdict::UnknownHost) => Some(StatusCode::MISDIRECTED_REQUEST),
+        (None, _) => Some(forward::status(verdict, &question.method)),
     }
 }
 
-fn proxy(question: &Question) -> String {
+fn passes(question: &Question, outcome: &Outcome, status: Option<u16>) -> String {
+    let forwarding = question.endpoint == Endpoint::Forwarding;
+    match (outcome, status) {
+        (Outcome::Judged(Verdict::Allowed(_)), Some(status)) => {
+            format!("yes; the proxy is answered {status}")
+        }
+        (Outcome::Judged(Verdict::Allowed(_)), None) => {
+            "yes; the request is forwarded to the app".into()
+        }
+        (_, Some(status)) if forwarding => {
+            format!("no; Doorward answers {status} in the app's place")
+        }
+        (_, Some(status)) => format!("no; the proxy is answered {status}"),
+        (_, None) => "not to an app: Doorward itself answers there".into(),
+    }
+}
+
+/// Whether there is a question at all: what Doorward itself answers comes to it past the check, but for proxies
+/// that hand on what the check answers.
+fn is_asked(question: &Question, outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Judged(_) => true,
+        Outcome::OwnPath => matches!(
+            question.endpoint,
+            Endpoint::ForwardAuth | Endpoint::ExtAuthz
+        ),
+        Outcome::SignInHost(_) | Outcome::NotForwarded => false,
+    }
+}
+
+/// How the question was put.
+fn asked(config: &Config, question: &Question) -> String {
+    let Some(path) = question.endpoint.path(&config.server.prefix) else {
+        return "asked by Doorward itself, before it forwards the request to the app".into();
+    };
     let peer = question.peer;
-    match question.family {
-        None if !question.trusted => {
-            format!("asked from {peer}, which is no trusted proxy: only `Host` is believed")
-        }
-        None => {
-            format!(
-                "asked by the proxy at {peer}, which does not tell path and method (`target_headers`)"
-            )
-        }
-        Some(TargetHeaders::XOriginal) => {
-            format!("asked by the proxy at {peer}, in X-Original-URL and X-Original-Method")
-        }
-        Some(TargetHeaders::XForwarded) => {
-            format!("asked by the proxy at {peer}, in X-Forwarded-Proto, -Host, -Uri and -Method")
-        }
+    if !question.trusted {
+        let believed = match question.endpoint {
+            Endpoint::Auth => ": only `Host` is believed",
+            _ => "",
+        };
+        return format!("asked at {path} from {peer}, which is no trusted proxy{believed}");
     }
+    let told = match question.family {
+        Some(TargetHeaders::XOriginal) => "in X-Original-URL and X-Original-Method",
+        Some(TargetHeaders::XForwarded) => "in X-Forwarded-Proto, -Host, -Uri and -Method",
+        None if question.endpoint == Endpoint::ExtAuthz => {
+            "in the start line, Host and X-Forwarded-Proto"
+        }
+        None => "which does not tell path and method (`target_headers`)",
+    };
+    let mut text = format!("asked at {path} by the proxy at {peer}, {told}");
+    if question.endpoint == Endpoint::ForwardAuth && !question.endpoint_given {
+        text.push_str(
+            "\n(as proxies without `target_headers` mostly do; for another way, --endpoint)",
+        );
+    }
+    text
 }
 
-/// Why, and what to do about it.
-fn reason(
-    config: &Config,
-    question: &Question,
-    verdict: &Verdict,
-    place: Option<&Place>,
-    known_hosts: &[String],
-) -> (String, Option<String>) {
-    let prefix = &config.server.prefix;
-    match verdict {
-        Verdict::Allowed(_) => {
-            let public = place.and_then(Place::rule).is_some_and(|rule| !wants_session(rule));
-            let because = if public {
-                "the rule lets anybody pass, signed in or not"
-            } else {
-                "the session is alive, and its person fits the rule"
-            };
-            (because.into(), None)
-        }
-        Verdict::SignInOffered(_) => (
-            without_session(question),
-            Some(format!(
-                "A person is looking, so the proxy sends them to sign in:\n  {}{prefix}/sign_in",
-                question.origin
-            )),
-        ),
-        Verdict::SignInRequired { .. } => (
-            without_session(question),
-            Some(
-                "No login is offered: this is no page that a person opens (see the method, `Accept`, \
-                 `Sec-Fetch-Mode`,\n`Sec-Fetch-Dest`, `X-Requested-With`, `Upgrade` and `Authorization`)."
-                    .into(),
-            ),
-        ),
-        Verdict::Refused(refusal) => (refusal.to_string(), remedy(*refusal)),
-        Verdict::Ambiguous(ambiguous) => (
-            format!("the request has no single meaning: {ambiguous}"),
-            Some("A client may have sent that header, or written the path so. Such requests are refused.".into()),
-        ),
-        Verdict::UnknownHost => {
-            let host = question.origin.split("://").last().unwrap_or_default();
-            let near = nearest(host, known_hosts.iter().map(String::as_str))
-                .map_or(String::new(), |near| format!(" Did you mean {near}?"));
-            (
-                "the host is no app's".into(),
-                Some(format!(
-                    "Add it to the `hosts` of an app.{near}\nHosts of apps: {}",
-                    known_hosts.join(", ")
-                )),
-            )
-        }
-        Verdict::OwnPath(_) => ("it is one of our own paths".into(), None),
-        Verdict::OverLimit(over) => (over.to_string(), None),
-        Verdict::Unavailable(error) => (error.to_string(), None),
+fn rule(outcome: &Outcome, seen: &Seen) -> Option<String> {
+    if let Outcome::Judged(Verdict::Refused(Refusal::PathUnknown | Refusal::MethodUnknown)) =
+        outcome
+    {
+        return Some("cannot be chosen".into());
     }
-}
-
-fn without_session(question: &Question) -> String {
-    if question.shows_session {
-        "the cookie's session is over (ended, idle too long, or too old), or was begun at another host or \
-         tenant"
-            .into()
-    } else if question.has_cookie {
-        format!(
-            "the rule wants somebody who is signed in, and among the cookies there is not one `{}` that \
-             reads as ours",
-            cookies::APP_SESSION
-        )
-    } else {
-        "the rule wants somebody who is signed in, and there is no cookie (give one with --cookie)"
-            .into()
+    match seen.rule {
+        Ruled::NotAsked => None,
+        Ruled::NoneFits => Some("none fits".into()),
+        Ruled::By(index) => Some(describe(seen, index, seen.rule()?)),
     }
-}
-
-fn remedy(refusal: Refusal) -> Option<String> {
-    match refusal {
-        Refusal::PathUnknown | Refusal::MethodUnknown => Some(
-            "Name the headers in which the proxy tells it: `target_headers` in [[server.trusted_proxies]], \
-             with the proxy's\nnetwork in `networks`."
-                .into(),
-        ),
-        Refusal::NoRule => Some("What no rule is about is refused: add a rule for it.".into()),
-        _ => None,
-    }
-}
-
-fn wants_session(rule: &Rule) -> bool {
-    matches!(rule.allow, Allow::SignedIn(_))
 }
 
 /// `2 of 4: /admin, GET; in group admins`
-fn describe(place: &Place, rule: &Rule) -> String {
-    let of = place.app().map_or(0, |app| app.policy.rules().len());
-    let number = place.rule.map_or(0, |index| index + 1);
-    let mut text = format!("{number} of {of}: ");
+fn describe(seen: &Seen, index: usize, rule: &Rule) -> String {
+    let app = seen.place.as_ref().and_then(Place::app);
+    let of = app.map_or(0, |app| app.policy.rules().len());
+    let mut text = format!("{} of {of}: ", index + 1);
     if rule.paths.is_empty() {
         text.push_str("every path");
     } else {

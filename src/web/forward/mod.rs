@@ -13,21 +13,22 @@ mod outgoing;
 mod refusal;
 mod tunnel;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use self::body::{Progress, Watched};
 use self::refusal::Asked;
+pub(crate) use self::refusal::status;
 use super::Door;
 use super::visit::host_text;
 use super::{check, cookies};
-use crate::access::{Allowed, CheckRequest, CheckTarget, Dialect, Verdict};
+use crate::access::{Allowed, CheckRequest, CheckTarget, Dialect, Found, Verdict};
 use crate::domain::app_upstream::{AppUpstream, asks_for_websocket, check_framing};
 use crate::domain::handle::{AppSessionKind, Handle};
 use crate::domain::host::Host;
@@ -123,38 +124,20 @@ impl Forwarder {
         asked: Asked<'_>,
         request: Request<Incoming>,
     ) -> Response {
-        let app_session: Option<Handle<AppSessionKind>> = cookies::app_session(request.headers());
         let at = destination.at;
-        let target = CheckTarget {
-            host: destination.host_text,
-            scheme: Some(at.tenant.base.origin.scheme()),
-            path_and_query: Some(
-                request
-                    .uri()
-                    .path_and_query()
-                    .map_or(request.uri().path(), |it| it.as_str()),
-            ),
-            method: Some(request.method().clone()),
-            path_is_open: false,
-        };
-        let question = CheckRequest {
-            headers: request.headers(),
-            dialect: Dialect::Forwarding,
-            peer: destination.peer.ip(),
-            app_session,
-            // Here the app's host is ours to answer for, so it has a cookie of its own.
-            parent_session: |_, _| None,
+        let path = request.uri().path_and_query();
+        let path = path.map_or(request.uri().path(), |it| it.as_str());
+        let target = target(at, destination.host_text, path, request.method());
+        let question = question(request.headers(), destination.peer.ip());
+        let found = Found {
+            directory: destination.directory,
+            at,
+            host: destination.host,
         };
         let verdict = self
             .door
             .gate
-            .check_app(
-                &question,
-                &target,
-                at,
-                destination.host,
-                destination.directory,
-            )
+            .check_app(&question, &target, found, &mut ())
             .await;
         let app_session = question.app_session;
         match verdict {
@@ -239,6 +222,34 @@ impl Forwarder {
                 () = tokio::time::sleep(patience) => return Err(Failure::Late(patience)),
             }
         }
+    }
+}
+
+/// The question whether a request may pass.
+pub(crate) fn question(headers: &HeaderMap, peer: IpAddr) -> CheckRequest<'_> {
+    CheckRequest {
+        headers,
+        dialect: Dialect::Forwarding,
+        peer,
+        app_session: cookies::app_session(headers),
+        // Here the app's host is ours to answer for, so it has a cookie of its own.
+        parent_session: |_, _| None,
+    }
+}
+
+/// What is judged: the request's own path and method, as they will be forwarded.
+pub(crate) fn target<'a>(
+    at: AppAt<'a>,
+    host: &'a str,
+    path_and_query: &'a str,
+    method: &Method,
+) -> CheckTarget<'a> {
+    CheckTarget {
+        host,
+        scheme: Some(at.tenant.base.origin.scheme()),
+        path_and_query: Some(path_and_query),
+        method: Some(method.clone()),
+        path_is_open: false,
     }
 }
 

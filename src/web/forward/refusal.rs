@@ -33,6 +33,20 @@ pub(super) struct Asked<'a> {
     navigation: bool,
 }
 
+/// What is answered in the app's place.
+pub(crate) fn status(verdict: &Verdict, method: &Method) -> StatusCode {
+    match verdict {
+        Verdict::SignInOffered(_) => reply::elsewhere(Some(method)),
+        Verdict::SignInRequired { .. } => StatusCode::UNAUTHORIZED,
+        Verdict::Refused(_) => StatusCode::FORBIDDEN,
+        Verdict::Ambiguous(_) => StatusCode::BAD_REQUEST,
+        Verdict::OverLimit(_) => StatusCode::TOO_MANY_REQUESTS,
+        Verdict::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        // The app was found before it was judged, our own paths were not judged, and "allowed" is not refused.
+        Verdict::UnknownHost | Verdict::OwnPath(_) | Verdict::Allowed(_) => StatusCode::NOT_FOUND,
+    }
+}
+
 impl<'a> Asked<'a> {
     pub(super) fn new(
         door: &'a Arc<Door>,
@@ -67,8 +81,9 @@ impl<'a> Asked<'a> {
         verdict: Verdict,
         app_session: Option<Handle<AppSessionKind>>,
     ) -> Response {
+        let status = status(&verdict, &self.method);
         match verdict {
-            Verdict::SignInOffered(_) => self.done(&self.id(), self.to_sign_in()),
+            Verdict::SignInOffered(_) => self.done(&self.id(), self.to_sign_in(status)),
             Verdict::SignInRequired { tenant } => {
                 let prefix = self.door.prefix();
                 let response = check::sign_in_required(tenant.as_str(), prefix);
@@ -86,15 +101,14 @@ impl<'a> Asked<'a> {
             Verdict::Ambiguous(_) => {
                 let page = |at: &AppVisit| {
                     let page = ErrorPage::address_ambiguous(at.visit.stamp(), &at.home());
-                    at.visit.page(StatusCode::BAD_REQUEST, &page)
+                    at.visit.page(status, &page)
                 };
                 let text = "the address can be read in more than one way\n";
-                self.answer(StatusCode::BAD_REQUEST, text, page).await
+                self.answer(status, text, page).await
             }
             Verdict::Unavailable(error) => {
                 let page = |at: &AppVisit| at.visit.store_failed(&error);
                 let text = "nobody can be let in at the moment\n";
-                let status = StatusCode::SERVICE_UNAVAILABLE;
                 let mut response = self.answer(status, text, page).await;
                 response
                     .headers_mut()
@@ -104,12 +118,11 @@ impl<'a> Asked<'a> {
             Verdict::OverLimit(over) => {
                 let page = |at: &AppVisit| at.visit.over_limit(over, &at.home());
                 let text = "too many requests that may not pass\n";
-                let status = StatusCode::TOO_MANY_REQUESTS;
                 let mut response = self.answer(status, text, page).await;
                 reply::retry_after(&mut response, over);
                 response
             }
-            // The app was found before it was judged, our own paths were not judged, and "allowed" is not refused.
+            // See `status`.
             Verdict::UnknownHost | Verdict::OwnPath(_) | Verdict::Allowed(_) => self.hidden().await,
         }
     }
@@ -202,16 +215,13 @@ impl<'a> Asked<'a> {
         visit.page(StatusCode::FORBIDDEN, &page)
     }
 
-    /// To our sign-in on this host, and back here afterwards (RFC 9110 §15.4.3, §15.4.4).
-    fn to_sign_in(&self) -> Response {
+    /// To our sign-in on this host, and back here afterwards.
+    fn to_sign_in(&self, status: StatusCode) -> Response {
         let prefix = self.door.prefix();
         let target = self.uri.path_and_query().map_or("/", |it| it.as_str());
         let target: String = url::form_urlencoded::byte_serialize(target.as_bytes()).collect();
         let mut response = Response::new(Body::empty());
-        *response.status_mut() = match self.method {
-            Method::GET | Method::HEAD => StatusCode::FOUND,
-            _ => StatusCode::SEE_OTHER,
-        };
+        *response.status_mut() = status;
         if let Ok(value) = HeaderValue::from_str(&format!("{prefix}/sign_in?rd={target}")) {
             response.headers_mut().insert(LOCATION, value);
         }

@@ -1,87 +1,13 @@
 //! The table of answers: endpoint by endpoint, case by case.
 
-use bytes::Bytes;
-use http::{Method, Response, StatusCode};
+use http::StatusCode;
 use rstest::rstest;
 
+use crate::support::asking::Endpoint::{self, AuthRequest, ExtAuthz, ForwardAuth};
+use crate::support::asking::{ALL, Target, ask};
 use crate::support::broker::{Broker, CONFIGURATION, Setup};
 use crate::support::nodes::{BOARD, WIKI, app_cookie};
 use crate::support::raw::{self, values};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Endpoint {
-    ForwardAuth,
-    AuthRequest,
-    ExtAuthz,
-}
-
-use Endpoint::{AuthRequest, ExtAuthz, ForwardAuth};
-
-const ALL: [Endpoint; 3] = [ForwardAuth, AuthRequest, ExtAuthz];
-
-/// What a proxy is asked for.
-#[derive(Clone, Copy, Debug)]
-struct Target<'a> {
-    method: &'a str,
-    scheme: &'a str,
-    host: &'a str,
-    path: &'a str,
-}
-
-impl<'a> Target<'a> {
-    fn get(host: &'a str, path: &'a str) -> Self {
-        Self {
-            method: "GET",
-            scheme: "http",
-            host,
-            path,
-        }
-    }
-}
-
-/// Asks as the proxies of this endpoint do. An empty part of the target is not told. `more` is the client's.
-async fn ask(
-    broker: &Broker,
-    endpoint: Endpoint,
-    target: Target<'_>,
-    more: &[(&str, &str)],
-) -> Response<Bytes> {
-    let Target {
-        method,
-        scheme,
-        host,
-        path,
-    } = target;
-    let authority = format!("{host}:{}", broker.address.port());
-    let authority = if host.is_empty() { "" } else { &authority };
-    let url = format!("{scheme}://{authority}{path}");
-    let told: Vec<(&str, &str)> = match endpoint {
-        ForwardAuth => vec![
-            ("host", "doorward:4180"),
-            ("x-forwarded-proto", scheme),
-            ("x-forwarded-host", authority),
-            ("x-forwarded-uri", path),
-            ("x-forwarded-method", method),
-        ],
-        AuthRequest => vec![
-            ("host", "doorward:4180"),
-            ("x-original-url", &url),
-            ("x-original-method", method),
-        ],
-        ExtAuthz => vec![("host", authority), ("x-forwarded-proto", scheme)],
-    };
-    let told = told.into_iter().filter(|(_, value)| !value.is_empty());
-    let headers: Vec<_> = told.chain(more.iter().copied()).collect();
-    let (asked, method) = match endpoint {
-        ForwardAuth => ("/api/authz/forward-auth".to_owned(), Method::GET),
-        AuthRequest => ("/api/authz/auth-request".to_owned(), Method::GET),
-        ExtAuthz => (
-            format!("/api/authz/ext-authz/{path}"),
-            method.parse().expect("a method"),
-        ),
-    };
-    raw::send(broker.address, method, &asked, &headers, Bytes::new()).await
-}
 
 const BROWSER: (&str, &str) = ("sec-fetch-mode", "navigate");
 

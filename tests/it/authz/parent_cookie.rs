@@ -12,6 +12,7 @@ use crate::support::browser::Browser;
 use crate::support::envoy::{Listener, question};
 use crate::support::nodes::{ACME, ACME_COOKIE, APP_COOKIE, BOARD, GLOBEX_WIKI, WIKI, app_cookie};
 use crate::support::raw::{self, values};
+use crate::support::relay::{Asks, Relay, is_app};
 
 const COOKIE: &str = "__Secure-dwd-acme";
 const NOTES: &str = "notes.acme.localhost";
@@ -362,6 +363,38 @@ async fn who_may_not_enter_sees_a_page() {
         .person("ada", |ada| ada.groups = vec!["staff".into()]);
     let page = browser.click(&another).await;
     assert_eq!(page.url.as_str(), url);
+}
+
+/// Where the check's answer is all that they get, it is that page. What it leads to needs nothing routed on
+/// the app's host.
+#[rstest]
+#[case::forward_auth(Asks::ForwardAuth)]
+#[case::ext_authz(Asks::ExtAuthz)]
+#[case::grpc(Asks::Grpc)]
+#[tokio::test]
+async fn who_may_not_pass_reads_so_in_a_relayed_answer(#[case] asks: Asks) {
+    let broker = broker().await;
+    let relay = Relay::start(&broker, asks).await;
+    let mut browser = relay.browser(&broker, &[WIKI, NOTES]);
+    broker
+        .provider
+        .person("ada", |ada| ada.groups = vec!["guests".into()]);
+    assert!(is_app(&browser.visit(&broker.url(WIKI, "/")).await));
+    let url = broker.url(NOTES, "/n?x=1&y=2");
+    let page = browser.visit(&url).await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
+    assert!(page.html().contains("Your account cannot open notes"));
+    for (name, path) in [("another account", "/login"), ("Sign out", "/logout")] {
+        let link = page.link(name);
+        assert_eq!(link.path(), path);
+        assert_eq!(link.host_str(), Some(ACME));
+    }
+    broker
+        .provider
+        .person("ada", |ada| ada.groups = vec!["staff".into()]);
+    let arrived = browser.click(&page.link("another account")).await;
+    assert!(is_app(&arrived), "{} {}", arrived.status, arrived.text());
+    assert_eq!(arrived.url.as_str(), url);
 }
 
 /// A script is sent nowhere, and begins nothing.

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "a kit: not every tool is in use at every moment")]
 
 pub(crate) mod app;
+pub(crate) mod asking;
 pub(crate) mod audit;
 pub(crate) mod broker;
 pub(crate) mod browser;
