@@ -17,7 +17,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, Environment as _, Faults, Style, SystemEnvironment};
+use crate::config::{
+    Config, Draft, Environment as _, Fault, Faults, Style, SystemEnvironment, load_checked,
+};
 use crate::providers::Presets;
 use crate::tenants::Directory;
 
@@ -137,14 +139,16 @@ impl From<std::io::Error> for Failure {
 
 /// A configuration that has no fault, and what it comes to.
 fn load(file: &Path) -> Result<(Config, Directory), Failure> {
-    Ok(build(crate::config::load(file, &SystemEnvironment)?, 1)?)
+    let (loaded, _) = load_checked(file, &SystemEnvironment, |draft| judge(draft, 1));
+    Ok(loaded?)
 }
 
 /// What needs more than the file itself: presets, and tenants held against each other.
-fn build(config: Config, version: u64) -> Result<(Config, Directory), Faults> {
-    let presets = Presets::load(config.server.providers_folder.as_deref())?;
-    let directory = Directory::build(&config, &presets, version)?;
-    Ok((config, directory))
+fn judge(draft: &Draft, version: u64) -> (Directory, Vec<Fault>) {
+    let (presets, mut faults) = Presets::read(draft.server.providers_folder.as_deref());
+    let (directory, found) = Directory::judge(&draft.server, &draft.tenants, &presets, version);
+    faults.extend(found);
+    (directory, faults)
 }
 
 fn schema(providers_folder: Option<&Path>) -> Result<(), Failure> {

@@ -3,8 +3,6 @@
 //! Which further parameters there are depends on the preset, which is read later: they are kept with their
 //! places, so that `providers` can report them at the operator's line.
 
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 use secrecy::SecretString;
 use url::Url;
 
@@ -12,7 +10,7 @@ use super::diagnostics::{Position, nearest};
 use super::reader::{Item, Section};
 use super::secrets::secret;
 use super::table::{Key, Shape, Table, word};
-use super::{Context, rules, server};
+use super::{Context, rules, server, tls};
 use crate::domain::email::EmailDomain;
 use crate::domain::ids::ProviderId;
 use crate::domain::upstream_provider::{ClientAuthentication, Reach};
@@ -59,6 +57,8 @@ pub struct ProviderSettings {
     pub client_id: Box<str>,
     /// Our secret there.
     pub client_secret: Option<SecretString>,
+    /// Whether one is named at all, rightly or not.
+    pub client_secret_given: bool,
     /// Scopes in place of the preset's.
     pub scopes: Option<Vec<Box<str>>>,
     /// In place of the preset's.
@@ -71,6 +71,8 @@ pub struct ProviderSettings {
     pub reach: Reach,
     /// What the preset must know.
     pub parameters: Vec<Parameter>,
+    /// Whether nothing in it stands in for what could not be read.
+    pub(super) whole: bool,
 }
 
 pub(super) static TABLE: Table = Table::new(
@@ -184,6 +186,7 @@ const ALGORITHMS: [&str; 9] = [
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
 ];
 
+/// Whatever else is wrong, its preset judges its parameters; without a preset nobody can.
 pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<ProviderSettings> {
     let id = section.require(
         "id",
@@ -203,10 +206,8 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
             "add the name under which Doorward is registered at the provider",
         )
         .and_then(|item| item.line(255));
-    let client_secret = section.get("client_secret");
-    let client_secret = client_secret
-        .as_ref()
-        .and_then(|item| secret(item, context));
+    let secret_item = section.get("client_secret");
+    let client_secret = secret_item.as_ref().and_then(|item| secret(item, context));
     let scopes = section
         .get("scopes")
         .and_then(|item| item.list(|item| scope(item)));
@@ -223,13 +224,26 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
         .get("email_domains")
         .and_then(|item| item.list(rules::email_domain));
     let reach = reach(section, context);
-    let parameters = section.rest().iter().filter_map(parameter).collect();
+    let rest = section.rest();
+    let client_secret_given = secret_item.is_some()
+        || rest
+            .iter()
+            .any(|item| misspelt(item) == Some("client_secret"));
+    let parameters = rest.iter().filter_map(parameter).collect();
+    let stand_in = || {
+        Some(Located {
+            value: section.stand_in().parse().ok()?,
+            at: section.position(),
+        })
+    };
     Some(ProviderSettings {
-        id: id?,
+        whole: id.is_some() && client_id.is_some(),
+        id: id.or_else(stand_in)?,
         preset: preset?,
         name,
-        client_id: client_id?,
+        client_id: client_id.unwrap_or_default(),
         client_secret,
+        client_secret_given,
         scopes,
         client_authentication,
         id_token_algorithm,
@@ -239,12 +253,18 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
     })
 }
 
-/// Most misspelt settings are told here already, beside the other faults of the file.
-fn parameter(item: &Item<'_>) -> Option<Parameter> {
+/// The setting of every provider that was probably meant.
+fn misspelt(item: &Item<'_>) -> Option<&'static str> {
     let long = settings().filter(|setting| setting.len() > 4);
-    if word(item.name).is_none()
-        && let Some(near) = nearest(item.name, long)
-    {
+    word(item.name)
+        .is_none()
+        .then(|| nearest(item.name, long))
+        .flatten()
+}
+
+/// A word that is nearly a setting of every provider is no matter of the preset.
+fn parameter(item: &Item<'_>) -> Option<Parameter> {
+    if let Some(near) = misspelt(item) {
         item.fault_at_key(
             format!("{} is not a setting of a provider", item.quoted_name()),
             format!("did you mean `{near}`?"),
@@ -320,25 +340,10 @@ fn algorithm(item: &Item<'_>) -> Option<Box<str>> {
 }
 
 fn reach(section: &Section<'_>, context: &Context<'_>) -> Reach {
-    let ca_file = section.get("ca_file").and_then(|item| {
-        let path = context.file(item.text()?);
-        let certificates =
-            CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        match certificates {
-            Ok(found) if !found.is_empty() => {}
-            Ok(_) => item.fault_with_help(
-                format!("there is no certificate in {}", item.shown()),
-                "it begins with -----BEGIN CERTIFICATE-----",
-            ),
-            Err(error) => {
-                item.fault_with_help(
-                    format!("the certificates in {} cannot be read", item.shown()),
-                    error.to_string(),
-                );
-            }
-        }
-        Some(path)
-    });
+    let ca_file = section
+        .get("ca_file")
+        .and_then(|item| tls::authorities(&item, context))
+        .map(|(path, _)| path);
     let allow_networks = section
         .get("allow_networks")
         .and_then(|item| item.list(|item| server::network(item)))

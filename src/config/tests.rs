@@ -567,7 +567,10 @@ fn a_wrong_section_is_told(#[case] section: &str, #[case] expected: &str) {
     "this sealing key is in the list already"
 )]
 #[case::unset("[{ env = \"GONE\" }]", "the environment variable `GONE` is not set")]
-#[case::empty("[{ env = \"EMPTY\" }]", "what `sealing_keys` refers to is empty")]
+#[case::empty(
+    "[{ env = \"EMPTY\" }]",
+    "the environment variable of `sealing_keys` is empty"
+)]
 #[case::both(
     "[{ env = \"SEAL\", file = \"seal\" }]",
     "`sealing_keys` needs exactly one of `env` and `file`"
@@ -624,7 +627,7 @@ fn files_are_beside_the_configuration() {
     std::fs::write(&path, text.replace("\"secret\"", "\"empty\"")).expect("written");
     let faults = load(&path, &nothing).expect_err("empty").to_string();
     assert!(
-        faults.contains("what `client_secret` refers to is empty"),
+        faults.contains("the file of `client_secret` is empty"),
         "{faults}"
     );
     std::fs::write(&path, text.replace("\"secret\"", "\"no/such\"")).expect("written");
@@ -642,7 +645,10 @@ fn files_are_beside_the_configuration() {
     );
     std::fs::write(&path, b"[server]\n\xff").expect("written");
     let latin = load(&path, &nothing).expect_err("not UTF-8");
-    assert!(latin.to_string().contains("line 2 is not UTF-8"), "{latin}");
+    assert!(
+        latin.to_string().contains("line 2, column 1 is not UTF-8"),
+        "{latin}"
+    );
 }
 
 #[rstest]
@@ -781,7 +787,7 @@ fn the_shared_host_serves_those_without_their_own() {
 )]
 #[case::ca(
     "ca_file = \"no-such-file.pem\"",
-    "the certificates in `no-such-file.pem` cannot be read"
+    "the file `no-such-file.pem` of `ca_file` cannot be read: No such file"
 )]
 #[case::not_a_certificate("ca_file = \"Cargo.toml\"", "there is no certificate in `Cargo.toml`")]
 #[case::network(

@@ -10,8 +10,8 @@ use super::requests::{Pages as PagesDefinition, Request};
 use super::required_claims::Rule;
 use super::template::{Template, Values};
 use crate::config::{
-    Fault, Faults, ParameterValue, ProviderSettings, checked_url, provider_settings, quoted,
-    suggestion,
+    Fault, Faults, ParameterValue, ProviderSettings, checked_url, nearest, provider_settings,
+    quoted, suggestion,
 };
 use crate::domain::ids::Issuer;
 use crate::domain::upstream_provider::{
@@ -30,6 +30,7 @@ pub(super) fn resolve(
         development,
         values: Values::new(),
         lists: Lists::new(),
+        misspelt: Vec::new(),
         faults: Vec::new(),
     };
     resolution.parameters(preset);
@@ -63,6 +64,8 @@ struct Resolution<'a> {
     development: bool,
     values: Values,
     lists: Lists,
+    /// Parameters that are there under a name that is not quite theirs.
+    misspelt: Vec<Box<str>>,
     faults: Vec<Fault>,
 }
 
@@ -73,6 +76,8 @@ impl Resolution<'_> {
             let name = &given.name.value;
             let Some(parameter) = preset.parameters.iter().find(|p| p.name == *name) else {
                 let own = preset.parameters.iter().map(|parameter| &*parameter.name);
+                self.misspelt
+                    .extend(nearest(name, own.clone()).map(Into::into));
                 let known = own.chain(provider_settings().map(|setting| -> &str { setting }));
                 let message = format!(
                     "{} is not a setting of a provider with the preset `{preset_name}`",
@@ -125,6 +130,10 @@ impl Resolution<'_> {
     }
 
     fn missing(&mut self, parameter: &Parameter, chosen: &str) {
+        // One fault is told once.
+        if self.misspelt.contains(&parameter.name) {
+            return;
+        }
         let (name, about) = (&parameter.name, &parameter.about);
         let message = format!(
             "the preset `{}`{chosen} needs `{name}`",
@@ -152,7 +161,7 @@ impl Resolution<'_> {
             self.faults
                 .push(fault.with_help("leave out `id_token_algorithm`"));
         }
-        if definition.secret_required && settings.client_secret.is_none() {
+        if definition.secret_required && !settings.client_secret_given {
             let message = format!("the preset `{preset_name}` needs `client_secret`");
             let help = "add client_secret = { env = \"NAME\" } or { file = \"path\" }";
             self.faults.push(at_preset(message).with_help(help));

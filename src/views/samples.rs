@@ -309,6 +309,7 @@ impl Samples for ErrorPage {
             ("closed-to-all", Self::closed_to_all(STAMP, LONG_APP, "/")),
             ("not-found", Self::not_found(STAMP, Some("/sessions"))),
             ("unknown-host", Self::unknown_host(STAMP)),
+            ("needs-https", Self::needs_https(STAMP, again)),
             ("ticket-invalid", Self::ticket_invalid(STAMP, again)),
             (
                 "cookies-refused",

@@ -159,15 +159,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["web/tls.rs", "web/front.rs"]),
     ("rustls_native_certs", &["outbound"]),
     // A file of authorities is read when it is configured.
-    (
-        "rustls_pki_types",
-        &[
-            "outbound",
-            "config/providers.rs",
-            "config/tls.rs",
-            "config/upstreams.rs",
-        ],
-    ),
+    ("rustls_pki_types", &["outbound", "config/tls.rs"]),
     ("webpki_roots", &["outbound"]),
     ("arc_swap", &["tenants"]),
     ("minijinja", &["views"]),
