@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, header};
 
 use super::asked::Asked;
 use super::client_address::client_address;
-use super::dialect::{CheckRequest, Dialect, before_rules, read_target};
+use super::dialect::{CheckRequest, Dialect, before_forwarding, before_rules, read_target};
 use super::identity_headers::identity_headers;
 use super::limiter::{Counted, Limiter};
 use super::noted::{note, unreadable};
@@ -170,9 +170,13 @@ impl Gate {
             at,
             host,
         } = found;
-        if let Dialect::Authelia { relayed, .. } = request.dialect
-            && let Some(verdict) = before_rules(target, at, host, relayed, directory.server())
-        {
+        let server = directory.server();
+        let before = match request.dialect {
+            Dialect::OAuth2Proxy { .. } => None,
+            Dialect::Authelia { relayed, .. } => before_rules(target, at, host, relayed, server),
+            Dialect::Forwarding => before_forwarding(request, host, server),
+        };
+        if let Some(verdict) = before {
             return verdict;
         }
         let set = request.dialect.header_set();
@@ -211,7 +215,7 @@ impl Gate {
         let limits = match request.dialect {
             Dialect::OAuth2Proxy { limits } => limits,
             // There the query is the client's own, or whatever its users have put there.
-            Dialect::Authelia { .. } => None,
+            Dialect::Authelia { .. } | Dialect::Forwarding => None,
         };
         if let Err(refusal) = admit(requirements, limits, entry.person()) {
             return self.refused(at, entry.person(), refusal);
@@ -248,10 +252,13 @@ impl Gate {
                     .map(|entry| (handle, entry))
             }
         };
-        let shown = match (own, at.tenant.parent_cookie_at(host)) {
+        let shown = if own.is_none()
+            && let Some(parent) = at.tenant.parent_cookie_at(host)
+        {
             // In a box, so that a check that does not come here need not carry room for it.
-            (None, Some(parent)) => Box::pin(self.parent_session(request, parent, found)).await?,
-            (own, _) => own,
+            Box::pin(self.parent_session(request, parent, found)).await?
+        } else {
+            own
         };
         // Whoever vouched for the person may have been taken out of the configuration since.
         Ok(shown.filter(|(_, entry)| {

@@ -56,11 +56,21 @@ pub(crate) fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The network that waiting requests are counted by: an IPv4 address, an IPv6 /64, or empty.
+/// The IPv6 /48 of an address: what a site is given, with 65,536 networks to come from (RFC 6177 §2).
+pub(crate) fn site_of(address: IpAddr) -> Option<Ipv6Addr> {
+    match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(address) => Some(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 80))),
+    }
+}
+
+/// The network that waiting requests are counted by: an IPv4 address, an IPv6 /48, or empty.
 pub(crate) fn network(address: Option<IpAddr>) -> Network {
-    match address.map(network_of) {
+    match address {
         None => "".into(),
-        Some(IpAddr::V4(address)) => address.to_string().into(),
-        Some(IpAddr::V6(prefix)) => format!("{prefix}/64").into(),
+        Some(address) => site_of(address).map_or_else(
+            || address.to_string().into(),
+            |site| format!("{site}/48").into(),
+        ),
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::HeaderMap;
 
 use super::asked::Asked;
-use super::target::{AmbiguousTarget, CheckTarget, WholeTarget};
+use super::target::{AmbiguousTarget, CheckTarget, WholeTarget, forwarded_scheme};
 use super::verdict::Verdict;
 use crate::config::Server;
 use crate::domain::handle::{AppSessionKind, Handle, ParentSessionKind};
@@ -45,12 +45,15 @@ pub enum Dialect<'a> {
         /// Whether the person gets the answer as it is. Then there is nobody else to answer our own paths.
         relayed: bool,
     },
+    /// Nobody asks: the request itself came to us, and is forwarded if it may pass. Its headers are what those
+    /// expect who forward with oauth2-proxy.
+    Forwarding,
 }
 
 impl Dialect<'_> {
     pub(super) const fn header_set(self) -> HeaderSet {
         match self {
-            Self::OAuth2Proxy { .. } => HeaderSet::OAuth2Proxy,
+            Self::OAuth2Proxy { .. } | Self::Forwarding => HeaderSet::OAuth2Proxy,
             Self::Authelia { .. } => HeaderSet::Authelia,
         }
     }
@@ -62,12 +65,29 @@ pub(super) fn read_target<'a>(
 ) -> Result<CheckTarget<'a>, AmbiguousTarget> {
     let proxy = server.trusted_proxy(request.peer);
     match request.dialect {
-        Dialect::OAuth2Proxy { .. } => {
+        Dialect::OAuth2Proxy { .. } | Dialect::Forwarding => {
             let family = proxy.and_then(|proxy| proxy.target_headers);
             CheckTarget::read(request.headers, family)
         }
         Dialect::Authelia { .. } if proxy.is_none() => Err(AmbiguousTarget::Untrusted),
         Dialect::Authelia { target, .. } => CheckTarget::read_whole(request.headers, target),
+    }
+}
+
+/// What is asked before the rules when we forward: whether a proxy in front of us says that the request came
+/// in the clear. What anybody else says of it counts nothing.
+pub(super) fn before_forwarding(
+    request: &CheckRequest<'_>,
+    host: &Host,
+    server: &Server,
+) -> Option<Verdict> {
+    server.trusted_proxy(request.peer)?;
+    match forwarded_scheme(request.headers) {
+        Ok(Some("http")) if !server.permits_plain_http(host) => {
+            Some(Verdict::Ambiguous(AmbiguousTarget::PlainHttp))
+        }
+        Ok(_) => None,
+        Err(ambiguous) => Some(Verdict::Ambiguous(ambiguous)),
     }
 }
 

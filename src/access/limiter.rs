@@ -1,13 +1,14 @@
 //! How often something may be asked for: by address, by tenant, by person.
 //!
 //! Invariants: a trusted proxy's own address is never a key, and neither is an unknown one; who stays under
-//! a tenth of an address's quota is never refused for what others do; what is remembered is bounded; a flood
+//! a tenth of an address's quota is never refused for what others do, save by those of the same IPv6 /48,
+//! whose many networks would else be as many quotas; what is remembered is bounded; a flood
 //! is one line of audit a minute for each key. Deliberately absent: anything on the way of a check that is
 //! allowed.
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,16 +22,20 @@ use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use super::client_address::network_of;
+use super::client_address::{network_of, site_of};
 use crate::config::{Limits, Quotas};
 use crate::domain::identity::VerifiedIdentity;
 use crate::domain::ids::{TenantId, UserId};
 use crate::ports::Clock;
+use crate::storage::SITE_FACTOR;
 use crate::telemetry::metrics::count_rate_limited;
 
 /// How many keys are remembered, over all limits: some 20 MB. The least recently used are forgotten, and
 /// begin anew.
 const REMEMBERED: u64 = 100_000;
+
+/// How many quotas of a /64 a /48 has.
+const SITE: NonZeroU32 = NonZeroU32::new(SITE_FACTOR).unwrap();
 
 /// A tenant's quota is drawn on by addresses that use more than this part of their own.
 const LIGHT_SHARE: u32 = 10;
@@ -103,6 +108,8 @@ impl By {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Of {
     Address(IpAddr),
+    /// All networks of an IPv6 /48.
+    Site(Ipv6Addr),
     /// An address's part in its use of one tenant.
     AddressAt(TenantId, IpAddr),
     Tenant(TenantId),
@@ -165,6 +172,7 @@ type Keyed = RateLimiter<Key, Remembered, Monotonic, NoOpMiddleware<Duration>>;
 /// The quotas of one [`Counted`].
 struct Kind {
     address: Keyed,
+    site: Keyed,
     light: Keyed,
     tenant: Keyed,
     user: Keyed,
@@ -212,6 +220,7 @@ impl Limiter {
         };
         let kind = |quotas: &Quotas| Kind {
             address: keyed(quotas.address),
+            site: keyed(quotas.address.saturating_mul(SITE)),
             light: keyed(
                 NonZeroU32::new(quotas.address.get() / LIGHT_SHARE).unwrap_or(NonZeroU32::MIN),
             ),
@@ -244,8 +253,11 @@ impl Limiter {
             return Ok(());
         };
         let kind = counts.kind(what);
-        let address = network_of(address);
+        let (address, site) = (network_of(address), site_of(address));
         counts.spend(&kind.address, what, Of::Address(address), tenant)?;
+        if let Some(site) = site {
+            counts.spend(&kind.site, what, Of::Site(site), tenant)?;
+        }
         let Some(tenant) = tenant else { return Ok(()) };
         let share = Key::of(what, Of::AddressAt(tenant.clone(), address));
         if kind.light.check_key(&share).is_ok() {
@@ -340,15 +352,19 @@ impl Counts {
         if self.notices.check_key(&key).is_err() {
             return;
         }
-        let (address, user) = match &key.of {
-            Of::Address(address) | Of::AddressAt(_, address) => (Some(*address), None),
+        let (network, user) = match &key.of {
+            Of::Address(address) | Of::AddressAt(_, address) if address.is_ipv6() => {
+                (Some(format!("{address}/64")), None)
+            }
+            Of::Address(address) | Of::AddressAt(_, address) => (Some(address.to_string()), None),
+            Of::Site(site) => (Some(format!("{site}/48")), None),
             Of::Tenant(_) | Of::Identity(..) => (None, None),
             Of::User(_, user) => (None, Some(*user)),
         };
         tracing::warn!(
             target: "audit", event = "rate_limited", tenant = tenant.map(tracing::field::display),
             what = key.what.label(), by = over.by.label(),
-            network = address.map(|address| super::client_address::network(Some(address))).as_deref(),
+            network = network.as_deref(),
             user = user.map(tracing::field::display), retry_after = over.seconds(),
             "over the limit: more of the same is not written down for a minute"
         );
@@ -358,7 +374,7 @@ impl Counts {
 impl Of {
     const fn by(&self) -> By {
         match self {
-            Self::Address(_) => By::Address,
+            Self::Address(_) | Self::Site(_) => By::Address,
             Self::AddressAt(..) | Self::Tenant(_) => By::Tenant,
             Self::User(..) | Self::Identity(..) => By::User,
         }
@@ -449,6 +465,26 @@ mod tests {
             .sum();
         assert_eq!(passed, 20);
         assert_eq!(test.passes("2001:db8:0:8::1", 1), 1);
+    }
+
+    /// One quota for each of 65,536 networks would be none.
+    #[test]
+    fn a_site_of_version_six_has_sixteen_quotas() {
+        let test = test();
+        let few: usize = (0..16)
+            .map(|number| test.passes(&format!("2001:db8:0:{number:x}::1"), 50))
+            .sum();
+        // A tenth of each is a light address's; the rest draws on the tenant's.
+        assert_eq!(few, 16 * 2 + 30);
+        let test = self::test();
+        let ones: usize = (0..1_000)
+            .map(|number| test.passes(&format!("2001:db8:0:{number:x}::1"), 1))
+            .sum();
+        assert_eq!(ones, 16 * 20);
+        let over = test.login("2001:db8:0:ffff::1").expect_err("over");
+        assert_eq!(over.by, By::Address);
+        assert_eq!(test.passes("2001:db8:1::1", 1), 1);
+        assert_eq!(test.passes("198.51.100.7", 1), 1);
     }
 
     /// Heavy addresses use up what a tenant has; a light one does not notice.

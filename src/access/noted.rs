@@ -48,7 +48,7 @@ pub(super) fn note(verdict: &Verdict, target: &CheckTarget<'_>, at: AppAt<'_>, p
         }
         Verdict::Refused(refusal) => tracing::info!(
             target: "audit", event = "check_refused", tenant, app, %peer,
-            path = ?target.path_and_query.map(without_query), reason = %refusal,
+            path = target.path_and_query.map(without_query), reason = %refusal,
         ),
         Verdict::Ambiguous(ambiguous) => tracing::warn!(
             target: "audit", event = "check_ambiguous", tenant, app, %peer, reason = %ambiguous,

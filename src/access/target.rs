@@ -86,6 +86,20 @@ pub enum AmbiguousTarget {
     OwnPath,
 }
 
+/// The scheme that a trusted proxy says a request came with, if it says so.
+///
+/// # Errors
+/// [`AmbiguousTarget`].
+pub(super) fn forwarded_scheme(
+    headers: &HeaderMap,
+) -> Result<Option<&'static str>, AmbiguousTarget> {
+    let told = Told::by(headers);
+    told.forwarded_proto
+        .text()?
+        .map(|_| told.scheme())
+        .transpose()
+}
+
 /// The headers that can tell a target. They are found in one pass, because every check wants them all, most
 /// of them to see that they are not there.
 #[derive(Debug)]

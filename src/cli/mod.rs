@@ -6,6 +6,7 @@
 mod check;
 pub mod demo;
 mod explain;
+mod provider;
 pub mod reload;
 mod serve;
 pub mod start;
@@ -16,7 +17,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, Environment as _, Faults, Style, SystemEnvironment};
+use crate::config::{
+    Config, Draft, Environment as _, Fault, Faults, Style, SystemEnvironment, load_checked,
+};
 use crate::providers::Presets;
 use crate::tenants::Directory;
 
@@ -47,6 +50,9 @@ enum Command {
     Check(ConfigFile),
     /// Say which app, rule and person decide about one request, and why. Asks nobody, changes nothing.
     Explain(explain::Arguments),
+    /// Say which presets for providers there are, and what each does. Asks no provider.
+    #[command(subcommand)]
+    Provider(provider::Command),
     /// Print the JSON Schema of the configuration, for editors.
     Schema {
         /// A folder with presets of your own, whose settings are added.
@@ -80,6 +86,7 @@ pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Check(file) => check::run(&file.config),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Provider(command) => provider::run(&command),
         Command::Serve(file) => serve::run(&file.config),
         Command::Schema { providers_folder } => schema(providers_folder.as_deref()),
         Command::Demo { port } => demo::run(port),
@@ -132,14 +139,16 @@ impl From<std::io::Error> for Failure {
 
 /// A configuration that has no fault, and what it comes to.
 fn load(file: &Path) -> Result<(Config, Directory), Failure> {
-    Ok(build(crate::config::load(file, &SystemEnvironment)?, 1)?)
+    let (loaded, _) = load_checked(file, &SystemEnvironment, |draft| judge(draft, 1));
+    Ok(loaded?)
 }
 
 /// What needs more than the file itself: presets, and tenants held against each other.
-fn build(config: Config, version: u64) -> Result<(Config, Directory), Faults> {
-    let presets = Presets::load(config.server.providers_folder.as_deref())?;
-    let directory = Directory::build(&config, &presets, version)?;
-    Ok((config, directory))
+fn judge(draft: &Draft, version: u64) -> (Directory, Vec<Fault>) {
+    let (presets, mut faults) = Presets::read(draft.server.providers_folder.as_deref());
+    let (directory, found) = Directory::judge(&draft.server, &draft.tenants, &presets, version);
+    faults.extend(found);
+    (directory, faults)
 }
 
 fn schema(providers_folder: Option<&Path>) -> Result<(), Failure> {

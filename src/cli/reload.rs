@@ -12,8 +12,10 @@ use std::time::Duration;
 use tokio::signal::unix::Signal;
 use tokio::sync::{Mutex, watch};
 
-use super::build;
-use crate::config::{Config, Environment, Fault, Faults, FixedSettings, WatchedFiles};
+use super::judge;
+use crate::config::{
+    Config, Environment, Fault, Faults, FixedSettings, WatchedFiles, load_checked,
+};
 use crate::storage::sealing::Replaced;
 use crate::telemetry::metrics::count_reload;
 use crate::tenants::Directory;
@@ -169,8 +171,7 @@ fn read(
     environment: &dyn Environment,
     version: u64,
 ) -> (Result<(Config, Directory), Faults>, Vec<PathBuf>) {
-    let (config, files) = crate::config::load_with_files(file, environment);
-    (config.and_then(|config| build(config, version)), files)
+    load_checked(file, environment, |draft| judge(draft, version))
 }
 
 /// A configuration that was put in place.

@@ -1,9 +1,11 @@
 //! `doorward serve`.
 
+use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -38,13 +40,13 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 async fn serve(config: Config, directory: Directory, files: WatchedFiles) -> Result<(), Failure> {
     let summary = summary(&directory);
-    let listener = bind(config.server.listen).await?;
+    let listener = bind(config.server.listen, "server").await?;
     let operations = match config.operations.listen {
-        Some(address) => Some(bind(address).await?),
+        Some(address) => Some(bind(address, "operations").await?),
         None => None,
     };
     let ext_authz = match config.ext_authz.listen {
-        Some(address) => Some(bind(address).await?),
+        Some(address) => Some(bind(address, "ext_authz").await?),
         None => None,
     };
     let door = start::door(&config, directory, start::Ground::default()).await?;
@@ -73,10 +75,30 @@ async fn serve(config: Config, directory: Directory, files: WatchedFiles) -> Res
     Ok(())
 }
 
-async fn bind(address: std::net::SocketAddr) -> Result<TcpListener, Failure> {
-    Ok(TcpListener::bind(address).await.with_context(|| {
-        format!("{address} cannot be listened on: change `listen`, or end what uses it")
-    })?)
+/// `section`: whose `listen` it is.
+async fn bind(address: SocketAddr, section: &str) -> Result<TcpListener, Failure> {
+    let bound = TcpListener::bind(address).await;
+    Ok(bound.map_err(|error| not_bound(address, section, &error))?)
+}
+
+/// What is wrong with an address to listen on, and what to do.
+fn not_bound(address: SocketAddr, section: &str, error: &io::Error) -> anyhow::Error {
+    let setting = format!("`listen` in [{section}]");
+    match error.kind() {
+        io::ErrorKind::AddrInUse => anyhow!(
+            "{address} is in use by another program: end that one (`ss -ltnp` names it), or change {setting}"
+        ),
+        io::ErrorKind::AddrNotAvailable => anyhow!(
+            "this machine does not have the address {}: write one that it has (`ip address` names them), or {} for all of them, as {setting}",
+            address.ip(),
+            if address.is_ipv4() { "0.0.0.0" } else { "[::]" },
+        ),
+        io::ErrorKind::PermissionDenied => anyhow!(
+            "this user may not listen on port {}: change {setting} to a port from 1024 on, or permit it (AmbientCapabilities=CAP_NET_BIND_SERVICE in a systemd unit)",
+            address.port(),
+        ),
+        _ => anyhow!("{address} cannot be listened on: {error}; change {setting}"),
+    }
 }
 
 fn summary(directory: &Directory) -> String {
@@ -111,4 +133,20 @@ pub(super) fn stop_signal() -> Result<watch::Receiver<bool>, Failure> {
         let _ = say_stop.send(true);
     });
     Ok(stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tests may run as a user who may do anything.
+    #[test]
+    fn a_port_that_needs_privileges_is_told() {
+        let address = SocketAddr::from(([0, 0, 0, 0], 443));
+        let error = io::Error::from(io::ErrorKind::PermissionDenied);
+        let told = not_bound(address, "ext_authz", &error).to_string();
+        assert!(told.contains("port 443"), "{told}");
+        assert!(told.contains("`listen` in [ext_authz]"), "{told}");
+        assert!(told.contains("CAP_NET_BIND_SERVICE"), "{told}");
+    }
 }

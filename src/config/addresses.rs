@@ -42,11 +42,13 @@ pub(crate) fn checked_url(text: &str, development: bool) -> Result<Url, AddressF
             whole,
         );
     };
-    if text
-        .split(['?', '#'])
-        .next()
-        .is_some_and(|head| head.contains('@'))
-    {
+    // In a path it means nothing.
+    let authority = text.split(['?', '#']).next().map(|head| {
+        let rest = head.split_once("://").map(|(_, rest)| rest);
+        rest.map_or(head, |rest| rest.split('/').next().unwrap_or_default())
+    });
+    let names_a_user = !url.username().is_empty() || url.password().is_some();
+    if names_a_user || authority.is_some_and(|text| text.contains('@')) {
         // A password could stand there: the text is not repeated.
         return fault(
             "an address with `@` in it is not accepted".into(),

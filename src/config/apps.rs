@@ -9,6 +9,7 @@ use super::table::{Key, Shape, Table};
 use super::{Context, rules, security_headers, upstreams};
 use crate::domain::host::{Host, HostPattern};
 use crate::domain::ids::AppId;
+use crate::domain::policy::Policy;
 use crate::domain::tenant::{
     HeaderSet, IdentityHeader, IdentitySource, ProtectedApp, SecurityHeaders,
 };
@@ -26,6 +27,10 @@ pub struct AppSettings {
     pub headers_at: Vec<Position>,
     /// Where its upstream is, if it has one.
     pub upstream_at: Option<Position>,
+    /// Where each of its rules is, in their order.
+    pub rules_at: Vec<Position>,
+    /// Whether nothing in it stands in for what could not be read.
+    pub(super) whole: bool,
 }
 
 pub(super) static TABLE: Table = Table::new(
@@ -129,27 +134,43 @@ pub(super) fn read(
         None => Some(None),
     };
     let policy = rules::read(section, providers);
+    let rules = section.get("rules").and_then(|item| item.as_items());
+    let rules_at = match (section.get("allow"), rules) {
+        (Some(allow), None) => vec![allow.position()],
+        (_, rules) => rules.iter().flatten().map(Item::position).collect(),
+    };
     section.finish();
-    let (hosts, hosts_at) = hosts?.into_iter().unzip();
-    let (identity_headers, headers_at) = headers?.into_iter().unzip();
-    let id = id?;
+    let whole = id.is_some()
+        && hosts.is_some()
+        && headers.is_some()
+        && policy.is_some()
+        && allowed_status.is_some()
+        && hide_cookies.is_some()
+        && security_headers.is_some()
+        && upstream.is_some();
+    let (hosts, hosts_at) = hosts.unwrap_or_default().into_iter().unzip();
+    let (identity_headers, headers_at) = headers.unwrap_or_default().into_iter().unzip();
+    let id = id.or_else(|| section.stand_in().parse().ok())?;
     Some(AppSettings {
         app: ProtectedApp {
             name: name.unwrap_or_else(|| id.as_str().into()),
             id,
             hosts,
-            policy: policy?,
-            allowed_status: allowed_status?,
+            // No rule: nobody.
+            policy: policy.unwrap_or_else(|| Policy::new(Vec::new())),
+            allowed_status: allowed_status.unwrap_or(StatusCode::ACCEPTED),
             identity_headers,
             authelia_headers,
-            hide_cookies: hide_cookies?,
-            security_headers: Some(security_headers?).filter(|headers| !headers.is_empty()),
-            upstream: upstream?,
+            hide_cookies: hide_cookies.unwrap_or_default(),
+            security_headers: security_headers.filter(|headers| !headers.is_empty()),
+            upstream: upstream.flatten(),
         },
         at: section.position(),
         hosts_at,
         headers_at,
         upstream_at: upstream_item.map(|item| item.position()),
+        rules_at,
+        whole,
     })
 }
 

@@ -86,6 +86,17 @@ pub struct AssertionSettings {
     pub audience: Option<Located<AudienceKind>>,
 }
 
+/// All settings about it.
+pub(super) const SETTINGS: [&str; 7] = [
+    "client_secret",
+    "client_authentication",
+    "private_key",
+    "key_id",
+    "certificate",
+    "assertion_algorithm",
+    "assertion_audience",
+];
+
 /// The words of [`AuthenticationMethod::WORDS`].
 pub(super) const METHODS: [&str; 5] = [
     "basic",

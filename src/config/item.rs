@@ -102,6 +102,22 @@ impl<'a> Item<'a> {
             .map_or_else(|| quoted(self.document.source.slice(&self.span)), quoted)
     }
 
+    /// What was written as the one entry of a list, if it can be one and may be shown.
+    fn as_entry(&self) -> &'a str {
+        let source = self.document.source;
+        let written = source.slice(&self.span);
+        let plain = written.len() <= 80 && !written.contains(char::is_control);
+        let (fits, example) = match self.shape.and_then(Shape::inner) {
+            Some(Shape::Secret) => (self.is_table(), "{ env = \"NAME\" }"),
+            _ => (self.as_text().is_some(), "\"…\""),
+        };
+        if fits && plain && !source.hides(&self.span) {
+            written
+        } else {
+            example
+        }
+    }
+
     /// What was written, text without its quotes.
     pub(super) fn written(&self) -> &'a str {
         let source = self.document.source;
@@ -283,8 +299,14 @@ impl<'a> Item<'a> {
             );
             return Vec::new();
         }
-        self.items()
-            .unwrap_or_default()
+        let Some(items) = self.as_items() else {
+            self.fault_with_help(
+                format!("`{}` is a list of tables, and this is none", self.name),
+                format!("begin each with a header of its own: [[{name}]]"),
+            );
+            return Vec::new();
+        };
+        items
             .iter()
             .filter_map(|item| item.free_section(format!("[[{name}]]")))
             .collect()
@@ -294,7 +316,16 @@ impl<'a> Item<'a> {
     pub(crate) fn items(&self) -> Option<Vec<Item<'a>>> {
         let items = self.as_items();
         if items.is_none() {
-            self.wrong_type("a list in brackets");
+            let (name, kind) = (self.name, self.value.type_str());
+            let article = if kind.starts_with(['a', 'i']) {
+                "an"
+            } else {
+                "a"
+            };
+            self.fault_with_help(
+                format!("`{name}` is a list in brackets, but this is {article} {kind}"),
+                format!("write {name} = [{}]", self.as_entry()),
+            );
         }
         items
     }

@@ -2,7 +2,8 @@
 //!
 //! [`load`] gives either a [`Config`] in which every value is valid, or all faults of the file at once.
 //! What needs more than the file itself (presets, clashes between tenants) is checked by `providers` and
-//! `tenants`, with the [`Position`]s kept here. Invariants: secrets are references and are never echoed;
+//! `tenants`, with the [`Position`]s kept here: [`load_checked`] shows them the [`Draft`], and what they find
+//! stands in the same list, whatever else is wrong. Invariants: secrets are references and are never echoed;
 //! the environment is read here and nowhere else; the text of the file is not kept. Deliberately absent:
 //! defaults that depend on the machine, and settings that are silently ignored.
 
@@ -39,6 +40,7 @@ mod upstreams;
 
 use std::cell::RefCell;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -122,6 +124,17 @@ pub struct Config {
     pub files: Vec<PathBuf>,
 }
 
+/// As much of a file as could be read, for those who check it further. What could not be read was told; where
+/// something has to be there, something that nobody wrote and nothing clashes with stands in for it. So a
+/// draft is good for finding faults, and becomes a [`Config`] only if there is none.
+#[derive(Debug)]
+pub struct Draft {
+    /// Where and how we listen.
+    pub server: Server,
+    /// In the order of the file.
+    pub tenants: Vec<TenantSettings>,
+}
+
 /// What sections need beside their own table.
 pub(crate) struct Context<'a> {
     /// Where `{ env = … }` looks.
@@ -172,16 +185,20 @@ impl fmt::Debug for Context<'_> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load(path: &Path, environment: &dyn Environment) -> Result<Config, Faults> {
-    load_with_files(path, environment).0
+    let (loaded, _) = load_checked(path, environment, |_| ((), Vec::new()));
+    loaded.map(|(config, ())| config)
 }
 
-/// The same, and every file that was read for it or could not be: what a change of may mend it.
-pub fn load_with_files(
+/// The same, with a further check, whose faults and warnings stand beside those of the file, and what that
+/// check makes of a file without faults. Also every file that was read or could not be: what a change of may
+/// mend it.
+pub fn load_checked<T>(
     path: &Path,
     environment: &dyn Environment,
-) -> (Result<Config, Faults>, Vec<PathBuf>) {
+    further: impl FnOnce(&Draft) -> (T, Vec<Fault>),
+) -> (Result<(Config, T), Faults>, Vec<PathBuf>) {
     let context = Context::new(path, environment);
-    let config = read(path).and_then(|text| parse_in(&text, path, &context));
+    let config = read(path).and_then(|text| parse_in(&text, path, &context, further));
     (config, context.files.into_inner())
 }
 
@@ -190,27 +207,50 @@ pub fn load_with_files(
 /// # Errors
 /// Everything that is wrong with it.
 pub fn parse(text: &str, file: &Path, environment: &dyn Environment) -> Result<Config, Faults> {
-    parse_in(text, file, &Context::new(file, environment))
+    let context = Context::new(file, environment);
+    parse_in(text, file, &context, |_| ((), Vec::new())).map(|(config, ())| config)
 }
 
-fn parse_in(text: &str, file: &Path, context: &Context<'_>) -> Result<Config, Faults> {
+fn parse_in<T>(
+    text: &str,
+    file: &Path,
+    context: &Context<'_>,
+    further: impl FnOnce(&Draft) -> (T, Vec<Fault>),
+) -> Result<(Config, T), Faults> {
     let mut source = Source::new(file, text);
     let table = syntax(&source, text)?;
     source.mask(table.get_ref());
     let document = Document::new(&source);
-    let config = read_root(&document.declared_root(&table, &TABLE), file, context);
+    let (draft, rest) = read_root(&document.declared_root(&table, &TABLE), context);
+    let (made, found) = further(&draft);
+    for fault in found {
+        document.report(fault);
+    }
     let fixed = document.fixed();
     let (errors, warnings): (Vec<_>, Vec<_>) = document
         .into_faults()
         .into_iter()
         .partition(|fault| fault.severity() == Severity::Error);
-    match (Faults::new(errors), config) {
-        (None, Some(config)) => Ok(Config {
-            warnings,
-            fixed,
-            files: context.files.borrow().clone(),
-            ..config
-        }),
+    let Draft { server, tenants } = draft;
+    match (Faults::new(errors), rest) {
+        (None, Some(rest)) => {
+            let config = Config {
+                file: file.into(),
+                server,
+                operations: rest.operations,
+                ext_authz: rest.ext_authz,
+                logging: rest.logging,
+                tracing: rest.tracing,
+                limits: rest.limits,
+                storage: rest.storage,
+                sessions: rest.sessions,
+                tenants,
+                warnings,
+                fixed,
+                files: context.files.borrow().clone(),
+            };
+            Ok((config, made))
+        }
         (Some(faults), _) => Err(faults),
         (None, None) => Err(Fault::nowhere("the configuration cannot be used").into()),
     }
@@ -231,29 +271,65 @@ pub(crate) fn syntax<'a>(
 
 fn read(path: &Path) -> Result<String, Faults> {
     let shown = quoted(&path.display().to_string());
-    let cannot = |why: String| {
-        Faults::from(
-            Fault::nowhere(format!("the configuration {shown} cannot be read: {why}"))
-                .with_help("name the file with --config"),
-        )
+    let cannot = |why: &str, help: &str| {
+        let message = format!("the configuration {shown} cannot be read: {why}");
+        Faults::from(Fault::nowhere(message).with_help(help))
     };
-    let size = std::fs::metadata(path).map_err(|error| cannot(error.to_string()))?;
+    let system = |error: io::Error| {
+        let help = match error.kind() {
+            io::ErrorKind::NotFound => "put it there, or name another file with --config",
+            io::ErrorKind::PermissionDenied => {
+                "the user that Doorward runs as must be able to read it and to enter its folder"
+            }
+            _ => "name a file with --config",
+        };
+        cannot(&error.to_string(), help)
+    };
+    let size = std::fs::metadata(path).map_err(system)?;
     if size.is_dir() {
-        return Err(cannot("it is a folder".into()));
+        let help = format!(
+            "name the file in it: --config {}",
+            path.join("doorward.toml").display()
+        );
+        return Err(cannot("it is a folder", &help));
     }
     if size.len() > FILE_LIMIT {
-        return Err(cannot("it is larger than 16 MiB".into()));
+        let help = "is it the right file? --config names it";
+        return Err(cannot("it is larger than 16 MiB", help));
     }
-    let bytes = std::fs::read(path).map_err(|error| cannot(error.to_string()))?;
+    let bytes = std::fs::read(path).map_err(system)?;
     String::from_utf8(bytes).map_err(|error| {
+        let bytes = error.as_bytes();
+        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+            return cannot("it is UTF-16", "save it as UTF-8");
+        }
         let good = error.utf8_error().valid_up_to();
-        let line = error.as_bytes().iter().take(good).filter(|b| **b == b'\n');
-        cannot(format!("line {} is not UTF-8", line.count() + 1))
+        let before = String::from_utf8_lossy(bytes.get(..good).unwrap_or_default());
+        let line = before.matches('\n').count() + 1;
+        let column = before
+            .rsplit('\n')
+            .next()
+            .map_or(0, |it| it.chars().count())
+            + 1;
+        let why = format!("line {line}, column {column} is not UTF-8");
+        cannot(&why, "save it as UTF-8")
     })
 }
 
-/// Reads every section, whether the one before was right or not.
-fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> Option<Config> {
+/// What a draft leaves out.
+struct Rest {
+    operations: Operations,
+    ext_authz: ExtAuthz,
+    logging: Logging,
+    tracing: Option<Tracing>,
+    limits: Limits,
+    storage: Storage,
+    sessions: SessionLifetimes,
+}
+
+/// Reads every section, whether the one before was right or not. No rest: something in the draft stands in
+/// for what could not be read.
+fn read_root(root: &reader::Section<'_>, context: &Context<'_>) -> (Draft, Option<Rest>) {
     let server = server::read(root, context);
     let operations = operations::read(root, &server);
     let ext_authz = ext_authz::read(root, &server, &operations);
@@ -262,21 +338,16 @@ fn read_root(root: &reader::Section<'_>, file: &Path, context: &Context<'_>) -> 
     let limits = limits::read(root);
     let storage = storage::read(root, context);
     let sessions = sessions::read(root.get("sessions").as_ref(), sessions::DEFAULT);
-    let tenants = tenants::read(root, &server, sessions, context);
+    let (tenants, whole) = tenants::read(root, &server, sessions, context);
     root.finish();
-    Some(Config {
-        file: file.into(),
-        server,
+    let rest = storage.filter(|_| whole).map(|storage| Rest {
         operations,
         ext_authz,
         logging,
         tracing,
         limits,
-        storage: storage?,
+        storage,
         sessions,
-        tenants: tenants?,
-        warnings: Vec::new(),
-        fixed: FixedSettings::default(),
-        files: Vec::new(),
-    })
+    });
+    (Draft { server, tenants }, rest)
 }

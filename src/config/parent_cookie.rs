@@ -98,6 +98,27 @@ fn is_public_suffix(name: &str) -> bool {
         .is_none_or(|suffix| suffix.as_bytes() == name.as_bytes())
 }
 
+/// The app among those below `pattern` that we forward to. An exact name goes before a pattern.
+fn forwarded_to<'a>(pattern: &HostPattern, apps: &'a [AppSettings]) -> Option<&'a AppSettings> {
+    let forwarded = |app: &&AppSettings| app.app.upstream.is_some();
+    let has =
+        |app: &AppSettings, fits: &dyn Fn(&HostPattern) -> bool| app.app.hosts.iter().any(fits);
+    let Some(host) = pattern.exact() else {
+        let below = |other: &HostPattern| other.exact().is_some_and(|it| pattern.matches(&it));
+        return apps
+            .iter()
+            .filter(forwarded)
+            .find(|app| has(app, &|other| other == pattern || below(other)));
+    };
+    apps.iter()
+        .find(|app| has(app, &|other| other == pattern))
+        .or_else(|| {
+            apps.iter()
+                .find(|app| has(app, &|other| other.matches(&host)))
+        })
+        .filter(forwarded)
+}
+
 impl Read<'_> {
     /// The cookie, if the tenant's pages can set it and its hosts are the tenant's.
     pub(super) fn finish(
@@ -135,6 +156,16 @@ impl Read<'_> {
                 item.fault_with_help(
                     format!("no app of this tenant has the host {pattern}"),
                     "write it as it stands in the app's `hosts`",
+                );
+                right = false;
+            } else if let Some(app) = forwarded_to(pattern, apps) {
+                item.fault_with_help(
+                    format!(
+                        "{pattern} leads to the app `{}`, whose `upstream` has requests forwarded: there the \
+                         cookie does not count",
+                        app.app.id
+                    ),
+                    "leave it out: such an app has a cookie of its own, for which nothing has to be routed",
                 );
                 right = false;
             }

@@ -3,8 +3,6 @@
 //! Which further parameters there are depends on the preset, which is read later: they are kept with their
 //! places, so that `providers` can report them at the operator's line.
 
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 use secrecy::SecretString;
 use url::Url;
 
@@ -13,7 +11,7 @@ use super::diagnostics::{Position, nearest};
 use super::reader::{Item, Section};
 use super::secrets::secret;
 use super::table::{Key, Shape, Table, word};
-use super::{Context, rules, server};
+use super::{Context, rules, server, tls};
 use crate::domain::email::EmailDomain;
 use crate::domain::ids::ProviderId;
 use crate::domain::upstream_provider::Reach;
@@ -60,6 +58,8 @@ pub struct ProviderSettings {
     pub client_id: Box<str>,
     /// Our secret there.
     pub client_secret: Option<Located<SecretString>>,
+    /// Whether something about authentication was written wrongly, which has been told.
+    pub authentication_misread: bool,
     /// Scopes in place of the preset's.
     pub scopes: Option<Vec<Box<str>>>,
     /// In place of the preset's.
@@ -74,6 +74,8 @@ pub struct ProviderSettings {
     pub reach: Reach,
     /// What the preset must know.
     pub parameters: Vec<Parameter>,
+    /// Whether nothing in it stands in for what could not be read.
+    pub(super) whole: bool,
 }
 
 pub(super) static TABLE: Table = Table::new(
@@ -197,13 +199,26 @@ pub(crate) const PRESET_WORDS: &[&str] = &[
     "hosted_domains",
     "organizations",
     "email_trusted_domains",
+    "url",
+    "authorization_server",
+    "groups_scope",
+    "groups_from",
+    "identity_provider",
+    "guild",
+    "teams",
+    "accounts",
+    "workspaces",
+    "graph_version",
+    "config_id",
 ];
 
-/// What our verifier knows, and what our keys sign with. Symmetric ones are deliberately absent: they need the secret as a key.
+/// What our verifier knows, and what our keys sign with. Symmetric ones are deliberately absent: they need the
+/// secret as a key.
 const ALGORITHMS: [&str; 9] = [
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
 ];
 
+/// Whatever else is wrong, its preset judges its parameters; without a preset nobody can.
 pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<ProviderSettings> {
     let id = section.require(
         "id",
@@ -240,13 +255,36 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
         .get("email_domains")
         .and_then(|item| item.list(rules::email_domain));
     let reach = reach(section, context);
-    let parameters = section.rest().iter().filter_map(parameter).collect();
+    let rest = section.rest();
+    let read = [
+        client_secret.is_some(),
+        client_authentication.is_some(),
+        assertion.private_key.is_some(),
+        assertion.key_id.is_some(),
+        assertion.certificate.is_some(),
+        assertion.algorithm.is_some(),
+        assertion.audience.is_some(),
+    ];
+    let given = client_authentication::SETTINGS.map(|name| section.get(name).is_some());
+    let authentication_misread = given != read
+        || rest.iter().any(|item| {
+            misspelt(item).is_some_and(|near| client_authentication::SETTINGS.contains(&near))
+        });
+    let parameters = rest.iter().filter_map(parameter).collect();
+    let stand_in = || {
+        Some(Located {
+            value: section.stand_in().parse().ok()?,
+            at: section.position(),
+        })
+    };
     Some(ProviderSettings {
-        id: id?,
+        whole: id.is_some() && client_id.is_some(),
+        id: id.or_else(stand_in)?,
         preset: preset?,
         name,
-        client_id: client_id?,
+        client_id: client_id.unwrap_or_default(),
         client_secret,
+        authentication_misread,
         scopes,
         client_authentication,
         assertion,
@@ -257,12 +295,18 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
     })
 }
 
-/// Most misspelt settings are told here already, beside the other faults of the file.
-fn parameter(item: &Item<'_>) -> Option<Parameter> {
+/// The setting of every provider that was probably meant.
+fn misspelt(item: &Item<'_>) -> Option<&'static str> {
     let long = settings().filter(|setting| setting.len() > 4);
-    if word(item.name).is_none()
-        && let Some(near) = nearest(item.name, long)
-    {
+    word(item.name)
+        .is_none()
+        .then(|| nearest(item.name, long))
+        .flatten()
+}
+
+/// A word that is nearly a setting of every provider is no matter of the preset.
+fn parameter(item: &Item<'_>) -> Option<Parameter> {
+    if let Some(near) = misspelt(item) {
         item.fault_at_key(
             format!("{} is not a setting of a provider", item.quoted_name()),
             format!("did you mean `{near}`?"),
@@ -338,25 +382,10 @@ pub(super) fn algorithm(item: &Item<'_>) -> Option<Box<str>> {
 }
 
 fn reach(section: &Section<'_>, context: &Context<'_>) -> Reach {
-    let ca_file = section.get("ca_file").and_then(|item| {
-        let path = context.file(item.text()?);
-        let certificates =
-            CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        match certificates {
-            Ok(found) if !found.is_empty() => {}
-            Ok(_) => item.fault_with_help(
-                format!("there is no certificate in {}", item.shown()),
-                "it begins with -----BEGIN CERTIFICATE-----",
-            ),
-            Err(error) => {
-                item.fault_with_help(
-                    format!("the certificates in {} cannot be read", item.shown()),
-                    error.to_string(),
-                );
-            }
-        }
-        Some(path)
-    });
+    let ca_file = section
+        .get("ca_file")
+        .and_then(|item| tls::authorities(&item, context))
+        .map(|(path, _)| path);
     let allow_networks = section
         .get("allow_networks")
         .and_then(|item| item.list(|item| server::network(item)))

@@ -104,7 +104,11 @@ impl<'a> Section<'a> {
             "`{key}` is asked for and not declared: add it to the keys of {}",
             self.name
         );
-        self.asked.borrow_mut().push(key);
+        let mut asked = self.asked.borrow_mut();
+        if !asked.contains(&key) {
+            asked.push(key);
+        }
+        drop(asked);
         let (key, value) = self.table.get_key_value(key)?;
         let item = self.item(key, value);
         if let Some(table) = self.declared
@@ -197,6 +201,11 @@ impl<'a> Section<'a> {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// In place of an `id` that could not be read: tells this table from any other.
+    pub(super) fn stand_in(&self) -> String {
+        format!("line-{}", self.position().line())
     }
 
     /// Where the table begins.

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -96,9 +96,22 @@ pub(super) fn secret_lines(item: &Item<'_>, context: &Context<'_>) -> Option<Sec
     let section = item.reference(&REFERENCE)?;
     let (variable, file) = (section.get("env"), section.get("file"));
     section.finish();
-    let text = match (variable, file) {
-        (Some(variable), None) => from_environment(name, &variable, context)?,
-        (None, Some(file)) => from_file(name, &file, context)?,
+    let (text, place, empty) = match (variable, file) {
+        (Some(variable), None) => {
+            let text = from_environment(name, &variable, context)?;
+            let empty = format!("the environment variable of `{name}` is empty");
+            let help = "give it its value where this process is started";
+            (text, variable, (empty, help.into()))
+        }
+        (None, Some(file)) => {
+            let (text, path) = from_file(name, &file, context)?;
+            let empty = format!("the file of `{name}` is empty");
+            let help = format!(
+                "write the secret into it, and nothing else; {}",
+                looked_at(&path)
+            );
+            (text, file, (empty, help))
+        }
         _ => {
             item.fault_with_help(
                 format!("`{name}` needs exactly one of `env` and `file`"),
@@ -108,7 +121,8 @@ pub(super) fn secret_lines(item: &Item<'_>, context: &Context<'_>) -> Option<Sec
         }
     };
     if text.expose_secret().is_empty() {
-        item.fault(format!("what `{name}` refers to is empty"));
+        let (message, help) = empty;
+        place.fault_with_help(message, help);
         return None;
     }
     Some(text)
@@ -141,25 +155,28 @@ fn from_environment(key: &str, item: &Item<'_>, context: &Context<'_>) -> Option
     }
 }
 
-fn from_file(key: &str, item: &Item<'_>, context: &Context<'_>) -> Option<SecretString> {
+fn from_file(key: &str, item: &Item<'_>, context: &Context<'_>) -> Option<(SecretString, PathBuf)> {
     let path = context.file(item.text()?);
     match read_limited(&path) {
         Ok(mut text) => {
             let kept = text.trim_end_matches(['\r', '\n']).len();
             text.truncate(kept);
-            Some(text.into())
+            Some((text.into(), path))
         }
         Err(error) => {
             item.fault_with_help(
                 format!("the file of `{key}` cannot be read: {error}"),
-                format!(
-                    "looked for it at {}; relative paths begin at the folder of this file",
-                    quoted(&path.display().to_string())
-                ),
+                looked_at(&path),
             );
             None
         }
     }
+}
+
+/// Where a file was looked for, as help.
+pub(super) fn looked_at(path: &Path) -> String {
+    let shown = quoted(&path.display().to_string());
+    format!("looked for it at {shown}; relative paths begin at the folder of this file")
 }
 
 fn read_limited(path: &Path) -> std::io::Result<String> {

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::reader::{Item, Section};
+use super::secrets::looked_at;
 use super::table::{Key, Shape, Table};
 use super::tls::{self, ServerCertificate};
 use super::{Context, addresses};
@@ -230,9 +231,15 @@ pub(super) fn read(root: &Section<'_>, context: &Context<'_>) -> Server {
     server.providers_folder = section.get("providers_folder").and_then(|item| {
         let folder = item.text()?;
         let path = context.file(folder);
-        let Ok(entries) = path.read_dir() else {
-            item.fault(format!("{} is not a folder that can be read", item.shown()));
-            return Some(path);
+        let entries = match path.read_dir() {
+            Ok(entries) => entries,
+            Err(error) => {
+                item.fault_with_help(
+                    format!("{} is not a folder that can be read: {error}", item.shown()),
+                    looked_at(&path),
+                );
+                return Some(path);
+            }
         };
         for entry in entries.flatten() {
             if entry.path().extension().is_some_and(|end| end == "toml") {

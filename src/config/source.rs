@@ -142,7 +142,56 @@ impl<'a> Source<'a> {
                 format!("{head} …").into()
             }
         };
+        if error.message() == "duplicate key" {
+            return self.duplicate(position);
+        }
         Fault::at(position, format!("this is not TOML: {}", error.message()))
+    }
+
+    /// A table or a key that stands at `position`, and stood in the file before. Only what the excerpt shows is
+    /// repeated.
+    fn duplicate(&self, position: Position) -> Fault {
+        let lines = || self.text.lines().take(position.line as usize - 1);
+        let number = |index: usize| format!("the first one is at line {}", index + 1);
+        let shown = without_comment(&position.excerpt);
+        if shown.starts_with('[') {
+            let list = format!("[{shown}]");
+            let before = lines().position(|line| without_comment(line) == shown);
+            let message = format!("the table {shown} is there already");
+            let help = match before {
+                Some(index) => format!(
+                    "{}: put the settings of both under one header",
+                    number(index)
+                ),
+                None if lines().any(|line| without_comment(line) == list) => {
+                    format!("write {list} for one more of them")
+                }
+                None => "it may be written as a key of the table above it: put its settings there"
+                    .into(),
+            };
+            return Fault::at(position, message).with_help(help);
+        }
+        let key = |line: &str| line.split_once('=').map(|(key, _)| key.trim().to_owned());
+        // In a table of one line the key is not the line's own.
+        let before = position.caret.start as usize;
+        let mut indent = position.excerpt.chars().take(before);
+        let is_first = indent.all(char::is_whitespace);
+        let Some(name) = key(shown).filter(|name| is_first && is_key(name)) else {
+            return Fault::at(position, "this key is there twice in one table")
+                .with_help("keep one of the two");
+        };
+        // Only this table's lines: others have keys of the same name.
+        let mut before = None;
+        for (index, line) in lines().enumerate() {
+            if line.trim_start().starts_with('[') {
+                before = None;
+            } else if before.is_none() && key(line).as_ref() == Some(&name) {
+                before = Some(index);
+            }
+        }
+        let first = before.map_or_else(String::new, |index| format!("{}: ", number(index)));
+        Fault::at(position, format!("`{name}` is there already"))
+            .with_help(format!("{first}keep one of the two"))
     }
 }
 
@@ -156,6 +205,13 @@ fn clip(shown: &[char], caret: Range<usize>) -> (String, Range<usize>) {
     let excerpt: String = lead.chars().chain(window.copied()).collect();
     let place = |at: usize| (at - from).min(WIDTH) + shift;
     (excerpt, place(caret.start)..place(caret.end))
+}
+
+/// A header of a table, or whatever else has no `#` in it.
+fn without_comment(line: &str) -> &str {
+    line.split_once('#')
+        .map_or(line, |(before, _)| before)
+        .trim()
 }
 
 fn is_key(text: &str) -> bool {

@@ -1,6 +1,8 @@
 //! `[storage]`: what is remembered, and how it is sealed.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use super::Context;
 use super::diagnostics::Fault;
@@ -73,6 +75,13 @@ fn sqlite(item: &Item<'_>, context: &Context<'_>) -> Option<PathBuf> {
         );
         return None;
     }
+    if is_something_else(&path) {
+        item.fault_with_help(
+            format!("{} is there and is not an SQLite database", item.shown()),
+            "name another file, which is made at the first start, or move this one away",
+        );
+        return None;
+    }
     // The file is made at the first start; its folder is the operator's.
     let folder = path
         .parent()
@@ -90,6 +99,18 @@ fn sqlite(item: &Item<'_>, context: &Context<'_>) -> Option<PathBuf> {
         );
     }
     Some(path)
+}
+
+/// Whether a file is there that does not begin as databases do (SQLite file format §1.2). One that cannot be
+/// read is for the start to judge, which may be another user's.
+fn is_something_else(path: &Path) -> bool {
+    // Opening a pipe would wait for its other end.
+    if !path.is_file() {
+        return false;
+    }
+    let mut begin = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut begin));
+    read.is_ok() && !begin.is_empty() && begin != *b"SQLite format 3\0"
 }
 
 fn sealing_keys(item: &Item<'_>, context: &Context<'_>) -> Option<Vec<SealingKey>> {

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use url::Url;
+
 use super::diagnostics::{Position, quoted};
 use super::providers::ProviderSettings;
 use super::reader::{Item, Section};
@@ -44,6 +46,8 @@ pub struct TenantSettings {
     pub return_hosts: Vec<HostPattern>,
     /// A cookie that several app hosts share.
     pub parent_cookie: Option<ParentCookieSettings>,
+    /// Whether nothing in it stands in for what could not be read.
+    pub whole: bool,
 }
 
 pub(super) static TABLE: Table = Table::new(
@@ -81,22 +85,25 @@ pub(super) static TABLE: Table = Table::new(
     ],
 );
 
+/// As many as can be judged, and whether that is all of the file, whole.
 pub(super) fn read(
     root: &Section<'_>,
     server: &Server,
     lifetimes: SessionLifetimes,
     context: &Context<'_>,
-) -> Option<Vec<TenantSettings>> {
+) -> (Vec<TenantSettings>, bool) {
     let help = "add [[tenants]] with id, base_url, [[tenants.providers]] and [[tenants.apps]]";
-    let item = root.require("tenants", help)?;
-    let sections = item.sections(&TABLE);
+    let item = root.require("tenants", help);
+    let sections = item.map(|item| item.sections(&TABLE)).unwrap_or_default();
     report_duplicates(&sections, "tenant");
     let tenants: Vec<_> = sections
         .iter()
-        .map(|section| tenant(section, server, lifetimes, context))
+        .filter_map(|section| tenant(section, server, lifetimes, context))
         .collect();
-    let tenants: Option<Vec<_>> = tenants.into_iter().collect();
-    tenants.filter(|tenants| !tenants.is_empty())
+    let whole = !tenants.is_empty()
+        && tenants.len() == sections.len()
+        && tenants.iter().all(|tenant| tenant.whole);
+    (tenants, whole)
 }
 
 fn tenant(
@@ -138,52 +145,70 @@ fn tenant(
         .collect();
     let apps = tables(section, "apps", &apps::TABLE);
     report_duplicates(&apps, "app");
+    let (provider_count, app_count) = (providers.len(), apps.len());
     let providers: Vec<_> = providers
         .iter()
-        .map(|section| providers::read(section, context))
+        .filter_map(|section| providers::read(section, context))
         .collect();
-    let app_count = apps.len();
     let apps: Vec<_> = apps
         .iter()
         .filter_map(|section| apps::read(section, server, &names, context))
         .collect();
     section.finish();
-    let Some(id) = id else {
+    let hosts_are_known =
+        apps.len() == app_count && apps.iter().all(|app| !app.app.hosts.is_empty());
+    let base = if let Some(id) = &id {
+        base(
+            section,
+            base_url.as_ref(),
+            id,
+            server,
+            &apps,
+            hosts_are_known,
+        )
+    } else {
         if let Some(item) = &base_url {
             addresses::plain_url(item, server.development);
         }
-        return None;
+        None
     };
-    let apps_are_whole = apps.len() == app_count;
-    let base = base(
-        section,
-        base_url.as_ref(),
-        &id,
-        server,
-        &apps,
-        apps_are_whole,
-    );
-    let providers: Option<Vec<_>> = providers.into_iter().collect();
-    if !apps_are_whole {
-        return None;
-    }
-    let parent_cookie = match parent_cookie {
-        Some(read) => Some(read?.finish(base.as_ref(), &apps)?),
-        None => None,
-    };
+    let wants_cookie = parent_cookie.is_some();
+    let parent_cookie = parent_cookie
+        .flatten()
+        .filter(|_| hosts_are_known)
+        .and_then(|read| read.finish(base.as_ref(), &apps));
+    let whole = id.is_some()
+        && base.is_some()
+        && wants_cookie == parent_cookie.is_some()
+        && (providers.len(), apps.len()) == (provider_count, app_count)
+        && providers.iter().all(|provider| provider.whole)
+        && apps.iter().all(|app| app.whole);
+    let id = id.or_else(|| section.stand_in().parse().ok())?;
     Some(TenantSettings {
         name: name.unwrap_or_else(|| id.as_str().into()),
         at: section.position(),
-        base: base?,
+        base: base.or_else(|| nobodys_address(section))?,
         base_at: base_url.map_or_else(|| section.position(), |item| item.position()),
         id,
         contact,
         accent,
         lifetimes,
-        providers: providers?,
+        providers,
         apps,
         return_hosts,
         parent_cookie,
+        whole,
+    })
+}
+
+/// In place of an address that could not be read: one that clashes with no other (RFC 6761 §6.4).
+fn nobodys_address(section: &Section<'_>) -> Option<BaseUrl> {
+    let origin = Url::parse(&format!("https://{}.invalid", section.stand_in())).ok()?;
+    Some(BaseUrl {
+        host: Host::of(&origin)?,
+        origin,
+        path: "".into(),
+        on_app_host: false,
     })
 }
 
@@ -243,7 +268,7 @@ fn base(
     id: &TenantId,
     server: &Server,
     apps: &[AppSettings],
-    apps_are_whole: bool,
+    hosts_are_known: bool,
 ) -> Option<BaseUrl> {
     let Some(item) = item else {
         let Some(url) = &server.public_url else {
@@ -277,7 +302,7 @@ fn base(
         return None;
     }
     if on_app_host && !is_app {
-        if apps_are_whole {
+        if hosts_are_known {
             item.fault_with_help(
                 format!("{host} is not the host of one of this tenant's apps"),
                 "with the prefix as its path, `base_url` is on an app's own host: add it to the app's `hosts`",

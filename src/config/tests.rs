@@ -341,6 +341,14 @@ fn server(line: &str) -> String {
     "public_url = \"https://@a.example\"",
     "an address with `@` in it is not accepted"
 )]
+#[case::user_behind_slashes(
+    "public_url = \"https:////me:hunter2-canary@a.example\"",
+    "an address with `@` in it is not accepted"
+)]
+#[case::user_without_slashes(
+    "public_url = \"https:me@a.example\"",
+    "an address with `@` in it is not accepted"
+)]
 #[case::http(
     "public_url = \"http://a.example\"",
     "`http://a.example` is plain http"
@@ -559,7 +567,10 @@ fn a_wrong_section_is_told(#[case] section: &str, #[case] expected: &str) {
     "this sealing key is in the list already"
 )]
 #[case::unset("[{ env = \"GONE\" }]", "the environment variable `GONE` is not set")]
-#[case::empty("[{ env = \"EMPTY\" }]", "what `sealing_keys` refers to is empty")]
+#[case::empty(
+    "[{ env = \"EMPTY\" }]",
+    "the environment variable of `sealing_keys` is empty"
+)]
 #[case::both(
     "[{ env = \"SEAL\", file = \"seal\" }]",
     "`sealing_keys` needs exactly one of `env` and `file`"
@@ -616,7 +627,7 @@ fn files_are_beside_the_configuration() {
     std::fs::write(&path, text.replace("\"secret\"", "\"empty\"")).expect("written");
     let faults = load(&path, &nothing).expect_err("empty").to_string();
     assert!(
-        faults.contains("what `client_secret` refers to is empty"),
+        faults.contains("the file of `client_secret` is empty"),
         "{faults}"
     );
     std::fs::write(&path, text.replace("\"secret\"", "\"no/such\"")).expect("written");
@@ -634,7 +645,10 @@ fn files_are_beside_the_configuration() {
     );
     std::fs::write(&path, b"[server]\n\xff").expect("written");
     let latin = load(&path, &nothing).expect_err("not UTF-8");
-    assert!(latin.to_string().contains("line 2 is not UTF-8"), "{latin}");
+    assert!(
+        latin.to_string().contains("line 2, column 1 is not UTF-8"),
+        "{latin}"
+    );
 }
 
 #[rstest]
@@ -773,7 +787,7 @@ fn the_shared_host_serves_those_without_their_own() {
 )]
 #[case::ca(
     "ca_file = \"no-such-file.pem\"",
-    "the certificates in `no-such-file.pem` cannot be read"
+    "the file `no-such-file.pem` of `ca_file` cannot be read: No such file"
 )]
 #[case::not_a_certificate("ca_file = \"Cargo.toml\"", "there is no certificate in `Cargo.toml`")]
 #[case::no_client_certificate(
@@ -1043,6 +1057,37 @@ fn a_wrong_host_of_a_shared_cookie_is_told(#[case] host: &str, #[case] expected:
     assert!(found.contains(expected), "{found}");
 }
 
+/// Forwarding asks for the app's own cookie: whoever had the shared one alone would be sent in a circle.
+#[rstest]
+#[case::named("\"b.acme.example\"", true)]
+#[case::by_a_pattern("\"x.b.acme.example\"", true)]
+#[case::a_pattern("\"*.b.acme.example\"", true)]
+#[case::below_a_pattern("\"*.w.acme.example\"", true)]
+#[case::an_exception("\"y.b.acme.example\"", false)]
+#[case::another("\"a.acme.example\"", false)]
+fn a_forwarded_app_shares_no_cookie(#[case] host: &str, #[case] is_forwarded: bool) {
+    let allow = "allow = { signed_in = true }\n";
+    let apps = format!(
+        "hosts = [\"a.acme.example\", \"*.w.acme.example\", \"y.b.acme.example\"]\n{allow}\
+         [[tenants.apps]]\nid = \"b\"\nhosts = [\"b.acme.example\", \"*.b.acme.example\", \"b.w.acme.example\"]\n{allow}\
+         upstream = {{ address = \"http://127.0.0.1:3000\" }}"
+    );
+    let shared =
+        format!("{BASE}\nparent_cookie = {{ domain = \"acme.example\", hosts = [{host}] }}");
+    let found = summary(&with(
+        "[server]\nforward_to_apps = true",
+        &shared,
+        "",
+        &apps,
+    ));
+    let expected = "leads to the app `b`, whose `upstream` has requests forwarded";
+    assert_eq!(found.len(), usize::from(is_forwarded), "{found:#?}");
+    assert!(
+        found.iter().all(|fault| fault.contains(expected)),
+        "{found:#?}"
+    );
+}
+
 #[rstest]
 #[case("acme.example")]
 #[case(".acme.example")]
@@ -1192,7 +1237,7 @@ fn every_declared_table_is_read_key_by_key() {
                   [limits.login]\n[limits.callback]\n[limits.ticket]\n[limits.failed_checks]";
     let tenant = format!(
         "{BASE}\naccent = {{ light = \"#2a56e0\", dark = \"#8eabff\" }}\n\
-         parent_cookie = {{ domain = \"acme.example\", hosts = [\"b.acme.example\"] }}"
+         parent_cookie = {{ domain = \"acme.example\", hosts = [\"wiki.acme.example\"] }}"
     );
     reader::READ.with_borrow_mut(std::collections::BTreeSet::clear);
     let found = summary(&with(server, &tenant, "", &app));

@@ -5,13 +5,13 @@
 //! Deliberately absent: a switch for old versions of TLS, and passwords of keys.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::verify_server_name;
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys};
+use rustls::{Error, InconsistentKeys, RootCertStore};
 use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use secrecy::zeroize::Zeroizing;
@@ -141,6 +141,51 @@ fn chain(item: &Item<'_>, file: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
         ),
     }
     None
+}
+
+/// Certificate authorities to trust beside the usual ones: the file, and what is in it.
+pub(super) fn authorities(
+    item: &Item<'_>,
+    context: &Context<'_>,
+) -> Option<(PathBuf, Vec<CertificateDer<'static>>)> {
+    let file = read_file(item, context)?;
+    let path = context.path(item.as_text()?);
+    let found = CertificateDer::pem_slice_iter(&file).collect::<Result<Vec<_>, _>>();
+    let how = "it is PEM, and each certificate begins with -----BEGIN CERTIFICATE-----; without `ca_file` the usual authorities are trusted";
+    let found = match found {
+        Ok(found) if !found.is_empty() => found,
+        Ok(_) => {
+            item.fault_with_help(format!("there is no certificate in {}", item.shown()), how);
+            return None;
+        }
+        Err(error) => {
+            item.fault_with_help(
+                format!(
+                    "the certificates in {} cannot be read: {}",
+                    item.shown(),
+                    pem_fault(&error)
+                ),
+                how,
+            );
+            return None;
+        }
+    };
+    let mut store = RootCertStore::empty();
+    let wrong = found
+        .iter()
+        .enumerate()
+        .find_map(|(index, one)| Some((index + 1, store.add(one.clone()).err()?)));
+    if let Some((number, error)) = wrong {
+        item.fault_with_help(
+            format!(
+                "certificate {number} in {} cannot be used as an authority: {error}",
+                item.shown()
+            ),
+            "take it out, or export it anew from whoever issued it",
+        );
+        return None;
+    }
+    Some((path, found))
 }
 
 /// The two ways in which PEM says that a key is encrypted (RFC 7468 §11, RFC 1421 §4.6.1.1).

@@ -5,14 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::{Authority, Scheme};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 use url::Url;
 
-use super::Context;
 use super::reader::{Item, Section};
 use super::server::Server;
 use super::table::{Key, Shape, Table};
+use super::{Context, tls};
 use crate::domain::app_upstream::{AppUpstream, Authorities, UpstreamHost};
 
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -186,27 +184,7 @@ fn is_ours(url: &Url, listen: SocketAddr) -> bool {
 
 /// Read now, so that what is wrong is told now, and a reload takes all or nothing.
 fn authorities(item: &Item<'_>, context: &Context<'_>) -> Option<Authorities> {
-    let path = context.path(item.text()?);
-    let certificates =
-        CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    match certificates {
-        Ok(found) if !found.is_empty() => {
-            let der = found.into_iter().map(|certificate| certificate.to_vec());
-            Some(der.map(Vec::into_boxed_slice).collect())
-        }
-        Ok(_) => {
-            item.fault_with_help(
-                format!("there is no certificate in {}", item.shown()),
-                "it begins with -----BEGIN CERTIFICATE-----",
-            );
-            None
-        }
-        Err(error) => {
-            item.fault_with_help(
-                format!("the certificates in {} cannot be read", item.shown()),
-                error.to_string(),
-            );
-            None
-        }
-    }
+    let (_, found) = tls::authorities(item, context)?;
+    let der = found.into_iter().map(|certificate| certificate.to_vec());
+    Some(der.map(Vec::into_boxed_slice).collect())
 }

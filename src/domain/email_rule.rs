@@ -26,6 +26,13 @@ pub enum EmailRule {
         /// What says that it is verified.
         flag: Flag,
     },
+    /// All of several flags are true (Kakao: `is_email_valid`, `is_email_verified`).
+    All {
+        /// Where the address is.
+        email: ClaimPath,
+        /// Flags that must all be `true`.
+        flags: Vec<ClaimPath>,
+    },
     /// A list of entries; the one whose flags are all `true` counts (GitHub: `primary`, `verified`).
     Entry {
         /// Where the list is; empty: the document itself.
@@ -172,14 +179,20 @@ impl EmailRule {
             Self::Never => Err(NotCounted::Absent),
             Self::Always { email } => address(email, document),
             Self::Flag { email, flag } => verified(flag, address(email, document)?),
+            Self::All { email, flags } => {
+                let address = address(email, document)?;
+                if all_true(flags, document) {
+                    Ok(address)
+                } else {
+                    Err(NotCounted::NotVerified)
+                }
+            }
             Self::Entry { list, email, flags } => {
                 let entries = list.find(document).and_then(Value::as_array);
-                let is_true =
-                    |flag: &ClaimPath, entry| flag.find(entry) == Some(&Value::Bool(true));
                 let entry = entries
                     .ok_or(NotCounted::Absent)?
                     .iter()
-                    .find(|entry| flags.iter().all(|flag| is_true(flag, entry)))
+                    .find(|entry| all_true(flags, entry))
                     .ok_or(NotCounted::NotVerified)?;
                 address(email, entry)
             }
@@ -224,11 +237,18 @@ impl EmailRule {
             Self::Never => true,
             Self::Always { email }
             | Self::Flag { email, .. }
+            | Self::All { email, .. }
             | Self::Hosted { email, .. }
             | Self::Trusted { email, .. } => email.find(document).is_some(),
             Self::Entry { list, .. } => list.find(document).is_some(),
         }
     }
+}
+
+/// Whether each flag is JSON `true`. No flags say nothing.
+fn all_true(flags: &[ClaimPath], document: &Value) -> bool {
+    let is_true = |flag: &ClaimPath| flag.find(document) == Some(&Value::Bool(true));
+    !flags.is_empty() && flags.iter().all(is_true)
 }
 
 fn address(path: &ClaimPath, document: &Value) -> Result<EmailAddress, NotCounted> {
@@ -290,6 +310,22 @@ mod tests {
             flag.is_set(&json!({ "flag": value }))
         });
         assert_eq!(found, expected);
+    }
+
+    #[rstest]
+    #[case::all(json!({"a": true, "b": true}), true)]
+    #[case::one(json!({"a": true, "b": false}), false)]
+    #[case::one_absent(json!({"a": true}), false)]
+    #[case::text(json!({"a": true, "b": "true"}), false)]
+    #[case::none(json!({}), false)]
+    fn t12_of_several_flags_each_must_say_yes(#[case] mut document: Value, #[case] expected: bool) {
+        document["email"] = "a@x.example".into();
+        let rule = |flags: &[&str]| EmailRule::All {
+            email: path("email"),
+            flags: flags.iter().map(|flag| path(flag)).collect(),
+        };
+        assert_eq!(rule(&["a", "b"]).verified(&document).is_some(), expected);
+        assert_eq!(rule(&[]).verified(&document), None);
     }
 
     #[test]

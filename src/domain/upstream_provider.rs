@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode};
 use ipnet::IpNet;
 use secrecy::SecretString;
 use serde_json::Value;
@@ -55,6 +55,11 @@ pub struct UpstreamProvider {
     pub prompts: Vec<Box<str>>,
     /// `prompt` that lets a person choose another account, where the provider knows one.
     pub switch_account_prompt: Option<Box<str>>,
+    /// Parameters that let a person choose another account, where the provider has its own (Twitch:
+    /// `force_verify`).
+    pub switch_account_parameters: Vec<(Box<str>, Box<str>)>,
+    /// How the token request is written.
+    pub token_request: TokenRequest,
     /// Whether errors can come with status 200 (GitHub).
     pub errors_with_success_status: bool,
     /// Requests that tell who the person is, in order; their answers are one document each.
@@ -187,6 +192,16 @@ pub enum Userinfo {
     Never,
 }
 
+/// How the token request is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenRequest {
+    /// As a form (RFC 6749 §4.1.3).
+    #[default]
+    Form,
+    /// As a JSON object with the same members (Notion).
+    Json,
+}
+
 /// One request about the person, with the access token.
 #[derive(Clone, Debug)]
 pub struct ProfileRequest {
@@ -198,11 +213,32 @@ pub struct ProfileRequest {
     pub authorization_scheme: Box<str>,
     /// Further headers.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Whether more pages are followed by `Link: <…>; rel="next"` (RFC 8288); the answer is a list then.
-    pub paginated: bool,
+    /// Whether there is more than one page of the answer. With several, the document is one whole list.
+    pub pages: Pages,
+    /// What every good answer says, where the status does not tell (Naver: `resultcode` is `00`).
+    pub success: Option<(ClaimPath, Box<str>)>,
+    /// The status that says that the person is not one of those asked about, and so is not let in (Discord:
+    /// 404 about a member of a server).
+    pub not_admitted_status: Option<StatusCode>,
     /// An answer header that means the list is not whole (GitHub: `X-GitHub-SSO`). Then the login is
     /// refused where the answer matters: unknown is not "none".
     pub incomplete_header: Option<HeaderName>,
+}
+
+/// How a list goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pages {
+    /// The answer is all there is.
+    One,
+    /// By `Link: <…>; rel="next"` (RFC 8288). The answer is a list.
+    Link,
+    /// By an address in the answer, which has the list beside it (Bitbucket).
+    Body {
+        /// Where the address of the next page is; absent on the last one.
+        next: ClaimPath,
+        /// Where the list is.
+        list: ClaimPath,
+    },
 }
 
 /// Which document a fact is read from.
@@ -210,6 +246,10 @@ pub struct ProfileRequest {
 pub enum Source {
     /// The verified ID token, and userinfo for what is missing there.
     Claims,
+    /// Userinfo alone.
+    Userinfo,
+    /// What stands in the token answer beside the tokens (Notion: whose workspace it is).
+    TokenAnswer,
     /// The answer to a profile request.
     Profile(Box<str>),
 }

@@ -35,6 +35,10 @@ pub(super) enum Email {
         flag: Flag,
         trusted: Option<Trusted>,
     },
+    All {
+        address: Template,
+        flags: Vec<Template>,
+    },
     Entry {
         list: Template,
         address: Template,
@@ -77,7 +81,15 @@ pub(super) struct ClaimsReader<'n> {
     pub(super) documents: Vec<&'n str>,
     /// Whether there is an ID token.
     pub(super) has_claims: bool,
+    /// Whether userinfo is asked at every login.
+    pub(super) asks_userinfo: bool,
 }
+
+/// What `from` calls userinfo, of providers that have one.
+const USERINFO: &str = "userinfo";
+
+/// What `from` calls what stands in the token answer beside the tokens.
+const TOKEN_ANSWER: &str = "token_answer";
 
 impl ClaimsReader<'_> {
     pub(super) fn claims(&self, section: &Section<'_>) -> Option<Claims> {
@@ -143,7 +155,7 @@ impl ClaimsReader<'_> {
         })
     }
 
-    /// The document that `from` names; left out, the verified claims, where there are such.
+    /// The document that `from` names: a profile request, `"userinfo"` or `"token_answer"`; left out, the verified claims, where there are such.
     fn source(&self, section: &Section<'_>) -> Option<Source> {
         let Some(item) = section.get("from") else {
             return self.claims_themselves(|message, help| section.fault_with_help(message, help));
@@ -152,9 +164,22 @@ impl ClaimsReader<'_> {
         if self.documents.contains(&name) {
             return Some(Source::Profile(name.into()));
         }
+        match name {
+            TOKEN_ANSWER => return Some(Source::TokenAnswer),
+            USERINFO if self.asks_userinfo => return Some(Source::Userinfo),
+            USERINFO if self.has_claims => {
+                item.fault_with_help(
+                    "userinfo is not asked at every login here",
+                    "add userinfo = \"always\"",
+                );
+                return None;
+            }
+            _ => {}
+        }
+        let known = self.documents.iter().copied().chain([TOKEN_ANSWER]);
         item.fault_with_help(
             format!("there is no profile request {}", quoted(name)),
-            suggestion(name, self.documents.iter().copied()),
+            suggestion(name, known),
         );
         None
     }
@@ -176,18 +201,20 @@ impl ClaimsReader<'_> {
             Never,
             Always,
             Flag,
+            All,
             Entry,
             Hosted,
         }
         let rule = section
             .require(
                 "rule",
-                "say when an address counts: \"never\", \"always\", \"flag\", \"entry\" or \"hosted\"",
+                "say when an address counts: \"never\", \"always\", \"flag\", \"all\", \"entry\" or \"hosted\"",
             )?
             .choice(&[
                 ("never", Rule::Never),
                 ("always", Rule::Always),
                 ("flag", Rule::Flag),
+                ("all", Rule::All),
                 ("entry", Rule::Entry),
                 ("hosted", Rule::Hosted),
             ])?;
@@ -209,11 +236,12 @@ impl ClaimsReader<'_> {
                     trusted: trusted?,
                 }
             }
+            Rule::All => Email::All {
+                address: address?,
+                flags: self.flags(section)?,
+            },
             Rule::Entry => {
-                let list = self.list(section);
-                let flags = section
-                    .require("flags", "add flags = [\"primary\", \"verified\"]")
-                    .and_then(|item| item.list(|item| self.names.template(item)));
+                let (list, flags) = (self.list(section), self.flags(section));
                 Email::Entry {
                     list: list?,
                     address: address?,
@@ -235,6 +263,12 @@ impl ClaimsReader<'_> {
             }
         };
         Some((self.source(section)?, email))
+    }
+
+    fn flags(&self, section: &Section<'_>) -> Option<Vec<Template>> {
+        section
+            .require("flags", "add flags = [\"primary\", \"verified\"]")
+            .and_then(|item| item.list(|item| self.names.template(item)))
     }
 
     fn required(&self, section: &Section<'_>, key: &'static str) -> Option<Template> {

@@ -112,6 +112,10 @@ pub(super) fn authentication(
     definition: &Definition,
     values: &Values,
 ) -> Result<ClientAuthentication, Vec<Fault>> {
+    // The file is refused; what would be said of the rest is not to be trusted.
+    if settings.authentication_misread {
+        return Ok(ClientAuthentication::Discovered);
+    }
     let mut judged = Judged {
         settings,
         definition,

@@ -1,7 +1,7 @@
 //! What a preset says about hints: what its provider calls them, and which prompts it knows.
 
+use super::authorization::RESERVED;
 use super::layers::Layers;
-use super::preset::RESERVED;
 use crate::config::{quoted, suggestion};
 use crate::domain::login_hint::LoginHint;
 

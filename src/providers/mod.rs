@@ -5,11 +5,14 @@
 //! Invariant: a word that nobody knows is a fault, in a preset as in the configuration, so that a misspelt
 //! switch is never silently ignored. Deliberately absent: anything about one provider's name.
 
+mod authorization;
 mod claims;
 mod client_authentication;
+mod explanation;
 mod hints;
 mod layers;
 mod logout;
+mod mapping;
 mod metadata;
 mod parameters;
 mod preset;
@@ -21,5 +24,6 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub use explanation::Explanation;
 pub use metadata::{MetadataFault, ProviderMetadata, metadata_cache};
 pub use registry::Presets;

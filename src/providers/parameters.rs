@@ -45,11 +45,13 @@ pub(super) enum Kind {
     Url,
     /// An issuer (OIDC Discovery 1.0 §3): an address without query and fragment, kept byte for byte.
     Issuer,
+    /// An address that others stand below, with or without a path; kept without slashes at its end.
+    Base,
     /// A claim: the name of a member, or a JSON pointer.
     Claim,
 }
 
-const KINDS: [(&str, Kind); 8] = [
+const KINDS: [(&str, Kind); 9] = [
     ("text", Kind::Text),
     ("name", Kind::Name),
     ("guid", Kind::Guid),
@@ -57,6 +59,7 @@ const KINDS: [(&str, Kind); 8] = [
     ("domain", Kind::Domain),
     ("url", Kind::Url),
     ("issuer", Kind::Issuer),
+    ("base", Kind::Base),
     ("claim", Kind::Claim),
 ];
 
@@ -68,8 +71,8 @@ pub(super) type Lists = BTreeMap<Box<str>, List>;
 pub(super) enum List {
     /// These.
     Of(Vec<Box<str>>),
-    /// The operator has said that there is no list.
-    Unlimited,
+    /// The operator has said that there is no list, in this word.
+    Unlimited(Box<str>),
 }
 
 pub(super) fn read(name: &str, section: &Section<'_>) -> Option<Parameter> {
@@ -113,7 +116,7 @@ impl Parameter {
             name: self.name.clone(),
             about: self.about.clone(),
             shape: match self.kind {
-                Kind::Url | Kind::Issuer => Shape::Address,
+                Kind::Url | Kind::Issuer | Kind::Base => Shape::Address,
                 Kind::Host | Kind::Domain => Shape::Host,
                 Kind::Text | Kind::Name | Kind::Guid | Kind::Claim => Shape::Text,
             },
@@ -143,7 +146,7 @@ impl Parameter {
         match written {
             ParameterValue::Text(text) if !self.list => self.set(text, development, values),
             ParameterValue::Text(text) if self.or.contains(text) => {
-                lists.insert(name.clone(), List::Unlimited);
+                lists.insert(name.clone(), List::Unlimited(text.clone()));
                 Ok(())
             }
             ParameterValue::List(texts) if self.list && !texts.is_empty() => {
@@ -250,11 +253,17 @@ impl Parameter {
                 values.insert(format!("{}.origin", self.name).into(), origin.into());
                 value = host.to_string().into();
             }
-            Kind::Url | Kind::Issuer => {
+            Kind::Url | Kind::Issuer | Kind::Base => {
                 let url =
                     checked_url(text, development).map_err(|fault| (fault.message, fault.help))?;
                 if self.kind == Kind::Issuer && url.query().is_some() {
                     return wrong("an issuer", "leave out `?` and what follows");
+                }
+                if self.kind == Kind::Base {
+                    if url.query().is_some() {
+                        return wrong("a base address", "leave out `?` and what follows");
+                    }
+                    value = text.trim_end_matches('/').into();
                 }
                 if text.ends_with("/.well-known/openid-configuration") && self.kind == Kind::Issuer
                 {

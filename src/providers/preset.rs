@@ -7,28 +7,44 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use super::authorization::{self, Authorization};
 use super::claims::{Claims, ClaimsReader};
 use super::client_authentication::{self, Assertions};
-use super::hints;
 use super::layers::{Layers, Names};
 use super::logout::{self, Logout};
-use super::parameters::{self, Parameter};
+use super::parameters::{self, List, Lists, Parameter};
 use super::requests::{self, Request};
 use super::required_claims::{self, RequiredClaim, Rule};
 use super::template::{Template, Values};
 use crate::config::reader::{Document, Section};
 use crate::config::source::Source as FileSource;
 use crate::config::{AuthenticationMethod, Faults, quoted, suggestion};
-use crate::domain::login_hint::LoginHint;
-use crate::domain::upstream_provider::{KeyIssuer, ResponseMode, Userinfo};
+use crate::domain::upstream_provider::{KeyIssuer, TokenRequest, Userinfo};
 
 /// What is true of every account at a provider.
 #[derive(Clone, Debug)]
 pub(super) struct Preset {
     pub(super) title: Box<str>,
+    pub(super) status: Status,
+    pub(super) notes: Vec<Box<str>>,
     pub(super) parameters: Vec<Parameter>,
     variants: Vec<(Condition, Definition)>,
     base: Definition,
+}
+
+/// How the facts of a preset are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    /// A standard says them.
+    Standard,
+    /// They were seen on the running product.
+    Live,
+    /// The vendor's documentation says them.
+    Documentation,
+    /// They are what other public software does there; the vendor's own word was not read.
+    Practice,
+    /// The service is about to end, or has.
+    Legacy,
 }
 
 /// Parameters whose values choose a variant.
@@ -37,10 +53,6 @@ struct Condition(Vec<(Box<str>, Box<str>)>);
 
 /// A preset, or one variant of it.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a switch of the preset file, by its own name"
-)]
 pub(super) struct Definition {
     pub(super) variables: BTreeMap<Box<str>, Template>,
     pub(super) protocol: Protocol,
@@ -48,14 +60,8 @@ pub(super) struct Definition {
     pub(super) secret_required: bool,
     pub(super) client_authentication: Vec<AuthenticationMethod>,
     pub(super) assertions: Assertions,
-    pub(super) pkce: bool,
-    pub(super) scopes: Vec<Box<str>>,
-    pub(super) scope_separator: Box<str>,
-    pub(super) authorization_parameters: Vec<(Box<str>, Template)>,
-    pub(super) response_mode: ResponseMode,
-    pub(super) hints: Vec<(LoginHint, Box<str>)>,
-    pub(super) prompts: Vec<Box<str>>,
-    pub(super) switch_account_prompt: Option<Template>,
+    pub(super) authorization: Authorization,
+    pub(super) token_request: TokenRequest,
     pub(super) errors_with_success_status: bool,
     pub(super) profile_requests: Vec<Request>,
     pub(super) required_claims: Vec<RequiredClaim>,
@@ -104,13 +110,28 @@ impl Preset {
 
     /// The definition for these parameters: the first variant that fits, or the preset as it stands. With it
     /// the parameters that chose it, in words.
-    pub(super) fn definition(&self, values: &Values) -> (&Definition, Option<String>) {
+    pub(super) fn definition(
+        &self,
+        values: &Values,
+        lists: &Lists,
+    ) -> (&Definition, Option<String>) {
         self.variants
             .iter()
-            .find(|(condition, _)| condition.fits(values))
+            .find(|(condition, _)| condition.fits(values, lists))
             .map_or((&self.base, None), |(condition, definition)| {
                 (definition, Some(condition.in_words()))
             })
+    }
+
+    /// As it stands, without any variant.
+    pub(super) const fn base(&self) -> &Definition {
+        &self.base
+    }
+
+    /// The variants, each with the parameters that choose it, in words.
+    pub(super) fn variants(&self) -> impl Iterator<Item = (String, &Definition)> {
+        let variants = self.variants.iter();
+        variants.map(|(condition, definition)| (condition.in_words(), definition))
     }
 
     /// Whether a variant is chosen by this parameter.
@@ -124,13 +145,21 @@ impl Condition {
     /// ``with `tenant` = "common"``
     fn in_words(&self) -> String {
         let each = self.0.iter();
-        let each = each.map(|(name, value)| format!("`{name}` = \"{value}\""));
+        let each = each.map(|(name, value)| match &**value {
+            "*" => format!("`{name}`"),
+            value => format!("`{name}` = \"{value}\""),
+        });
         format!("with {}", each.collect::<Vec<_>>().join(" and "))
     }
 
-    fn fits(&self, values: &Values) -> bool {
+    /// A list is its one entry, or the word in place of a list.
+    fn fits(&self, values: &Values, lists: &Lists) -> bool {
         self.0.iter().all(|(name, pattern)| {
-            values.get(name).is_some_and(|value| {
+            let value = match lists.get(name) {
+                Some(List::Unlimited(word)) => Some(word),
+                _ => values.get(name),
+            };
+            value.is_some_and(|value| {
                 pattern.strip_prefix('*').map_or_else(
                     || *value == *pattern,
                     |suffix| value.len() > suffix.len() && value.ends_with(suffix),
@@ -144,17 +173,20 @@ fn read(root: &Section<'_>) -> Option<Preset> {
     let title = root
         .require("title", "add title = \"…\": what people call the provider")
         .and_then(|item| item.line(100));
-    // How sure the facts are; for readers of the file.
-    let _ = root
+    let status = root
         .require("status", "add status = \"documentation\"")
         .and_then(|item| {
             item.choice(&[
-                ("standard", ()),
-                ("live", ()),
-                ("documentation", ()),
-                ("legacy", ()),
+                ("standard", Status::Standard),
+                ("live", Status::Live),
+                ("documentation", Status::Documentation),
+                ("practice", Status::Practice),
+                ("legacy", Status::Legacy),
             ])
         });
+    let notes = root
+        .get("notes")
+        .map_or(Some(Vec::new()), |item| item.list(|item| item.line(300)));
     let parameters: Vec<Option<Parameter>> = root
         .get("parameters")
         .and_then(|item| item.free_section("[parameters]"))
@@ -191,6 +223,8 @@ fn read(root: &Section<'_>) -> Option<Preset> {
     root.finish();
     Some(Preset {
         title: title?,
+        status: status?,
+        notes: notes?,
         parameters,
         variants: variants.into_iter().collect::<Option<_>>()?,
         base: base?,
@@ -249,20 +283,6 @@ fn withheld(section: &Section<'_>, parameters: &[Parameter]) -> Vec<Box<str>> {
 /// How long a provider's keys are not asked for again, where it asks for nothing longer.
 const KEY_COOL_DOWN: Duration = Duration::from_secs(30);
 
-/// Parameters of the authorization request that protect it, or have a setting of their own.
-pub(super) const RESERVED: [&str; 10] = [
-    "client_id",
-    "code_challenge",
-    "code_challenge_method",
-    "nonce",
-    "prompt",
-    "redirect_uri",
-    "response_mode",
-    "response_type",
-    "scope",
-    "state",
-];
-
 fn definition(
     layers: &Layers<'_, '_>,
     parameters: &[Parameter],
@@ -283,6 +303,13 @@ fn definition(
         names: &names,
         documents,
         has_claims: matches!(protocol, Some(Protocol::OpenIdConnect { .. })),
+        asks_userinfo: matches!(
+            protocol,
+            Some(Protocol::OpenIdConnect {
+                userinfo: Userinfo::Always,
+                ..
+            })
+        ),
     };
     let claims = layers.require("claims").and_then(|item| {
         let section = item.free_section("[claims]")?;
@@ -299,26 +326,12 @@ fn definition(
         .and_then(|item| item.choice(&[("required", true), ("optional", false)]));
     let client_authentication = client_authentication::methods(layers);
     let assertions = client_authentication::assertions(layers, &names);
-    let pkce = layers.flag("pkce", true);
-    let scope_separator = layers
-        .get("scope_separator")
-        .map_or(Some(" "), |item| item.choice(&[(" ", " "), (",", ",")]));
-    let scopes = layers
-        .require("scopes")
-        .and_then(|item| item.free_section("[scopes]"))
-        .and_then(|section| scopes(&section));
-    let authorization_parameters = authorization_parameters(layers, &names);
-    let response_mode = layers
-        .get("response_mode")
-        .map_or(Some(ResponseMode::default()), |item| {
-            item.choice(&[
-                ("query", ResponseMode::Query),
-                ("form_post", ResponseMode::FormPost),
-            ])
+    let authorization = authorization::read(layers, &names);
+    let token_request = layers
+        .get("token_request")
+        .map_or(Some(TokenRequest::Form), |item| {
+            item.choice(&[("form", TokenRequest::Form), ("json", TokenRequest::Json)])
         });
-    let hints = hints::hints(layers);
-    let prompts = hints::prompts(layers);
-    let switch_account_prompt = names.optional(layers.get("switch_account_prompt"));
     let errors_with_success_status = layers.flag("errors_with_success_status", false);
     let preferred_username_is_stable = layers.flag("preferred_username_is_stable", false);
     let logout = logout::read(layers, &names);
@@ -332,14 +345,8 @@ fn definition(
         secret_required: secret_required?,
         client_authentication: client_authentication?,
         assertions: assertions?,
-        pkce: pkce?,
-        scopes: scopes?,
-        scope_separator: scope_separator?.into(),
-        authorization_parameters,
-        response_mode: response_mode?,
-        hints: hints?,
-        prompts: prompts?,
-        switch_account_prompt,
+        authorization: authorization?,
+        token_request: token_request?,
         errors_with_success_status: errors_with_success_status?,
         profile_requests: requests?,
         required_claims: required_claims?,
@@ -405,25 +412,6 @@ fn check_defaults(layers: &Layers<'_, '_>, parameters: &[Parameter], names: &Nam
     }
 }
 
-fn authorization_parameters(
-    layers: &Layers<'_, '_>,
-    names: &Names<'_>,
-) -> Vec<(Box<str>, Template)> {
-    layers
-        .entries("authorization_parameters")
-        .iter()
-        .filter_map(|item| {
-            if RESERVED.contains(&item.name) {
-                item.fault_at_key(
-                    format!("{} is sent by Doorward itself", item.quoted_name()),
-                    "leave it out",
-                );
-            }
-            Some((item.name.into(), names.template(item)?))
-        })
-        .collect()
-}
-
 fn protocol(layers: &Layers<'_, '_>, names: &Names<'_>) -> Option<Protocol> {
     let oidc = layers
         .require("protocol")?
@@ -479,23 +467,4 @@ fn protocol(layers: &Layers<'_, '_>, names: &Names<'_>) -> Option<Protocol> {
         token_endpoint: token_endpoint?,
         response_issuer,
     })
-}
-
-/// Scopes by what they are for. All of them are asked for.
-fn scopes(section: &Section<'_>) -> Option<Vec<Box<str>>> {
-    let mut all = Vec::new();
-    let mut right = true;
-    for key in ["login", "email", "groups"] {
-        let Some(items) = section.get(key).and_then(|item| item.items()) else {
-            continue;
-        };
-        for item in items {
-            match item.line(200) {
-                Some(scope) => all.push(scope),
-                None => right = false,
-            }
-        }
-    }
-    section.finish();
-    right.then_some(all)
 }

@@ -1,10 +1,11 @@
 //! All presets, by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use rust_embed::RustEmbed;
 
+use super::explanation::Explanation;
 use super::parameters::Parameter;
 use super::preset::Preset;
 use super::resolution;
@@ -18,8 +19,14 @@ use crate::domain::upstream_provider::UpstreamProvider;
 struct Embedded;
 
 /// The presets, by name.
-#[derive(Clone, Debug)]
-pub struct Presets(BTreeMap<Box<str>, Preset>);
+#[derive(Clone, Debug, Default)]
+pub struct Presets {
+    known: BTreeMap<Box<str>, Preset>,
+    /// Those whose file has a fault.
+    unread: BTreeSet<Box<str>>,
+    /// Why nobody can say which presets the folder has.
+    unlisted: Option<Fault>,
+}
 
 impl Presets {
     /// Reads the embedded presets, then those of `folder` (`*.toml`), which add to them or replace them.
@@ -27,13 +34,25 @@ impl Presets {
     /// # Errors
     /// Everything that is wrong with any of them.
     pub fn load(folder: Option<&Path>) -> Result<Self, Faults> {
-        let mut presets = BTreeMap::new();
+        let (presets, mut faults) = Self::read(folder);
+        faults.extend(presets.unlisted.clone());
+        Faults::new(faults).map_or(Ok(presets), Err)
+    }
+
+    /// The same as far as they can be read, and everything that is wrong with any of them; not that there is
+    /// no such folder, which the configuration tells at its line.
+    #[must_use]
+    pub fn read(folder: Option<&Path>) -> (Self, Vec<Fault>) {
+        let mut presets = Self::default();
         let mut faults = Vec::new();
         let mut add = |name: &str, text: &str, file: &Path| match Preset::parse(text, file) {
             Ok(preset) => {
-                presets.insert(name.into(), preset);
+                presets.known.insert(name.into(), preset);
             }
-            Err(found) => faults.extend(found),
+            Err(found) => {
+                presets.unread.insert(name.into());
+                faults.extend(found);
+            }
         };
         for file in Embedded::iter() {
             let Some((name, embedded)) = file.strip_suffix(".toml").zip(Embedded::get(&file))
@@ -44,37 +63,53 @@ impl Presets {
             add(name, &text, &Path::new("providers").join(&*file));
         }
         let mut unreadable = Vec::new();
-        for path in folder
-            .map(|folder| files(folder, &mut unreadable))
-            .unwrap_or_default()
-        {
+        let files = folder.map_or(Ok(Vec::new()), |folder| {
+            files(folder).map_err(|error| cannot_read(folder, &error))
+        });
+        for path in files.iter().flatten() {
             let Some(name) = path.file_stem().and_then(|name| name.to_str()) else {
                 continue;
             };
-            match std::fs::read_to_string(&path) {
-                Ok(text) => add(name, &text, &path),
-                Err(error) => unreadable.push(cannot_read(&path, &error)),
+            match std::fs::read_to_string(path) {
+                Ok(text) => add(name, &text, path),
+                Err(error) => unreadable.push((name.into(), cannot_read(path, &error))),
             }
         }
-        faults.extend(unreadable);
-        Faults::new(faults).map_or(Ok(Self(presets)), Err)
+        for (name, fault) in unreadable {
+            presets.unread.insert(name);
+            faults.push(fault);
+        }
+        presets.unlisted = files.err();
+        (presets, faults)
     }
 
     /// Their names, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.0.keys().map(|name| &**name)
+        self.known.keys().map(|name| &**name)
+    }
+
+    /// Whether `name` may be a preset that could not be read, so that nobody can judge its providers.
+    #[must_use]
+    pub fn is_unread(&self, name: &str) -> bool {
+        self.unread.contains(name) || (self.unlisted.is_some() && !self.known.contains_key(name))
     }
 
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Preset)> {
-        self.0.iter().map(|(name, preset)| (&**name, preset))
+        self.known.iter().map(|(name, preset)| (&**name, preset))
+    }
+
+    /// Each of them in words, in alphabetical order.
+    pub fn explanations(&self) -> impl Iterator<Item = Explanation> {
+        let presets = self.0.iter();
+        presets.map(|(name, preset)| Explanation::of(name, preset))
     }
 
     /// The JSON Schema of a configuration that may use these presets, as the text of a file.
     #[must_use]
     pub fn configuration_schema(&self) -> String {
         let tables: Vec<_> = self
-            .0
+            .known
             .iter()
             .map(|(name, preset)| PresetTable {
                 name: name.clone(),
@@ -93,14 +128,14 @@ impl Presets {
         settings: &ProviderSettings,
         development: bool,
     ) -> Result<UpstreamProvider, Faults> {
-        let Some(preset) = self.0.get(&settings.preset.value) else {
+        let Some(preset) = self.known.get(&settings.preset.value) else {
             let name = &settings.preset.value;
             let fault = Fault::at(
                 settings.preset.at.clone(),
                 format!("there is no preset {}", quoted(name)),
             );
             let mut help = suggestion(name, self.names());
-            if nearest(name, self.names()).is_none() && self.0.contains_key("oidc") {
+            if nearest(name, self.names()).is_none() && self.known.contains_key("oidc") {
                 help.push_str("; with its `issuer`, `oidc` does for any OpenID Connect provider");
             }
             return Err(fault.with_help(help).into());
@@ -109,24 +144,16 @@ impl Presets {
     }
 }
 
-fn files(folder: &Path, unreadable: &mut Vec<Fault>) -> Vec<PathBuf> {
-    match std::fs::read_dir(folder) {
-        Ok(entries) => {
-            let mut files: Vec<_> = entries
-                .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-                .filter(|path| {
-                    path.extension()
-                        .is_some_and(|extension| extension == "toml")
-                })
-                .collect();
-            files.sort();
-            files
-        }
-        Err(error) => {
-            unreadable.push(cannot_read(folder, &error));
-            Vec::new()
-        }
-    }
+fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files: Vec<_> = std::fs::read_dir(folder)?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+        })
+        .collect();
+    files.sort();
+    Ok(files)
 }
 
 fn cannot_read(path: &Path, error: &std::io::Error) -> Fault {

@@ -2,25 +2,23 @@
 
 use url::Url;
 
-use super::claims::{Claims, Email, Flag as FlagDefinition, Place as PlaceDefinition};
 use super::client_authentication::authentication;
 use super::logout::Logout as LogoutDefinition;
+use super::mapping::Written;
 use super::parameters::{List, Lists, Parameter};
 use super::preset::{Definition, Preset, Protocol as Speaks};
+use super::requests::{Pages as PagesDefinition, Request};
 use super::required_claims::Rule;
 use super::template::{Template, Values};
 use crate::config::{
-    Fault, Faults, ParameterValue, ProviderSettings, checked_url, provider_settings, quoted,
-    suggestion,
+    Fault, Faults, ParameterValue, ProviderSettings, checked_url, nearest, provider_settings,
+    quoted, suggestion,
 };
-use crate::domain::claims::ClaimPath;
 use crate::domain::client_authentication::ClientAuthentication;
-use crate::domain::email::EmailDomain;
-use crate::domain::email_rule::{EmailRule, Flag, Membership};
 use crate::domain::ids::Issuer;
 use crate::domain::upstream_provider::{
-    ClaimMapping, ClaimRule, GroupMapping, Logout, LogoutRedirect, OpenIdConnect, Place,
-    ProfileRequest, Protocol, RequiredClaim, Source, UpstreamProvider,
+    ClaimRule, Logout, LogoutRedirect, OpenIdConnect, Pages, ProfileRequest, Protocol,
+    RequiredClaim, UpstreamProvider,
 };
 
 /// The provider that `settings` describe.
@@ -34,10 +32,11 @@ pub(super) fn resolve(
         development,
         values: Values::new(),
         lists: Lists::new(),
+        misspelt: Vec::new(),
         faults: Vec::new(),
     };
     resolution.parameters(preset);
-    let (definition, chosen) = preset.definition(&resolution.values);
+    let (definition, chosen) = preset.definition(&resolution.values, &resolution.lists);
     resolution.check(preset, definition, chosen.as_deref());
     for (name, template) in &definition.variables {
         if let Some(value) = template.fill(&resolution.values) {
@@ -70,6 +69,8 @@ struct Resolution<'a> {
     development: bool,
     values: Values,
     lists: Lists,
+    /// Parameters that are there under a name that is not quite theirs.
+    misspelt: Vec<Box<str>>,
     faults: Vec<Fault>,
 }
 
@@ -80,6 +81,8 @@ impl Resolution<'_> {
             let name = &given.name.value;
             let Some(parameter) = preset.parameters.iter().find(|p| p.name == *name) else {
                 let own = preset.parameters.iter().map(|parameter| &*parameter.name);
+                self.misspelt
+                    .extend(nearest(name, own.clone()).map(Into::into));
                 let known = own.chain(provider_settings().map(|setting| -> &str { setting }));
                 let message = format!(
                     "{} is not a setting of a provider with the preset `{preset_name}`",
@@ -132,6 +135,10 @@ impl Resolution<'_> {
     }
 
     fn missing(&mut self, parameter: &Parameter, chosen: &str) {
+        // One fault is told once.
+        if self.misspelt.contains(&parameter.name) {
+            return;
+        }
         let (name, about) = (&parameter.name, &parameter.about);
         let message = format!(
             "the preset `{}`{chosen} needs `{name}`",
@@ -215,22 +222,14 @@ impl Resolution<'_> {
         let requests: Vec<_> = definition
             .profile_requests
             .iter()
-            .map(|request| {
-                Some(ProfileRequest {
-                    name: request.name.clone(),
-                    url: self.url(&request.url)?,
-                    authorization_scheme: request.authorization_scheme.clone(),
-                    headers: request.headers.clone(),
-                    paginated: request.paginated,
-                    incomplete_header: request.incomplete_header.clone(),
-                })
-            })
+            .map(|request| self.profile_request(request))
             .collect();
-        let authorization_parameters = definition
-            .authorization_parameters
-            .iter()
-            .filter_map(|(name, value)| Some((name.clone(), self.text(value)?)))
-            .collect();
+        let authorization = &definition.authorization;
+        let scopes = || {
+            let scopes = authorization.scopes.iter();
+            scopes.filter_map(|scope| self.text(scope)).collect()
+        };
+        let scopes = settings.scopes.clone().unwrap_or_else(scopes);
         Some(UpstreamProvider {
             id: settings.id.value.clone(),
             name: settings
@@ -242,25 +241,24 @@ impl Resolution<'_> {
             client_secret: settings.client_secret.as_ref().map(|it| it.value.clone()),
             client_authentication,
             protocol: protocol?,
-            pkce: definition.pkce,
-            scopes: settings
-                .scopes
-                .clone()
-                .unwrap_or_else(|| definition.scopes.clone()),
-            scope_separator: definition.scope_separator.clone(),
-            authorization_parameters,
-            response_mode: definition.response_mode,
+            pkce: authorization.pkce,
+            scopes,
+            scope_separator: authorization.scope_separator.clone(),
+            authorization_parameters: self.filled(&authorization.parameters),
+            switch_account_parameters: self.filled(&authorization.switch_account_parameters),
+            response_mode: authorization.response_mode,
             email_domains: settings.email_domains.clone(),
-            hints: definition.hints.clone(),
-            prompts: definition.prompts.clone(),
-            switch_account_prompt: definition
+            hints: authorization.hints.clone(),
+            prompts: authorization.prompts.clone(),
+            switch_account_prompt: authorization
                 .switch_account_prompt
                 .as_ref()
                 .and_then(|template| self.text(template)),
+            token_request: definition.token_request,
             errors_with_success_status: definition.errors_with_success_status,
             profile_requests: requests.into_iter().collect::<Option<_>>()?,
             required_claims: self.required_claims(definition)?,
-            claims: self.claims(&definition.claims)?,
+            claims: self.written().claims(&definition.claims)?,
             issuer_key,
             preferred_username_is_stable: definition.preferred_username_is_stable,
             logout: self.logout(&definition.logout)?,
@@ -293,7 +291,7 @@ impl Resolution<'_> {
                 Some(Protocol::OpenIdConnect(OpenIdConnect {
                     issuer: Issuer::new(&issuer),
                     further_issuers: spellings.map(|it| Issuer::new(&it)).collect(),
-                    tenant_claim: tenant_claim.as_ref().and_then(|it| self.path(it)),
+                    tenant_claim: tenant_claim.as_ref().and_then(|it| self.written().path(it)),
                     key_issuer: *key_issuer,
                     key_cool_down: *key_cool_down,
                     discovery: discovery?,
@@ -328,110 +326,39 @@ impl Resolution<'_> {
                     Some(List::Of(admitted)) => ClaimRule::OneOf(admitted.clone()),
                     // That it is missing was told; a rule is never left out for it.
                     None if *required => return None,
-                    Some(List::Unlimited) | None => continue,
+                    Some(List::Unlimited(_)) | None => continue,
                 },
             };
-            let place = self.place(&claim.place)?;
+            let place = self.written().place(&claim.place)?;
             claims.push(RequiredClaim { place, rule });
         }
         Some(claims)
     }
 
-    fn claims(&self, claims: &Claims) -> Option<ClaimMapping> {
-        let optional = |place: &Option<PlaceDefinition>| place.as_ref().and_then(|p| self.place(p));
-        let email = match &claims.email {
-            None | Some((_, Email::Never)) => (Source::Claims, EmailRule::Never),
-            // What the operator did not name vouches for nothing.
-            Some((from, rule)) => (from.clone(), self.email_rule(rule).unwrap_or_default()),
+    fn profile_request(&mut self, request: &Request) -> Option<ProfileRequest> {
+        let url = self.url(&request.url)?;
+        let written = self.written();
+        let success = match &request.success {
+            Some((member, value)) => Some((written.path(member)?, value.clone())),
+            None => None,
         };
-        let groups = claims.groups.iter().filter_map(|groups| {
-            let paths = |templates: &[Template]| -> Option<Vec<ClaimPath>> {
-                templates.iter().map(|it| self.path(it)).collect()
-            };
-            let only = match &groups.only {
-                None => None,
-                Some((member, value)) => Some((self.path(member)?, value.clone())),
-            };
-            Some(GroupMapping {
-                place: self.place(&groups.list)?,
-                members: paths(&groups.members)?,
-                only,
-                overage: paths(&groups.overage)?,
-            })
-        });
-        let subject = claims.subject.iter().map(|place| self.place(place));
-        Some(ClaimMapping {
-            subject: subject.collect::<Option<_>>()?,
-            name: optional(&claims.name),
-            preferred_username: optional(&claims.preferred_username),
-            email,
-            groups: groups.collect(),
-        })
-    }
-
-    fn email_rule(&self, rule: &Email) -> Option<EmailRule> {
-        Some(match rule {
-            Email::Never => EmailRule::Never,
-            Email::Always { address } => EmailRule::Always {
-                email: self.path(address)?,
+        let pages = match &request.pages {
+            PagesDefinition::One => Pages::One,
+            PagesDefinition::Link => Pages::Link,
+            PagesDefinition::Body { next, list } => Pages::Body {
+                next: written.path(next)?,
+                list: written.path(list)?,
             },
-            Email::Flag {
-                address,
-                flag,
-                trusted,
-            } => {
-                let (email, flag) = (self.path(address)?, self.flag(flag)?);
-                let vouched = trusted.as_ref().and_then(|trusted| {
-                    let List::Of(domains) = self.lists.get(&trusted.domains)? else {
-                        return None;
-                    };
-                    let domains: Result<Vec<EmailDomain>, _> =
-                        domains.iter().map(|domain| domain.parse()).collect();
-                    Some((domains.ok()?, trusted))
-                });
-                match vouched {
-                    None => EmailRule::Flag { email, flag },
-                    Some((domains, trusted)) => EmailRule::Trusted {
-                        email,
-                        flag,
-                        domains,
-                        membership: Membership {
-                            account: self.path(&trusted.account)?,
-                            home: self.path(&trusted.home)?,
-                        },
-                    },
-                }
-            }
-            Email::Entry {
-                list,
-                address,
-                flags,
-            } => EmailRule::Entry {
-                list: self.path(list)?,
-                email: self.path(address)?,
-                flags: flags
-                    .iter()
-                    .map(|it| self.path(it))
-                    .collect::<Option<_>>()?,
-            },
-            Email::Hosted {
-                address,
-                flag,
-                organization,
-                own,
-            } => EmailRule::Hosted {
-                email: self.path(address)?,
-                flag: self.flag(flag)?,
-                organization: self.path(organization)?,
-                own: own.clone(),
-            },
-        })
-    }
-
-    fn flag(&self, flag: &FlagDefinition) -> Option<Flag> {
-        Some(Flag {
-            path: self.path(&flag.path)?,
-            also: flag.also,
+        };
+        Some(ProfileRequest {
+            name: request.name.clone(),
+            url,
+            authorization_scheme: request.authorization_scheme.clone(),
+            headers: request.headers.clone(),
+            pages,
+            success,
+            not_admitted_status: request.not_admitted_status,
+            incomplete_header: request.incomplete_header.clone(),
         })
     }
 
@@ -456,15 +383,17 @@ impl Resolution<'_> {
         }))
     }
 
-    fn place(&self, place: &PlaceDefinition) -> Option<Place> {
-        Some(Place {
-            source: place.source.clone(),
-            path: self.path(&place.path)?,
-        })
+    const fn written(&self) -> Written<'_> {
+        Written {
+            values: &self.values,
+            lists: &self.lists,
+        }
     }
 
-    fn path(&self, template: &Template) -> Option<ClaimPath> {
-        template.fill(&self.values).map(|it| ClaimPath::new(&it))
+    /// Those that depend on nothing which was left out.
+    fn filled(&self, parameters: &[(Box<str>, Template)]) -> Vec<(Box<str>, Box<str>)> {
+        let filled = |(name, value): &(Box<str>, _)| Some((name.clone(), self.text(value)?));
+        parameters.iter().filter_map(filled).collect()
     }
 
     fn text(&self, template: &Template) -> Option<Box<str>> {

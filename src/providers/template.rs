@@ -1,6 +1,7 @@
 //! Text with `{names}` that values are put into.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Values by name. A name without value is a parameter that was left out.
 pub(super) type Values = BTreeMap<Box<str>, Box<str>>;
@@ -82,6 +83,16 @@ impl Template {
                 Part::Name(name) => values.get(name).map(|value| &**value),
             })
             .collect()
+    }
+}
+
+/// As it is written in a preset.
+impl fmt::Display for Template {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|part| match part {
+            Part::Text(text) => formatter.write_str(text),
+            Part::Name(name) => write!(formatter, "{{{name}}}"),
+        })
     }
 }
 

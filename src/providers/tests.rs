@@ -9,7 +9,8 @@ use crate::config::{self, Faults, ProviderSettings};
 use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::email_rule::EmailRule;
 use crate::domain::upstream_provider::{
-    ClaimRule, KeyIssuer, Logout, OpenIdConnect, Protocol, Source, UpstreamProvider, Userinfo,
+    ClaimRule, KeyIssuer, Logout, OpenIdConnect, Pages, Protocol, Source, UpstreamProvider,
+    Userinfo,
 };
 
 /// A file with one provider.
@@ -64,13 +65,42 @@ fn resolve(provider: &str) -> Result<UpstreamProvider, Faults> {
 fn the_embedded_presets_are_right() {
     let presets = Presets::load(None).map_err(|faults| faults.to_string());
     let presets = presets.expect("right");
-    assert_eq!(
-        presets.names().collect::<Vec<_>>(),
-        [
-            "apple", "auth0", "cognito", "entra", "github", "google", "oauth2", "oidc"
-        ]
-    );
+    assert_eq!(presets.names().collect::<Vec<_>>(), SHIPPED);
 }
+
+/// In alphabetical order.
+const SHIPPED: [&str; 30] = [
+    "apple",
+    "auth0",
+    "bitbucket",
+    "cognito",
+    "discord",
+    "entra",
+    "facebook",
+    "fitbit",
+    "github",
+    "gitlab",
+    "google",
+    "kakao",
+    "keycloak",
+    "line",
+    "linkedin",
+    "naver",
+    "notion",
+    "oauth2",
+    "oidc",
+    "okta",
+    "salesforce",
+    "seznam",
+    "slack",
+    "soundcloud",
+    "spotify",
+    "tidal",
+    "twitch",
+    "x",
+    "yandex",
+    "zoom",
+];
 
 #[test]
 fn openid_connect_needs_an_issuer_and_finds_the_rest() {
@@ -220,7 +250,7 @@ fn github_says_who_somebody_is_by_number() {
         .collect();
     assert_eq!(name.join("/"), "acme/ops");
     for request in &provider.profile_requests[2..] {
-        assert!(request.paginated);
+        assert_eq!(request.pages, Pages::Link);
         let header = request
             .incomplete_header
             .as_ref()
@@ -467,11 +497,6 @@ fn two_oauth2_servers_are_never_one_issuer() {
     0,
     "there is no preset `githb` = did you mean `github`?"
 )]
-#[case::no_preset_of_that_brand(
-    "preset = \"keycloak\"",
-    0,
-    "there is no preset `keycloak` = known here: `auth0`, `cognito`, `entra`, `github`, `google`, `oauth2`, `oidc`; with its `issuer`, `oidc` does for any OpenID Connect provider"
-)]
 #[case::missing(
     "preset = \"oidc\"",
     0,
@@ -594,6 +619,110 @@ fn what_the_preset_does_not_take_is_told_at_its_line(
 }
 
 #[test]
+fn a_brand_without_preset_is_shown_another_way() {
+    let faults = resolve("preset = \"authentik\"").expect_err("wrong");
+    let help = faults.iter().next().and_then(config::Fault::help);
+    let help = help.expect("help");
+    assert!(
+        help.starts_with("known here: `auth0`, `bitbucket`"),
+        "{help}"
+    );
+    assert!(
+        help.ends_with("with its `issuer`, `oidc` does for any OpenID Connect provider"),
+        "{help}"
+    );
+}
+
+#[rstest]
+#[case::plain("https://sso.acme.example", "https://sso.acme.example")]
+#[case::slash("https://sso.acme.example/", "https://sso.acme.example")]
+#[case::path("https://sso.acme.example/auth", "https://sso.acme.example/auth")]
+#[case::path_and_slash("https://sso.acme.example/auth/", "https://sso.acme.example/auth")]
+fn keycloak_is_a_realm_below_its_address(#[case] url: &str, #[case] base: &str) {
+    let provider = resolve(&format!(
+        "preset = \"keycloak\"\nurl = \"{url}\"\nrealm = \"main\""
+    ));
+    let provider = provider.expect("right");
+    let issuer = format!("{base}/realms/main");
+    assert_eq!(openid(&provider).issuer.as_str(), issuer);
+    assert_eq!(*provider.issuer_key, issuer);
+    assert_eq!(
+        openid(&provider).discovery.as_str(),
+        format!("{issuer}/.well-known/openid-configuration")
+    );
+    assert_eq!(provider.authorization_parameters, []);
+}
+
+/// A hidden network has the metadata somewhere else; whose tokens they are stays what browsers see.
+#[test]
+fn keycloak_can_be_reached_elsewhere_than_browsers_do() {
+    let provider = resolve(
+        "preset = \"keycloak\"\nurl = \"https://sso.acme.example\"\nrealm = \"main\"\ndiscovery = \"https://keycloak.internal/realms/main/.well-known/openid-configuration\"",
+    );
+    let provider = provider.expect("right");
+    let openid = openid(&provider);
+    assert_eq!(openid.discovery.host_str(), Some("keycloak.internal"));
+    assert_eq!(
+        openid.issuer.as_str(),
+        "https://sso.acme.example/realms/main"
+    );
+}
+
+#[test]
+fn people_of_okta_are_the_orgs_whichever_server_they_came_through() {
+    let okta = |more: &str| {
+        resolve(&format!(
+            "preset = \"okta\"\ndomain = \"acme.okta.com\"\n{more}"
+        ))
+        .expect("right")
+    };
+    let (own, custom) = (
+        okta("groups_scope = \"groups\""),
+        okta("authorization_server = \"default\""),
+    );
+    assert_eq!(openid(&own).issuer.as_str(), "https://acme.okta.com");
+    assert_eq!(
+        openid(&custom).issuer.as_str(),
+        "https://acme.okta.com/oauth2/default"
+    );
+    assert_eq!(own.issuer_key, custom.issuer_key);
+    // What was left out is not asked for.
+    assert_eq!(
+        own.scopes,
+        ["openid", "profile", "email", "groups"].map(Into::into)
+    );
+    assert_eq!(
+        custom.scopes,
+        ["openid", "profile", "email"].map(Into::into)
+    );
+    let place = |provider: &UpstreamProvider| match &provider.logout {
+        Logout::Redirect(logout) => logout.address.clone().map(String::from),
+        Logout::None => None,
+    };
+    assert_eq!(
+        place(&own).as_deref(),
+        Some("https://acme.okta.com/oauth2/v1/logout")
+    );
+    assert_eq!(
+        place(&custom).as_deref(),
+        Some("https://acme.okta.com/oauth2/default/v1/logout")
+    );
+}
+
+/// The administrators of any workspace can give its members any address.
+#[test]
+fn an_address_of_slack_counts_for_named_workspaces_only() {
+    let rule = |teams: &str| {
+        let slack =
+            format!("preset = \"slack\"\nclient_secret = {{ env = \"SECRET\" }}\nteams = {teams}");
+        resolve(&slack).expect("right").claims.email.1
+    };
+    assert!(matches!(rule("[\"T1\"]"), EmailRule::Flag { .. }));
+    assert!(matches!(rule("[\"T1\", \"T2\"]"), EmailRule::Flag { .. }));
+    assert_eq!(rule("\"any\""), EmailRule::Never);
+}
+
+#[test]
 fn development_permits_plain_http_on_loopback_only() {
     let presets = Presets::load(None).expect("right");
     let resolve = |provider: &str| presets.resolve(&settings(provider, true), true);
@@ -615,12 +744,8 @@ fn a_folder_adds_and_replaces_presets() {
     std::fs::write(folder.path().join("ours.toml"), &own).expect("written");
     std::fs::write(folder.path().join("notes.txt"), "not a preset").expect("written");
     let presets = Presets::load(Some(folder.path())).expect("right");
-    assert_eq!(
-        presets.names().collect::<Vec<_>>(),
-        [
-            "apple", "auth0", "cognito", "entra", "github", "google", "oauth2", "oidc", "ours"
-        ]
-    );
+    let added: Vec<_> = presets.names().filter(|it| !SHIPPED.contains(it)).collect();
+    assert_eq!(added, ["ours"]);
     let settings = settings("preset = \"oidc\"\nissuer = \"https://a.example\"", false);
     assert_eq!(
         &*presets.resolve(&settings, false).expect("right").name,
@@ -742,6 +867,57 @@ fn an_issuer_for_all_tenants_is_refused_where_nobody_asks_which() {
     "flag = \"email_verified\"",
     "flag = \"email_verified\"\nalso_true = [\"yes\"]",
     "`yes` is not a value of `also_true`"
+)]
+#[case::userinfo_that_is_not_always_asked(
+    "subject = \"sub\"",
+    "subject = { from = \"userinfo\", path = \"id\" }",
+    "userinfo is not asked at every login here"
+)]
+#[case::document_misspelt(
+    "subject = \"sub\"",
+    "subject = { from = \"token_anser\", path = \"id\" }",
+    "there is no profile request `token_anser`"
+)]
+#[case::scope_of_a_missing_parameter(
+    "email = [\"email\"]",
+    "email = [\"{group_claim}\"]",
+    "there is no parameter or variable `group_claim`"
+)]
+#[case::protected_parameter_of_another_account(
+    "[scopes]",
+    "[switch_account_parameters]\nprompt = \"x\"\n[scopes]",
+    "`prompt` is sent by Doorward itself"
+)]
+#[case::body_of_another_kind(
+    "pkce = true",
+    "token_request = \"xml\"",
+    "`xml` is not a value of `token_request`"
+)]
+#[case::two_kinds_of_pages(
+    "[scopes]",
+    "[[profile_requests]]\nname = \"user\"\nurl = \"https://a.example\"\npaginated = true\npages = { next = \"a\", list = \"b\" }\n[scopes]",
+    "a list has one kind of pages"
+)]
+#[case::pages_without_a_list(
+    "[scopes]",
+    "[[profile_requests]]\nname = \"user\"\nurl = \"https://a.example\"\npages = { next = \"a\" }\n[scopes]",
+    "`list` is missing in `pages`"
+)]
+#[case::success_without_a_value(
+    "[scopes]",
+    "[[profile_requests]]\nname = \"user\"\nurl = \"https://a.example\"\nsuccess = { member = \"ok\" }\n[scopes]",
+    "`is` is missing in `success`"
+)]
+#[case::status_of_success(
+    "[scopes]",
+    "[[profile_requests]]\nname = \"user\"\nurl = \"https://a.example\"\nnot_admitted_status = 200\n[scopes]",
+    "this is no status of a refusal"
+)]
+#[case::notes_that_are_no_list("pkce = true", "notes = \"x\"", "`notes` is a list")]
+#[case::unknown_status(
+    "status = \"standard\"",
+    "status = \"sure\"",
+    "`sure` is not a value of `status`"
 )]
 #[case::withheld(
     "[scopes]",

@@ -159,9 +159,11 @@ fn authorization_request(
         .set_redirect_uri(RedirectUrl::new(redirect_uri.to_owned())?);
     let verifier = PkceCodeVerifier::new(attempt.code_verifier.expose_secret().to_owned());
     let state = state.reveal();
-    let mut request = client
-        .authorize_url(|| CsrfToken::new(state))
-        .add_scope(Scope::new(provider.scopes.join(&provider.scope_separator)));
+    let mut request = client.authorize_url(|| CsrfToken::new(state));
+    // An empty list of scopes is no list (RFC 6749 §3.3).
+    if !provider.scopes.is_empty() {
+        request = request.add_scope(Scope::new(provider.scopes.join(&provider.scope_separator)));
+    }
     if provider.pkce {
         request =
             request.set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
@@ -175,7 +177,9 @@ fn authorization_request(
     if provider.response_mode == ResponseMode::FormPost {
         request = request.add_extra_param("response_mode", "form_post");
     }
-    for (name, value) in &provider.authorization_parameters {
+    let switch = provider.switch_account_parameters.iter();
+    let switch = switch.filter(|_| switch_account);
+    for (name, value) in provider.authorization_parameters.iter().chain(switch) {
         request = request.add_extra_param(name.to_string(), value.to_string());
     }
     let mut url = request.url().0;

@@ -17,7 +17,8 @@ use url::Url;
 use super::{RelyingParty, UpstreamTrouble};
 use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::login_attempt::MatchedAttempt;
-use crate::domain::upstream_provider::UpstreamProvider;
+use crate::domain::upstream_provider::{TokenRequest, UpstreamProvider};
+use crate::jose::is_shallow;
 use crate::outbound::OutboundError;
 
 /// What the provider gave for the code.
@@ -27,12 +28,16 @@ pub(super) struct Tokens {
     pub(super) access_token: SecretString,
     /// Not believed yet.
     pub(super) id_token: Option<SecretString>,
+    /// What else stood in the answer. It came from the provider itself, over TLS, for this code.
+    pub(super) further: Value,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct WithIdToken {
     #[serde(default)]
     id_token: Option<String>,
+    #[serde(flatten)]
+    further: Map<String, Value>,
 }
 
 impl oauth2::ExtraTokenFields for WithIdToken {}
@@ -73,9 +78,14 @@ impl RelyingParty {
         }
         let http = self.http.for_reach(&provider.reach)?;
         let errors_with_success_status = provider.errors_with_success_status;
+        let written = provider.token_request;
         let send = move |request| {
             let http = http.clone();
             async move {
+                let request = match written {
+                    TokenRequest::Form => request,
+                    TokenRequest::Json => in_json(request),
+                };
                 let answer = http.send(request).await.map_err(NoAnswer::Outbound)?;
                 match answer.status().as_u16() {
                     429 => Err(NoAnswer::Status(429)),
@@ -85,9 +95,15 @@ impl RelyingParty {
             }
         };
         let response = request.request_async(&send).await.map_err(trouble)?;
+        let further = Value::Object(response.extra_fields().further.clone());
+        if !is_shallow(&further) {
+            let reason = "it is nested deeper than 32 levels".to_owned();
+            return Err(UpstreamTrouble::TokenAnswer(reason));
+        }
         Ok(Tokens {
             access_token: response.access_token().secret().clone().into(),
             id_token: response.extra_fields().id_token.clone().map(Into::into),
+            further,
         })
     }
 }
@@ -142,6 +158,19 @@ fn assertion_parameters(assertion: &SecretString) -> [(&'static str, String); 2]
         ("client_assertion_type", KIND.to_owned()),
         ("client_assertion", assertion.expose_secret().to_owned()),
     ]
+}
+
+/// The same request with its form as a JSON object.
+fn in_json(request: http::Request<Vec<u8>>) -> http::Request<Vec<u8>> {
+    let (mut parts, body) = request.into_parts();
+    let members: Map<String, Value> = url::form_urlencoded::parse(&body)
+        .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
+        .collect();
+    parts.headers.insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json"),
+    );
+    http::Request::from_parts(parts, Value::Object(members).to_string().into_bytes())
 }
 
 /// Nothing that RFC 6749 §5 speaks of came back.

@@ -180,7 +180,7 @@ impl RelyingParty {
                 }
                 let endpoint = metadata.userinfo_endpoint.as_ref();
                 let documents = self
-                    .claims_documents(provider, openid, endpoint, &verified, &tokens.access_token)
+                    .claims_documents(provider, openid, endpoint, &verified, &tokens)
                     .await?;
                 (documents, tokens.id_token)
             }
@@ -194,9 +194,7 @@ impl RelyingParty {
                         matched,
                     )
                     .await?;
-                let documents = self
-                    .profile_documents(provider, &tokens.access_token)
-                    .await?;
+                let documents = self.profile_documents(provider, &tokens).await?;
                 (documents, None)
             }
         };

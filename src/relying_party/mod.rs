@@ -10,6 +10,7 @@ pub mod complete_login;
 pub mod id_token;
 mod posted_answer;
 mod profile;
+mod profile_requests;
 pub mod upstream_logout;
 
 use std::sync::Arc;

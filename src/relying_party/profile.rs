@@ -5,11 +5,12 @@
 //! known not to be whole is never taken for "none".
 
 use http::{Request, header};
-use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::Url;
 
+use super::code_exchange::Tokens;
 use super::id_token::{VerifiedIdToken, authenticated_at};
+use super::profile_requests::{bearer, fetch, profile_request};
 use super::{RelyingParty, UpstreamTrouble};
 use crate::domain::claims::{ClaimPath, texts};
 use crate::domain::email::EmailAddress;
@@ -17,14 +18,9 @@ use crate::domain::email_rule::NotCounted;
 use crate::domain::identity::Profile;
 use crate::domain::ids::{Issuer, TenantId};
 use crate::domain::upstream_provider::{
-    ClaimRule, GroupMapping, OpenIdConnect, Place, ProfileRequest, Protocol, RequiredClaim, Source,
+    ClaimRule, GroupMapping, OpenIdConnect, Place, Protocol, RequiredClaim, Source,
     UpstreamProvider, Userinfo,
 };
-use crate::jose::is_shallow;
-use crate::outbound::HttpClient;
-
-/// Most pages of a list that are followed.
-const MOST_PAGES: usize = 20;
 
 /// Most groups of a person that are kept.
 const MOST_GROUPS: usize = 1000;
@@ -34,6 +30,8 @@ const MOST_GROUPS: usize = 1000;
 pub(super) struct Documents {
     /// ID token, then userinfo: the first that has a claim counts.
     claims: Vec<Value>,
+    userinfo: Option<Value>,
+    token_answer: Value,
     profile: Vec<(Box<str>, Value)>,
 }
 
@@ -45,11 +43,12 @@ impl RelyingParty {
         openid: &OpenIdConnect,
         userinfo_endpoint: Option<&Url>,
         id_token: &VerifiedIdToken,
-        access_token: &SecretString,
+        tokens: &Tokens,
     ) -> Result<Documents, UpstreamTrouble> {
         let mut documents = Documents {
             claims: vec![id_token.claims().clone()],
-            profile: Vec::new(),
+            token_answer: tokens.further.clone(),
+            ..Documents::default()
         };
         let ask = match openid.userinfo {
             Userinfo::Always => true,
@@ -60,12 +59,16 @@ impl RelyingParty {
             let client = self.http.for_reach(&provider.reach)?;
             let request = Request::get(endpoint.as_str())
                 .header(header::ACCEPT, "application/json")
-                .header(header::AUTHORIZATION, bearer("Bearer", access_token));
+                .header(
+                    header::AUTHORIZATION,
+                    bearer("Bearer", &tokens.access_token),
+                );
             let userinfo = fetch(&client, request, "userinfo").await?.0;
             // OIDC Core 1.0 §5.3.2: a userinfo of somebody else must not be used.
             if userinfo.get("sub").and_then(Value::as_str) != Some(id_token.subject()) {
                 return Err(UpstreamTrouble::Subject);
             }
+            documents.userinfo = Some(userinfo.clone());
             documents.claims.push(userinfo);
         }
         Ok(documents)
@@ -75,12 +78,15 @@ impl RelyingParty {
     pub(super) async fn profile_documents(
         &self,
         provider: &UpstreamProvider,
-        access_token: &SecretString,
+        tokens: &Tokens,
     ) -> Result<Documents, UpstreamTrouble> {
         let client = self.http.for_reach(&provider.reach)?;
-        let mut documents = Documents::default();
+        let mut documents = Documents {
+            token_answer: tokens.further.clone(),
+            ..Documents::default()
+        };
         for request in &provider.profile_requests {
-            let document = profile_request(&client, request, access_token).await?;
+            let document = profile_request(&client, request, &tokens.access_token).await?;
             documents.profile.push((request.name.clone(), document));
         }
         Ok(documents)
@@ -183,6 +189,11 @@ impl Documents {
             .claims
             .iter()
             .filter(move |_| *source == Source::Claims);
+        let one = match source {
+            Source::Userinfo => self.userinfo.as_ref(),
+            Source::TokenAnswer => Some(&self.token_answer),
+            Source::Claims | Source::Profile(_) => None,
+        };
         let profile = self
             .profile
             .iter()
@@ -190,7 +201,7 @@ impl Documents {
                 Source::Profile(wanted) if wanted == name => Some(document),
                 _ => None,
             });
-        claims.chain(profile)
+        claims.chain(one).chain(profile)
     }
 
     fn text(&self, place: &Place) -> Option<Box<str>> {
@@ -278,86 +289,6 @@ fn quoted(text: &str) -> Box<str> {
     format!("`{shown}`").into()
 }
 
-fn bearer(scheme: &str, token: &SecretString) -> String {
-    format!("{scheme} {}", token.expose_secret())
-}
-
-async fn profile_request(
-    client: &HttpClient,
-    request: &ProfileRequest,
-    access_token: &SecretString,
-) -> Result<Value, UpstreamTrouble> {
-    let mut address = request.url.clone();
-    let mut whole = Vec::new();
-    for _ in 0..MOST_PAGES {
-        let mut builder = Request::get(address.as_str()).header(
-            header::AUTHORIZATION,
-            bearer(&request.authorization_scheme, access_token),
-        );
-        for (name, value) in &request.headers {
-            builder = builder.header(name, value);
-        }
-        let (document, headers) = fetch(client, builder, &request.name).await?;
-        if let Some(name) = &request.incomplete_header
-            && headers.contains_key(name)
-        {
-            return Err(UpstreamTrouble::Incomplete(request.name.clone()));
-        }
-        if !request.paginated {
-            return Ok(document);
-        }
-        let Value::Array(mut page) = document else {
-            return Err(UpstreamTrouble::ProfileAnswer(
-                request.name.clone(),
-                "it is not a list".into(),
-            ));
-        };
-        whole.append(&mut page);
-        match next_page(&headers, &request.url) {
-            // The access token goes nowhere else, and what stands there is missing.
-            Some(next) if next.origin() != request.url.origin() => break,
-            Some(next) => address = next,
-            None => return Ok(Value::Array(whole)),
-        }
-    }
-    Err(UpstreamTrouble::Incomplete(request.name.clone()))
-}
-
-/// The address of `Link: <…>; rel="next"` (RFC 8288 §3), wherever it is.
-fn next_page(headers: &http::HeaderMap, asked: &Url) -> Option<Url> {
-    let links = headers.get(header::LINK)?.to_str().ok()?;
-    let next = links.split(',').find_map(|link| {
-        let (address, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-        parameters
-            .split(';')
-            .map(str::trim)
-            .any(|parameter| matches!(parameter, "rel=\"next\"" | "rel=next"))
-            .then_some(address)
-    })?;
-    asked.join(next).ok()
-}
-
-async fn fetch(
-    client: &HttpClient,
-    request: http::request::Builder,
-    name: &str,
-) -> Result<(Value, http::HeaderMap), UpstreamTrouble> {
-    let answered = |reason: String| UpstreamTrouble::ProfileAnswer(name.into(), reason);
-    let request = request
-        .body(Vec::new())
-        .map_err(|error| answered(error.to_string()))?;
-    let (parts, body) = client.send(request).await?.into_parts();
-    if !parts.status.is_success() {
-        return Err(UpstreamTrouble::Status(name.into(), parts.status.as_u16()));
-    }
-    let document: Value = serde_json::from_slice(&body)
-        .map_err(|error| answered(format!("it is not JSON ({:?})", error.classify())))?;
-    if !is_shallow(&document) {
-        return Err(answered("it is nested deeper than 32 levels".to_owned()));
-    }
-    Ok((document, parts.headers))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -400,32 +331,5 @@ mod tests {
         let expected =
             expected.map(|names| names.into_iter().map(Into::into).collect::<Vec<Box<str>>>());
         assert_eq!(found, expected);
-    }
-
-    #[rstest]
-    #[case::next(
-        "<https://api.example/user/teams?page=2>; rel=\"next\", <https://api.example/x>; rel=\"last\"",
-        Some("https://api.example/user/teams?page=2")
-    )]
-    #[case::last("<https://api.example/x>; rel=\"last\"", None)]
-    #[case::elsewhere(
-        "<https://evil.example/x>; rel=\"next\"",
-        Some("https://evil.example/x")
-    )]
-    #[case::relative(
-        "</user/teams?page=2>; rel=next",
-        Some("https://api.example/user/teams?page=2")
-    )]
-    fn the_next_page_is_read_from_the_link_header(
-        #[case] link: &'static str,
-        #[case] expected: Option<&str>,
-    ) {
-        let mut headers = http::HeaderMap::new();
-        headers.insert(header::LINK, header::HeaderValue::from_static(link));
-        let asked = Url::parse("https://api.example/user/teams").expect("an address");
-        assert_eq!(
-            next_page(&headers, &asked).map(String::from).as_deref(),
-            expected
-        );
     }
 }

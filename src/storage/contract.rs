@@ -363,6 +363,11 @@ pub(crate) async fn t26_one_network_has_its_share(store: &AnyStore) {
     assert!(begin(2, "192.0.2.1", START).await.is_ok());
     assert_eq!(begin(3, "192.0.2.1", START).await, Err(TooManyWaiting));
     assert!(begin(4, "192.0.2.2", START).await.is_ok());
+    for number in 10..10 + 2 * 16 {
+        assert!(begin(number, "2001:db8::/48", START).await.is_ok());
+    }
+    assert!(begin(90, "2001:db8::/48", START).await.is_err());
+    assert!(begin(91, "2001:db8:1::/48", START).await.is_ok());
     // Attempts that nobody can complete any more make room in their own network.
     assert!(begin(5, "192.0.2.1", seconds(15 * 60 + 1)).await.is_ok());
     let take = async |number| {

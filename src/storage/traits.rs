@@ -29,12 +29,28 @@ pub struct TooManyWaiting;
 pub struct WaitingCaps {
     /// In all: at the cap the oldest of the busiest network goes.
     pub total: u32,
-    /// From one network (IPv4 address, IPv6 /64): above it, [`TooManyWaiting`].
+    /// From one IPv4 address: above it, [`TooManyWaiting`]. From an IPv6 /48, [`SITE_FACTOR`] times as many.
     pub per_network: u32,
 }
 
-/// A network that a request came from, as text: an IPv4 address or an IPv6 /64. Empty: not known, which is
-/// never counted as one network.
+impl WaitingCaps {
+    /// How many may wait from `network`.
+    #[must_use]
+    pub fn of(&self, network: &str) -> u32 {
+        if network.contains(':') {
+            self.per_network.saturating_mul(SITE_FACTOR)
+        } else {
+            self.per_network
+        }
+    }
+}
+
+/// How much more an IPv6 /48 may ask for than one of its /64, of which it has 65,536. It is what one customer
+/// is given, or what several share (RFC 6177 §2).
+pub const SITE_FACTOR: u32 = 16;
+
+/// A network that a request came from, as text: an IPv4 address or an IPv6 /48. Empty: not known, which is
+/// never counted as one network. A /64 would be too small to count: one site's could push out everybody's.
 pub type Network = Box<str>;
 
 /// Login attempts between redirect and callback.

@@ -6,8 +6,9 @@ use std::collections::{BTreeSet, HashMap};
 use super::hosts::and_parents;
 use crate::config::{AppSettings, Fault, Position, TenantSettings};
 use crate::domain::host::HostPattern;
-use crate::domain::policy::Allow;
+use crate::domain::policy::{Allow, Requirements};
 use crate::domain::tenant::{IdentityHeader, IdentitySource, ParentCookie, ProtectedApp, Tenant};
+use crate::domain::upstream_provider::UpstreamProvider;
 use crate::outbound::AddressGuard;
 
 /// A host pattern and its owner.
@@ -157,6 +158,10 @@ fn addresses(tenants: &[TenantSettings]) -> Vec<Fault> {
         // Hosts are told apart by name and port; http and https of one host are one.
         let address = format!("{}{}", tenant.base.host, tenant.base.path);
         if let Some(other) = seen.get(&address) {
+            // Two tables of one name were told already.
+            if other.id == tenant.id {
+                continue;
+            }
             let message = format!("tenant `{}` is at {address} already", other.id);
             faults.push(
                 Fault::at(tenant.base_at.clone(), message).with_help(format!(
@@ -256,6 +261,42 @@ pub(super) fn identity_headers(settings: &TenantSettings, tenant: &Tenant) -> Ve
     faults
 }
 
+/// Rules that ask for groups and admit nobody who can have any. They are safe, and no use.
+pub(super) fn groups(settings: &TenantSettings, tenant: &Tenant) -> Vec<Fault> {
+    let mut warnings = Vec::new();
+    for app in &settings.apps {
+        for (rule, at) in app.app.policy.rules().iter().zip(&app.rules_at) {
+            let Allow::SignedIn(requirements) = &rule.allow else {
+                continue;
+            };
+            let admitted: Vec<_> = tenant
+                .providers
+                .iter()
+                .filter(|provider| admits(requirements, provider))
+                .collect();
+            if requirements.groups.is_empty()
+                || admitted.iter().any(|it| !it.claims.groups.is_empty())
+            {
+                continue;
+            }
+            let names: Vec<_> = admitted.iter().map(|it| format!("`{}`", it.id)).collect();
+            let message = format!(
+                "nobody can pass this rule of app `{}`: it asks for groups, and {} tells none",
+                app.app.id,
+                names.join(" or ")
+            );
+            let help = "set the provider's `groups_claim`, where its preset has one, or ask for `emails` or `email_domains`";
+            warnings.push(Fault::at(at.clone(), message).with_help(help).as_warning());
+        }
+    }
+    warnings
+}
+
+/// Whether somebody who signed in through `provider` can fit.
+fn admits(requirements: &Requirements, provider: &UpstreamProvider) -> bool {
+    requirements.providers.is_empty() || requirements.providers.contains(&provider.id)
+}
+
 /// An e-mail address in a header for e-mail addresses is a fact about a person, not their name.
 fn names_a_person(header: &IdentityHeader) -> bool {
     let name = header.name.as_str();
@@ -277,10 +318,7 @@ fn admitted<'a>(app: &ProtectedApp, tenant: &'a Tenant) -> Vec<(&'a str, Option<
         .iter()
         .filter(|provider| {
             app.policy.rules().iter().any(|rule| match &rule.allow {
-                Allow::SignedIn(requirements) => {
-                    requirements.providers.is_empty()
-                        || requirements.providers.contains(&provider.id)
-                }
+                Allow::SignedIn(requirements) => admits(requirements, provider),
                 // A public rule passes without identity.
                 Allow::Public | Allow::Nobody => false,
             })

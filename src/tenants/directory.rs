@@ -7,7 +7,7 @@ use http::header::STRICT_TRANSPORT_SECURITY;
 
 use super::checks;
 use super::hosts::{AppHosts, Slot};
-use crate::config::{AppSettings, Config, Fault, Faults, Server, TenantSettings};
+use crate::config::{AppSettings, Config, Fault, Faults, Server, Severity, TenantSettings};
 use crate::domain::host::Host;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::{ProtectedApp, Tenant};
@@ -54,25 +54,41 @@ impl Directory {
     /// # Errors
     /// Everything that is wrong, at the operator's lines.
     pub fn build(config: &Config, presets: &Presets, version: u64) -> Result<Self, Faults> {
+        let (directory, mut faults) =
+            Self::judge(&config.server, &config.tenants, presets, version);
+        faults.retain(|fault| fault.severity() == Severity::Error);
+        Faults::new(faults).map_or(Ok(directory), Err)
+    }
+
+    /// The same for settings that may be a draft: the directory, and everything that is wrong or odd beside
+    /// what was told when they were read. With faults anywhere the directory is good for nothing.
+    #[must_use]
+    pub fn judge(
+        server: &Server,
+        settings: &[TenantSettings],
+        presets: &Presets,
+        version: u64,
+    ) -> (Self, Vec<Fault>) {
         let mut faults = Vec::new();
-        let tenants: Vec<Arc<Tenant>> = config
-            .tenants
+        let tenants: Vec<Arc<Tenant>> = settings
             .iter()
             .map(|settings| {
-                let providers = providers(settings, config, presets, &mut faults);
+                let providers = providers(settings, server, presets, &mut faults);
                 Arc::new(tenant(settings, providers))
             })
             .collect();
-        faults.extend(checks::across(&config.tenants));
-        faults.extend(config.tenants.iter().flat_map(checks::upstreams));
-        for (settings, tenant) in config.tenants.iter().zip(&tenants) {
+        faults.extend(checks::across(settings));
+        faults.extend(settings.iter().flat_map(checks::upstreams));
+        for (settings, tenant) in settings.iter().zip(&tenants) {
             // Whom a policy admits is not known while a provider is missing.
             if settings.providers.len() == tenant.providers.len() {
                 faults.extend(checks::identity_headers(settings, tenant));
             }
+            if settings.whole && settings.providers.len() == tenant.providers.len() {
+                faults.extend(checks::groups(settings, tenant));
+            }
         }
-        let server = config.server.clone();
-        Faults::new(faults).map_or_else(|| Ok(Self::of(tenants, server, version)), Err)
+        (Self::of(tenants, server.clone(), version), faults)
     }
 
     fn of(tenants: Vec<Arc<Tenant>>, server: Server, version: u64) -> Self {
@@ -180,16 +196,17 @@ fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
 
 fn providers(
     settings: &TenantSettings,
-    config: &Config,
+    server: &Server,
     presets: &Presets,
     faults: &mut Vec<Fault>,
 ) -> Vec<UpstreamProvider> {
     settings
         .providers
         .iter()
+        .filter(|provider| !presets.is_unread(&provider.preset.value))
         .filter_map(|provider| {
             presets
-                .resolve(provider, config.server.development)
+                .resolve(provider, server.development)
                 .map_err(|found| faults.extend(found))
                 .ok()
         })

@@ -267,6 +267,21 @@ impl ErrorPage {
         .action("Go to the first page", home)
     }
 
+    /// Status 400: the address was opened over plain http, where no session is shown.
+    #[must_use]
+    pub fn needs_https(request: RequestStamp<'_>, address: &str) -> Self {
+        Self::new(
+            request,
+            "needs_https",
+            "This address needs https",
+            &[
+                "It was opened with http, where others could read along. Nothing is shown there.",
+                "Write https in front of the address.",
+            ],
+        )
+        .action("Open it with https", address)
+    }
+
     /// Status 403: nobody may open this, signed in or not.
     #[must_use]
     pub fn closed_to_all(request: RequestStamp<'_>, app: &str, home: &str) -> Self {

@@ -1,15 +1,16 @@
 //! Data such as pages meet it, longest real texts included. Templates are checked with it when the
 //! process starts with a folder of its own, in the tests, and when somebody looks at the pages.
 
+mod sign_in;
+
 use time::OffsetDateTime;
 use time::macros::datetime;
 
 use super::{
-    Account, ByEmail, Chrome, Contact, DemoAppLink, DemoAppPage, DemoHeader, DemoSignInPage,
-    DemoUser, Ended, ErrorPage, HiddenField, Incident, LoopCause, Moment, OtherProvider,
-    ProviderChoice, RefusedClass, RefusedPage, RequestStamp, SessionEntry, SessionsPage,
-    SignInNotice, SignInPage, SignOutPage, SignedOutPage, StillSignedIn, StillSignedInBecause,
-    TenantChrome, mark_of,
+    Account, Chrome, Contact, DemoAppLink, DemoAppPage, DemoHeader, DemoSignInPage, DemoUser,
+    Ended, ErrorPage, HiddenField, Incident, LoopCause, Moment, OtherProvider, RefusedClass,
+    RefusedPage, RequestStamp, SessionEntry, SessionsPage, SignOutPage, SignedOutPage,
+    StillSignedIn, StillSignedInBecause, TenantChrome, mark_of,
 };
 
 /// A page that knows samples of itself.
@@ -66,104 +67,11 @@ fn maximiliane() -> Account {
     )
 }
 
-fn choice(name: &str, host: &str) -> ProviderChoice {
-    ProviderChoice {
-        name: name.into(),
-        mark: mark_of(name),
-        href: format!("/login/{}?rd=x&y=z", mark_of(name).to_lowercase()),
-        host: host.into(),
-        last_used: false,
-    }
-}
-
 fn other(name: &str) -> OtherProvider {
     OtherProvider {
         name: name.into(),
         mark: mark_of(name),
         href: "/login/other?attempt=1".into(),
-    }
-}
-
-impl Samples for SignInPage {
-    fn samples() -> Vec<(&'static str, Self)> {
-        let page = Self {
-            target_host: Some("wiki.example.com".into()),
-            notice: None,
-            by_email: None,
-            providers: vec![
-                choice("Google", "accounts.google.com"),
-                choice("Microsoft", "login.microsoftonline.com"),
-                choice("GitHub", "github.com"),
-                choice(
-                    "Identitätsanbieter der Landesverwaltung Mecklenburg-Vorpommern",
-                    "anmeldung.identitaet.landesverwaltung.mecklenburg-vorpommern.example",
-                ),
-                choice("Okta", "acme.okta.com"),
-            ],
-            contact: Some(Contact::from("it@acme.example")),
-        };
-        let mut last_used = page.clone();
-        if let Some(choice) = last_used.providers.get_mut(1) {
-            choice.last_used = true;
-        }
-        let many = Self {
-            providers: (1..=25)
-                .map(|number| {
-                    choice(
-                        &format!("Werk {number}"),
-                        &format!("sso{number}.werke.example"),
-                    )
-                })
-                .collect(),
-            target_host: Some(LONG_HOST.into()),
-            notice: Some(SignInNotice::SessionEnded),
-            ..page.clone()
-        };
-        let mut many_last_used = many.clone();
-        if let Some(choice) = many_last_used.providers.last_mut() {
-            choice.last_used = true;
-        }
-        let with = |count, notice, target: Option<&str>| Self {
-            providers: page.providers.iter().take(count).cloned().collect(),
-            notice,
-            target_host: target.map(str::to_owned),
-            by_email: None,
-            contact: (count == 0).then(|| Contact::from("it@acme.example")),
-        };
-        let by_email = |failed: Option<&str>, page: &Self| Self {
-            by_email: Some(ByEmail {
-                action: "/login?continue=1".into(),
-                failed: failed.map(str::to_owned),
-            }),
-            ..page.clone()
-        };
-        vec![
-            ("by-email", by_email(None, &page)),
-            (
-                "by-email-unknown",
-                by_email(Some("ada@elsewhere.example"), &last_used),
-            ),
-            (
-                "one",
-                with(1, Some(SignInNotice::FormLost), Some("wiki.example.com")),
-            ),
-            ("none", with(0, None, None)),
-            (
-                "none-nobody-to-ask",
-                Self {
-                    contact: None,
-                    ..with(0, None, None)
-                },
-            ),
-            (
-                "another-account",
-                with(2, Some(SignInNotice::AnotherAccount), None),
-            ),
-            ("five", page),
-            ("five-last-used", last_used),
-            ("twenty-five", many),
-            ("twenty-five-last-used", many_last_used),
-        ]
     }
 }
 
@@ -401,6 +309,7 @@ impl Samples for ErrorPage {
             ("closed-to-all", Self::closed_to_all(STAMP, LONG_APP, "/")),
             ("not-found", Self::not_found(STAMP, Some("/sessions"))),
             ("unknown-host", Self::unknown_host(STAMP)),
+            ("needs-https", Self::needs_https(STAMP, again)),
             ("ticket-invalid", Self::ticket_invalid(STAMP, again)),
             (
                 "cookies-refused",

@@ -270,7 +270,7 @@ impl AppVisit {
     fn audit_target(&self, wanted: Option<&str>, error: InvalidReturnTarget) {
         tracing::warn!(
             target: "audit", event = "return_target_refused", tenant = %self.visit.tenant.id,
-            app = %self.app(), wanted = ?wanted.map(shown), reason = %error,
+            app = %self.app(), wanted = wanted.map(shown).map(tracing::field::debug), reason = %error,
         );
     }
 

@@ -102,7 +102,7 @@ pub(super) fn host_text<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a 
 fn misdirected(parts: &Parts, door: &Arc<Door>) -> Response {
     let reply = Reply::of(parts);
     tracing::warn!(
-        target: "audit", event = "unknown_host", host = ?parts.headers.get(header::HOST),
+        target: "audit", event = "unknown_host", host = host_text(&parts.headers, &parts.uri),
         request_id = %reply.id(), "no tenant or app has this host"
     );
     let page = ErrorPage::unknown_host(reply.stamp(&door.parts.clock));

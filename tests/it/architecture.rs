@@ -172,9 +172,7 @@ const HOMES: &[(&str, &[&str])] = &[
         &[
             "outbound",
             "config/client_authentication.rs",
-            "config/providers.rs",
             "config/tls.rs",
-            "config/upstreams.rs",
             "jose/client_key.rs",
         ],
     ),

@@ -117,6 +117,8 @@ fn the_providers_pages_are_right() {
         ("google", false),
         ("auth0", true),
         ("cognito", true),
+        ("okta", true),
+        ("keycloak", true),
     ] {
         let text = read(&format!("docs/providers/{page}.md"));
         let blocks = blocks(&text, "toml");
@@ -156,6 +158,37 @@ fn the_providers_pages_are_right() {
             assert_eq!(text.contains(&signed_out), sign_out, "{page}: {signed_out}");
         }
     }
+}
+
+/// The blocks of the page of the rest, and its table: every preset without a page of its own.
+#[test]
+fn the_page_of_the_other_providers_is_right() {
+    let presets = Presets::load(None).expect("presets");
+    let text = read("docs/providers/others.md");
+    let pages = ["auth0", "cognito", "entra", "google", "keycloak", "okta"];
+    let elsewhere = ["github", "oauth2", "oidc"];
+    let others = presets
+        .names()
+        .filter(|name| !pages.contains(name) && !elsewhere.contains(name));
+    let rows = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    assert_eq!(rows.collect::<Vec<_>>(), others.collect::<Vec<_>>());
+    let environment = std::collections::BTreeMap::from([(
+        "SEAL".to_owned(),
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned(),
+    )]);
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("client-secret"), "secret\n").expect("a file");
+    let configuration = format!(
+        "[storage]\nsqlite = \"doorward.db\"\nsealing_keys = [{{ env = \"SEAL\" }}]\n\
+         [[tenants]]\nid = \"acme\"\nbase_url = \"https://login.example.com\"\n{}",
+        blocks(&text, "toml").join("\n")
+    );
+    let file = folder.path().join("doorward.toml");
+    let config = config::parse(&configuration, &file, &environment)
+        .unwrap_or_else(|faults| panic!("{faults}"));
+    Directory::build(&config, &presets, 1).unwrap_or_else(|faults| panic!("{faults}"));
 }
 
 /// Words that a preset can use are asked for by name.

@@ -44,14 +44,15 @@ pub(super) async fn make_room(
     now: OffsetDateTime,
     caps: WaitingCaps,
 ) -> Result<Result<(), TooManyWaiting>, StorageError> {
-    if !network.is_empty() && waiting(connection, kind, network).await? >= caps.per_network {
+    let cap = caps.of(network);
+    if !network.is_empty() && waiting(connection, kind, network).await? >= cap {
         let stale = now - Duration::minutes(LIFETIME_MINUTES);
         sqlx::query(kind.forget_stale)
             .bind(network)
             .bind(stamp(stale))
             .execute(&mut *connection)
             .await?;
-        if waiting(connection, kind, network).await? >= caps.per_network {
+        if waiting(connection, kind, network).await? >= cap {
             return Ok(Err(TooManyWaiting));
         }
     }

@@ -229,8 +229,7 @@ impl Forwarder {
 pub(crate) fn question(headers: &HeaderMap, peer: IpAddr) -> CheckRequest<'_> {
     CheckRequest {
         headers,
-        // Its headers are what those expect who forward with oauth2-proxy.
-        dialect: Dialect::OAuth2Proxy { limits: None },
+        dialect: Dialect::Forwarding,
         peer,
         app_session: cookies::app_session(headers),
         // Here the app's host is ours to answer for, so it has a cookie of its own.

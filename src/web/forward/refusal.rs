@@ -11,7 +11,7 @@ use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
 
 use super::{Destination, Failure};
-use crate::access::Verdict;
+use crate::access::{AmbiguousTarget, Verdict};
 use crate::domain::handle::{AppSessionKind, Handle};
 use crate::domain::identity::Person;
 use crate::domain::login_offer::is_navigation;
@@ -90,6 +90,14 @@ impl<'a> Asked<'a> {
                 self.done(&self.id(), response)
             }
             Verdict::Refused(refusal) => self.refused(refusal, app_session).await,
+            Verdict::Ambiguous(AmbiguousTarget::PlainHttp) => {
+                let page = |at: &AppVisit| {
+                    let page = ErrorPage::needs_https(at.visit.stamp(), &self.address(at));
+                    at.visit.page(StatusCode::BAD_REQUEST, &page)
+                };
+                let text = "this address needs https\n";
+                self.answer(StatusCode::BAD_REQUEST, text, page).await
+            }
             Verdict::Ambiguous(_) => {
                 let page = |at: &AppVisit| {
                     let page = ErrorPage::address_ambiguous(at.visit.stamp(), &at.home());

@@ -66,19 +66,24 @@ async fn t26_one_network_fills_its_own_place_only() {
     assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text());
 }
 
-/// A /64 is one customer (RFC 6177).
+/// A /48 is one site (RFC 6177): its 65,536 networks push out nobody but each other.
 #[tokio::test]
-async fn t26_a_network_of_version_six_is_one_place() {
+async fn t26_a_site_of_version_six_is_one_place() {
     let broker = small().await;
-    for number in 0..CAPS.per_network {
-        let address = format!("2001:db8:0:7::{number:x}");
+    let mut light = from(&broker, "192.0.2.1");
+    let waits = up_to_callback(&broker, &mut light, WIKI).await;
+    let mut busy = from(&broker, "2001:db8:0:ffff::1");
+    let first_of_busy = up_to_callback(&broker, &mut busy, WIKI).await;
+    for number in 0..CAPS.total * 2 {
+        broker.clock.advance(Duration::from_millis(10));
+        let address = format!("2001:db8:0:{number:x}::1");
         let page = begin(&broker, &mut from(&broker, &address)).await;
-        assert_eq!(page.status, StatusCode::SEE_OTHER);
+        assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text());
     }
-    let page = begin(&broker, &mut from(&broker, "2001:db8:0:7:ffff::1")).await;
-    assert_eq!(page.status, StatusCode::TOO_MANY_REQUESTS);
-    let page = begin(&broker, &mut from(&broker, "2001:db8:0:8::1")).await;
-    assert_eq!(page.status, StatusCode::SEE_OTHER);
+    let page = light.visit(waits.as_str()).await;
+    assert_eq!(page.url.as_str(), broker.url(WIKI, "/"), "{}", page.text());
+    let page = busy.open(first_of_busy.as_str()).await;
+    assert_page(&page, 400, EXPIRED);
 }
 
 /// What an untrusted client writes in front of the proxy's own word makes it nobody else.

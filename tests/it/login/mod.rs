@@ -18,6 +18,7 @@ mod id_token;
 mod oauth2;
 mod parallel;
 mod people;
+mod presets;
 mod restart;
 mod tls;
 mod token_endpoint;
@@ -141,23 +142,43 @@ pub(crate) async fn with_preset(
     settings: &str,
     setup: Setup,
 ) -> (Broker, TestProvider) {
+    let rewrite = |text: &str, second: &TestProvider| {
+        let (_, address, path) = preset.unwrap_or_default();
+        assert!(text.contains(address), "{address} in {text}");
+        text.replace(address, &second.url(path))
+    };
+    with_rewritten_preset(
+        preset.map(|it| it.0),
+        rewrite,
+        |_| settings.to_owned(),
+        setup,
+    )
+    .await
+}
+
+/// The same with a shipped preset that is changed in any way.
+pub(crate) async fn with_rewritten_preset(
+    preset: Option<&str>,
+    rewrite: impl Fn(&str, &TestProvider) -> String,
+    settings: impl Fn(&TestProvider) -> String,
+    setup: Setup,
+) -> (Broker, TestProvider) {
     let clock = clock();
     let first = TestProvider::start(Arc::clone(&clock));
     let second = TestProvider::start(Arc::clone(&clock));
     let folder = folder();
     let mut setup = setup;
-    if let Some((name, address, path)) = preset {
+    if let Some(name) = preset {
         let file = format!("{name}.toml");
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("providers");
         let text = std::fs::read_to_string(shipped.join(&file)).expect("a preset");
-        assert!(text.contains(address), "{address} in {text}");
         let own = folder.path().join("presets");
         std::fs::create_dir(&own).expect("a folder");
-        std::fs::write(own.join(&file), text.replace(address, &second.url(path))).expect("a file");
+        std::fs::write(own.join(&file), rewrite(&text, &second)).expect("a file");
         let server = "[server]\nproviders_folder = \"presets\"";
         setup.configuration = setup.configuration.replacen("[server]", server, 1);
     }
-    let settings = settings
+    let settings = settings(&second)
         .replace("{second}", second.base())
         .replace("{second_host}", &second.address().to_string());
     let (before, after) = setup

@@ -3,17 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::CertificateParams;
 use rstest::rstest;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::*;
 use crate::support::broker::{CONFIGURATION, folder};
+use crate::support::certificates::{Authority, acceptor, authority, named};
 use crate::support::provider::{DiscoveryFault, Endpoint};
 
 /// Ends TLS in front of a provider.
@@ -28,29 +26,8 @@ impl Drop for Front {
     }
 }
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
-fn authority() -> Authority {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().expect("a key");
-    CertifiedIssuer::self_signed(params, key).expect("an authority")
-}
-
-async fn front(authority: &Authority, params: CertificateParams, behind: SocketAddr) -> Front {
-    let key = KeyPair::generate().expect("a key");
-    let certificate = params.signed_by(&key, authority).expect("a certificate");
-    let provider = tokio_rustls::rustls::crypto::aws_lc_rs::default_provider();
-    let config = ServerConfig::builder_with_provider(Arc::new(provider))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
-        )
-        .expect("a configuration");
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+async fn front(authority: &Authority, params: &CertificateParams, behind: SocketAddr) -> Front {
+    let acceptor = acceptor(authority, params);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let task = tokio::spawn(async move {
@@ -91,7 +68,7 @@ async fn broker_with(certificate: Certificate, trusting: bool) -> (Broker, Front
         Certificate::OtherName => "127.0.0.2",
         _ => "127.0.0.1",
     };
-    let mut params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+    let mut params = named(name);
     match certificate {
         Certificate::Expired => {
             params.not_before = rcgen::date_time_ymd(2001, 1, 1);
@@ -104,7 +81,7 @@ async fn broker_with(certificate: Certificate, trusting: bool) -> (Broker, Front
         Certificate::OtherAuthority => authority(),
         _ => own,
     };
-    let front = front(&signer, params, provider.address()).await;
+    let front = front(&signer, &params, provider.address()).await;
     let issuer = format!("https://{}", front.address);
     provider.configure(|settings| settings.issuer.clone_from(&issuer));
     for (member, path) in [

@@ -2,6 +2,7 @@
 
 mod dashboard;
 mod explain;
+mod faults;
 mod health;
 mod log_lines;
 mod process;

@@ -75,6 +75,22 @@ async fn a_reload_is_told() {
     assert!(metrics.html().contains(counted), "{}", metrics.html());
 }
 
+/// What presets and other tenants show to be wrong stands in one list with what the file itself does.
+#[tokio::test]
+async fn a_file_with_faults_of_several_kinds_is_refused_with_all_of_them() {
+    let broker = Broker::start().await;
+    broker.edit(|text| {
+        text.replacen("preset = \"oidc\"", "preset = \"oidcc\"", 1)
+            .replacen("hide_cookies = true", "hide_cookies = 1", 1)
+    });
+    let faults = broker.reload().await.expect_err("wrong").to_string();
+    assert!(faults.contains("there is no preset `oidcc`"), "{faults}");
+    assert!(faults.contains("`hide_cookies` is `true`"), "{faults}");
+    let line = told();
+    assert_eq!(line.event(), "configuration_refused");
+    assert_eq!(line.field("faults"), "2");
+}
+
 /// Cut anywhere, the file is refused whole, or, where what is there is a configuration by itself, it is not
 /// one that anybody finds half of: those cuts are what standing still is for.
 #[rstest]

@@ -9,7 +9,7 @@ use doorward::config::Faults;
 use doorward::web::connections;
 use doorward::web::front::Front;
 use http::StatusCode;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::KeyPair;
 use rstest::rstest;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -24,23 +24,16 @@ use tokio_rustls::rustls::{
 
 use crate::support::audit;
 use crate::support::broker::{Broker, CONFIGURATION, Setup, clock, folder};
+use crate::support::certificates::{Authority, authority, named};
 use crate::support::provider::TestProvider;
 use crate::support::raw;
-
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
-fn authority() -> Authority {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().expect("a key");
-    CertifiedIssuer::self_signed(params, key).expect("an authority")
-}
 
 /// A certificate and its key, PEM.
 fn pair(authority: &Authority) -> (String, String) {
     let key = KeyPair::generate().expect("a key");
-    let params = CertificateParams::new(vec!["acme.localhost".to_owned()]).expect("a name");
-    let certificate = params.signed_by(&key, authority).expect("a certificate");
+    let certificate = named("acme.localhost")
+        .signed_by(&key, authority)
+        .expect("a certificate");
     (certificate.pem(), key.serialize_pem())
 }
 

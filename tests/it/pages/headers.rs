@@ -121,8 +121,9 @@ async fn every_answer(broker: &Broker) -> Vec<Page> {
         (&own, Method::POST, ACME, "/sessions/end".into(), 400),
         (&own, Method::POST, ACME, "/sessions/end-others".into(), 400),
         (&own, Method::GET, BOARD, "/oauth2/userinfo".into(), 200),
+        (&stranger, Method::POST, ACME, "/login".into(), 422),
         // Methods that a route does not have.
-        (&stranger, Method::POST, ACME, "/login".into(), 405),
+        (&stranger, Method::PUT, ACME, "/login".into(), 405),
         (&stranger, Method::PUT, ACME, "/login/main".into(), 405),
         (
             &stranger,

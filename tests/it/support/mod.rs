@@ -6,6 +6,7 @@ pub(crate) mod asking;
 pub(crate) mod audit;
 pub(crate) mod broker;
 pub(crate) mod browser;
+pub(crate) mod certificates;
 pub(crate) mod envoy;
 pub(crate) mod http;
 pub(crate) mod nodes;

@@ -30,6 +30,15 @@ impl Database {
         row.get(0)
     }
 
+    /// Issuer key and subject key of everybody who has signed in.
+    pub(crate) async fn people(&mut self) -> Vec<(String, String)> {
+        let rows = sqlx::query("SELECT issuer_key, subject_key FROM identity ORDER BY subject_key")
+            .fetch_all(&mut self.0)
+            .await
+            .expect("people");
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+    }
+
     /// Takes the right to write: nobody else can, until [`Database::unlock`].
     pub(crate) async fn lock(&mut self) {
         self.run("BEGIN IMMEDIATE").await;

@@ -4,6 +4,7 @@ use http::{Method, StatusCode};
 use rstest::rstest;
 
 use super::*;
+use crate::support::audit;
 use crate::support::nodes::BOARD;
 use crate::support::raw;
 use crate::support::tampering::Database;
@@ -217,4 +218,60 @@ async fn a27_after_a_sign_out_nothing_is_forwarded() {
     let answer = raw::get(broker.address, "/", &[("host", &host), ("cookie", &cookie)]).await;
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(app.count(), before);
+}
+
+fn with_a_public_app(app: &App) -> String {
+    let upstream = format!("\"http://{}\"", app.address);
+    let more = format!(
+        "[[tenants.apps]]\nid = \"files\"\nhosts = [\"files.solo.example:*\"]\nupstream = {upstream}\nallow = {{ public = true }}\n"
+    );
+    configuration(&upstream, "") + &more
+}
+
+/// No session over plain http, as at the checks.
+#[tokio::test]
+async fn a_request_that_came_in_the_clear_is_refused() {
+    let app = App::start().await;
+    let broker = start(with_a_public_app(&app)).await;
+    let host = ("host", "files.solo.example");
+    for (scheme, passes) in [
+        ("https", true),
+        ("wss", true),
+        ("http", false),
+        ("ws", false),
+        ("https, http", false),
+    ] {
+        let before = app.count();
+        let headers = [host, ("x-forwarded-proto", scheme)];
+        let answer = raw::get(broker.address, "/", &headers).await;
+        let expected = if passes { 200 } else { 400 };
+        assert_eq!(answer.status(), expected, "{scheme}");
+        assert_eq!(app.count() - before, usize::from(passes), "{scheme}");
+    }
+    let lines = audit::here();
+    let told = lines.iter().find(|line| line.event() == "check_ambiguous");
+    let reason = told.expect("a line").field("reason");
+    assert_eq!(reason, "the request did not come over https");
+    // A person reads why.
+    let browser = [host, ("x-forwarded-proto", "http"), ("accept", "text/html")];
+    let page = raw::get(broker.address, "/", &browser).await;
+    assert_eq!(page.status(), StatusCode::BAD_REQUEST);
+    let text = String::from_utf8_lossy(page.body());
+    assert!(text.contains("This address needs https"), "{text}");
+    // Where nobody says anything, nothing is wrong.
+    let answer = raw::get(broker.address, "/", &[host]).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a01_a_clients_word_about_the_scheme_is_ignored() {
+    let app = App::start().await;
+    let text = with_a_public_app(&app).replace("127.0.0.1/32", "10.9.9.9/32");
+    let broker = start(text).await;
+    let headers = [
+        ("host", "files.solo.example"),
+        ("x-forwarded-proto", "http"),
+    ];
+    let answer = raw::get(broker.address, "/", &headers).await;
+    assert_eq!(answer.status(), StatusCode::OK);
 }

@@ -1,5 +1,6 @@
 //! From a request to its answer: recorded, held if it must be, routed, and then spoilt.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -8,11 +9,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Collected};
 use hyper::body::Incoming;
+use serde_json::Value;
 
 use super::body::{Step, scripted};
 use super::fault::{Endpoint, Trouble};
 use super::server::HungUp;
-use super::{Recorded, Shared, github, jwks, oidc};
+use super::{Recorded, Shared, github, jwks, oidc, role};
 
 /// Records the request, does what the troubles of its endpoint ask, and answers.
 pub(super) async fn answer(
@@ -26,13 +28,18 @@ pub(super) async fn answer(
         .map_err(|_| HungUp)?
         .to_bytes();
     let pairs = |bytes: &[u8]| url::form_urlencoded::parse(bytes).into_owned().collect();
+    let played = shared.lock().role.clone();
+    let here = |role: &Value| role::endpoint(role, head.uri.path());
+    let part = played.as_ref().and_then(here);
     let request = Recorded {
-        endpoint: endpoint(head.uri.path()),
+        endpoint: part.unwrap_or_else(|| endpoint(head.uri.path())),
         method: head.method,
         path: head.uri.path().to_owned(),
         query: pairs(head.uri.query().unwrap_or_default().as_bytes()),
         form: if is_form(&head.headers) {
             pairs(&body)
+        } else if part == Some(Endpoint::Token) {
+            members(&body)
         } else {
             Vec::new()
         },
@@ -49,7 +56,10 @@ pub(super) async fn answer(
         Shared::pass(Arc::clone(&shared), at, mine).await;
     }
     let detour = request.query("detour").is_some();
-    let mut answer = respond(&shared, &request);
+    let mut answer = match played.filter(|_| part.is_some()) {
+        Some(role) => role::respond(&shared, &role, &request),
+        None => respond(&shared, &request),
+    };
     for trouble in troubles {
         let skipped = detour && trouble == Trouble::RedirectToItself;
         if !skipped {
@@ -57,6 +67,12 @@ pub(super) async fn answer(
         }
     }
     Ok(answer)
+}
+
+/// The members of a JSON object, for providers that want one in place of a form.
+fn members(body: &[u8]) -> Vec<(String, String)> {
+    let members: BTreeMap<String, String> = serde_json::from_slice(body).unwrap_or_default();
+    members.into_iter().collect()
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
@@ -112,7 +128,9 @@ fn respond(shared: &Shared, request: &Recorded) -> Response<Body> {
         | Endpoint::GithubOrganizations
         | Endpoint::GithubMemberships
         | Endpoint::GithubTeams => github::api(shared, request),
-        Endpoint::Elsewhere => (StatusCode::NOT_FOUND, "nothing here").into_response(),
+        Endpoint::Call | Endpoint::Elsewhere => {
+            (StatusCode::NOT_FOUND, "nothing here").into_response()
+        }
     }
 }
 

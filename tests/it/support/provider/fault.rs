@@ -25,6 +25,8 @@ pub(crate) enum Endpoint {
     GithubTeams,
     /// Where `jku` and `x5u` of forged tokens point: keys that would verify them. Must stay at zero.
     AttackerKeys,
+    /// A call to the API of a provider whose role is played.
+    Call,
     /// Any other path.
     Elsewhere,
 }
@@ -41,6 +43,8 @@ pub(crate) enum Fault {
     Jwks(JwksFault),
     Userinfo(UserinfoFault),
     Github(GithubFault),
+    /// The role that is played refuses what is asked at this path, in its own shape.
+    RoleRefuses(String),
 }
 
 macro_rules! is_a_fault {

@@ -29,6 +29,7 @@ mod jwks;
 mod keys;
 mod oidc;
 mod people;
+mod role;
 mod server;
 mod tests;
 
@@ -130,6 +131,8 @@ struct State {
     codes: HashMap<String, Grant>,
     access_tokens: HashMap<String, Grant>,
     assertion_ids: HashSet<String>,
+    /// The provider that this one plays, see [`role`].
+    role: Option<Value>,
     issued: usize,
     replayed_codes: usize,
 }
@@ -244,6 +247,7 @@ impl TestProvider {
             codes: HashMap::new(),
             access_tokens: HashMap::new(),
             assertion_ids: HashSet::new(),
+            role: None,
             issued: 0,
             replayed_codes: 0,
         };
@@ -324,6 +328,11 @@ impl TestProvider {
             .entry(username.to_owned())
             .or_insert_with(|| Person::named(username));
         change(person);
+    }
+
+    /// Plays another provider from now on: the role's addresses must be below [`TestProvider::base`].
+    pub(crate) fn play(&self, role: Value) {
+        self.shared.lock().role = Some(role);
     }
 
     // Keys.

@@ -298,8 +298,14 @@ fn invalid_client(why: &str) -> Response<Body> {
     response
 }
 
+/// How a client presents its secret.
+pub(super) fn client_method(request: &Recorded) -> &'static str {
+    let basic = request.header("authorization").is_some();
+    if basic { "basic" } else { "post" }
+}
+
 /// Who asks, by the one method used (RFC 6749 §2.3).
-fn authenticated_client(
+pub(super) fn authenticated_client(
     shared: &Shared,
     state: &mut State,
     request: &Recorded,

@@ -1,0 +1,413 @@
+//! Every preset against its provider's own shapes: a role for each in `tests/fixtures/providers/`, played by the
+//! test provider. All values are made up.
+//!
+//! Addresses stand in presets and roles as they really are. Both are rewritten to the test provider's, each host
+//! as a folder there, so that two hosts of one provider stay two.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::support::broker::CONFIGURATION;
+use crate::support::provider::{CLIENT_ID, Endpoint, Fault, IdTokenFault, JwksFault};
+use crate::support::tampering::Database;
+
+/// Presets that have tests of their own, with a provider that does more than play a role.
+const ELSEWHERE: [&str; 8] = [
+    "apple", "auth0", "cognito", "entra", "github", "google", "oauth2", "oidc",
+];
+
+fn folder_of_roles() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/providers")
+}
+
+/// `text` with every https address below `base`: the host that is `here` is `base` itself.
+fn rewritten(text: &str, here: &str, base: &str) -> String {
+    let text = if here.is_empty() {
+        text.to_owned()
+    } else {
+        text.replace(here, base)
+    };
+    text.replace("https://", &format!("{base}/"))
+}
+
+/// A broker with this role's preset as `acme`'s second provider, which plays the role.
+async fn start(name: &str, change: impl Fn(&mut Value)) -> (Broker, TestProvider, Value) {
+    let file = folder_of_roles().join(format!("{name}.json"));
+    let text = fs::read_to_string(file).expect("a role");
+    let written: Value = serde_json::from_str(&text).expect("JSON");
+    let preset = written["preset"].as_str().expect("a preset");
+    let here = written["here"].as_str().unwrap_or_default();
+    let base = |provider: &TestProvider| provider.base().to_owned();
+    let role = |provider: &TestProvider| -> Value {
+        let text = rewritten(&text, here, &base(provider)).replace("{client_id}", CLIENT_ID);
+        serde_json::from_str(&text).expect("JSON")
+    };
+    let settings = |provider: &TestProvider| {
+        let role = role(provider);
+        let lines = role["settings"].as_array().expect("a list");
+        let lines = lines.iter().map(|line| line.as_str().expect("a line"));
+        format!(
+            "preset = \"{preset}\"\n{}",
+            lines.collect::<Vec<_>>().join("\n")
+        )
+    };
+    let headers = "hide_cookies = true\nidentity_headers = { X-Auth-Request-User = \"user\", \
+        X-Auth-Request-Email = \"email\", X-Auth-Request-Preferred-Username = \"preferred_username\", \
+        X-Auth-Request-Groups = \"groups\", X-Name = \"name\" }";
+    let setup = Setup {
+        configuration: CONFIGURATION.replacen("hide_cookies = true", headers, 1),
+        ..Setup::default()
+    };
+    let rewrite = |text: &str, provider: &TestProvider| rewritten(text, here, &base(provider));
+    let (broker, provider) = with_rewritten_preset(Some(preset), rewrite, settings, setup).await;
+    let mut role = role(&provider);
+    change(&mut role);
+    provider.play(role.clone());
+    (broker, provider, role)
+}
+
+fn as_written(_: &mut Value) {}
+
+fn path_of(address: &Value) -> String {
+    let address = Url::parse(address.as_str().expect("an address")).expect("an address");
+    address.path().to_owned()
+}
+
+/// Who has signed in, with the keys by which they are known.
+async fn people(broker: &Broker) -> Vec<(String, String)> {
+    let mut database = Database::of(broker).await;
+    let people = database.people().await;
+    database.close().await;
+    people
+}
+
+/// A person signs in with the right key, name, address and groups, and out in the provider's own way.
+async fn signs_in_and_out(name: &str) {
+    let (broker, provider, role) = start(name, as_written).await;
+    let mut browser = broker.browser();
+    let check = signs_in_at_second(&broker, &mut browser).await;
+    let person = &role["person"];
+    for (header, member) in [
+        ("x-auth-request-email", "email"),
+        ("x-auth-request-groups", "groups"),
+        ("x-auth-request-preferred-username", "username"),
+        ("x-name", "name"),
+    ] {
+        let expected = person[member].as_str().expect("a text");
+        assert_eq!(check.header(header), expected, "{member}");
+    }
+    let key = |member: &str| person[member].as_str().expect("a key").to_owned();
+    assert_eq!(
+        people(&broker).await,
+        [(key("issuer_key"), key("subject_key"))]
+    );
+    let exchange = provider.last(Endpoint::Token).expect("an exchange");
+    let challenged = role["authorization"]["pkce"] == true;
+    assert_eq!(exchange.form("code_verifier").is_some(), challenged);
+    signs_out(&broker, &mut browser).await;
+    let expected = usize::from(!role["logout"].is_null());
+    assert_eq!(provider.count(Endpoint::EndSession), expected);
+    assert_eq!(provider.count(Endpoint::Elsewhere), 0);
+}
+
+/// The provider's own words for "no", at the token endpoint and at each call, sign nobody in.
+async fn refuses(name: &str) {
+    let (broker, provider, role) = start(name, as_written).await;
+    let calls = role["calls"].as_array().expect("a list");
+    let asked = calls
+        .iter()
+        .filter(|call| call["refusal"]["unused"] != true);
+    for part in std::iter::once(&role["token"]).chain(asked) {
+        provider.behave();
+        provider.set(Fault::RoleRefuses(path_of(&part["at"])));
+        let refusal = &part["refusal"];
+        let answer = if refusal["stranger"] == true {
+            (403, ACCOUNT)
+        } else {
+            (400, SECOND_NOT_TRUSTED)
+        };
+        let reason = refusal["reason"].as_str().expect("a reason");
+        refused_at_second(&broker, answer, reason).await;
+    }
+    provider.behave();
+    signs_in_at_second(&broker, &mut broker.browser()).await;
+}
+
+macro_rules! table {
+    ($($name:ident),* $(,)?) => {
+        const ROLES: &[&str] = &[$(stringify!($name)),*];
+
+        $(mod $name {
+            #[tokio::test]
+            async fn a_person_signs_in_and_out() {
+                super::signs_in_and_out(stringify!($name)).await;
+            }
+
+            #[tokio::test]
+            async fn a_refusal_is_understood() {
+                super::refuses(stringify!($name)).await;
+            }
+        })*
+    };
+}
+
+table!(
+    okta,
+    okta_custom_server,
+    keycloak,
+    gitlab,
+    linkedin,
+    discord,
+    discord_guild,
+    slack,
+    slack_any_team,
+    twitch,
+    facebook,
+    facebook_business,
+    bitbucket,
+    bitbucket_workspaces,
+    x,
+    spotify,
+    zoom,
+    salesforce,
+    notion,
+    kakao,
+    naver,
+    line,
+    yandex,
+    seznam,
+    fitbit,
+    soundcloud,
+    tidal,
+);
+
+#[test]
+fn every_preset_has_a_role_and_every_role_is_played() {
+    let stems = |folder: PathBuf, extension: &str| -> BTreeSet<String> {
+        let files = fs::read_dir(folder).expect("a folder");
+        let paths = files.map(|file| file.expect("a file").path());
+        let right = paths.filter(|path| path.extension().is_some_and(|it| it == extension));
+        let stems = right.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()));
+        stems.collect()
+    };
+    let roles = stems(folder_of_roles(), "json");
+    assert_eq!(roles, ROLES.iter().map(ToString::to_string).collect());
+    let presets = stems(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("providers"),
+        "toml",
+    );
+    let played = roles.into_iter().chain(ELSEWHERE.map(String::from));
+    let played: BTreeSet<String> = played.collect();
+    let without: Vec<_> = presets.difference(&played).collect();
+    assert!(without.is_empty(), "{without:?}");
+}
+
+/// An address counts by the preset's own rule, and a sign-in without one works.
+#[rstest]
+#[case::okta("okta", "/calls/0/answer/email_verified", json!(false))]
+#[case::okta_in_text("okta", "/calls/0/answer/email_verified", json!("true"))]
+#[case::keycloak("keycloak", "/token/id_token/email_verified", json!(false))]
+#[case::gitlab_in_text("gitlab", "/token/id_token/email_verified", json!("true"))]
+#[case::linkedin("linkedin", "/calls/0/answer/email_verified", json!(null))]
+#[case::discord("discord", "/calls/0/answer/verified", json!(false))]
+#[case::slack("slack", "/token/id_token/email_verified", json!(false))]
+#[case::twitch("twitch", "/token/id_token/email_verified", json!(null))]
+#[case::bitbucket_not_confirmed("bitbucket", "/calls/2/answer/values/0/is_confirmed", json!(false))]
+#[case::bitbucket_not_primary("bitbucket", "/calls/2/answer/values/0/is_primary", json!(false))]
+#[case::x_not_confirmed("x", "/calls/0/answer/data/confirmed_email", json!(null))]
+#[case::zoom("zoom", "/calls/0/answer/verified", json!(0))]
+#[case::zoom_in_words("zoom", "/calls/0/answer/verified", json!("true"))]
+#[case::salesforce("salesforce", "/calls/0/answer/email_verified", json!(null))]
+#[case::kakao_not_valid("kakao", "/calls/0/answer/kakao_account/is_email_valid", json!(false))]
+#[case::kakao_not_verified("kakao", "/calls/0/answer/kakao_account/is_email_verified", json!(null))]
+#[tokio::test]
+async fn t12_an_address_that_nobody_vouches_for_is_none(
+    #[case] name: &str,
+    #[case] pointer: &str,
+    #[case] value: Value,
+) {
+    let change = |role: &mut Value| {
+        // What stands in both documents is the same in both.
+        let member = pointer.rsplit('/').next().expect("a member");
+        for document in ["/token/id_token", "/calls/0/answer"] {
+            if let Some(document) = role.pointer_mut(document)
+                && document.get(member).is_some()
+            {
+                document[member] = value.clone();
+            }
+        }
+        *role.pointer_mut(pointer).expect("a member") = value.clone();
+    };
+    let (broker, _provider, _role) = start(name, change).await;
+    let check = signs_in_at_second(&broker, &mut broker.browser()).await;
+    assert_eq!(check.header("x-auth-request-email"), "");
+}
+
+/// Whom the operator did not name is not let in.
+#[rstest]
+#[case::slack("slack", "/token/id_token/https:~1~1slack.com~1team_id", json!("T0EVIL"), "`T0EVIL`")]
+#[case::slack_without("slack", "/token/id_token/https:~1~1slack.com~1team_id", json!(null), "absent")]
+#[case::zoom("zoom", "/calls/0/answer/account_id", json!("EVIL"), "`EVIL`")]
+#[case::salesforce("salesforce", "/calls/0/answer/organization_id", json!("00DEVIL"), "`00DEVIL`")]
+#[case::notion("notion", "/token/answer/workspace_id", json!("bbbbbbbb-0000-4000-8000-000000000001"), "`bbbbbbbb")]
+#[case::notion_without("notion", "/token/answer/workspace_id", json!(null), "absent")]
+#[tokio::test]
+async fn an_account_of_another_organization_is_not_let_in(
+    #[case] name: &str,
+    #[case] pointer: &str,
+    #[case] value: Value,
+    #[case] found: &str,
+) {
+    let change = |role: &mut Value| {
+        // The name of a claim can be an address, which was rewritten.
+        let issuer = role["metadata"]["answer"]["issuer"]
+            .as_str()
+            .unwrap_or_default();
+        let own = issuer.replace('~', "~0").replace('/', "~1");
+        let pointer = pointer.replace("https:~1~1slack.com", &own);
+        *role.pointer_mut(&pointer).expect("a member") = value.clone();
+    };
+    let (broker, _provider, _role) = start(name, change).await;
+    refused_at_second(&broker, (403, ACCOUNT), found).await;
+}
+
+/// Two facts that only together are one person.
+#[rstest]
+#[case::other_workspace("slack_any_team", "team_id", "T0OTHER:U0R7JM")]
+#[case::other_user("slack_any_team", "user_id", "T0R7GR:U0OTHER")]
+#[tokio::test]
+async fn a29_the_same_user_of_another_workspace_is_another_person(
+    #[case] name: &str,
+    #[case] claim: &str,
+    #[case] key: &str,
+) {
+    let (broker, provider, mut role) = start(name, as_written).await;
+    let user = |check: &Page| check.header("x-auth-request-user").to_owned();
+    let first = user(&signs_in_at_second(&broker, &mut broker.browser()).await);
+    let issuer = role["metadata"]["answer"]["issuer"]
+        .as_str()
+        .expect("one")
+        .to_owned();
+    let other = key
+        .split(':')
+        .find(|part| part.contains("OTHER"))
+        .expect("another");
+    role["token"]["id_token"][format!("{issuer}/{claim}")] = other.into();
+    provider.play(role);
+    let second = user(&signs_in_at_second(&broker, &mut broker.browser()).await);
+    assert_ne!(first, second);
+    let keys: Vec<String> = people(&broker).await.into_iter().map(|it| it.1).collect();
+    assert!(keys.iter().any(|it| it == key), "{keys:?}");
+}
+
+/// Numbers that no float holds (Kakao sends numbers, Discord text): the last digit tells people apart.
+#[rstest]
+#[case::kakao("kakao", json!(4_123_456_789_012_345_679_u64), "4123456789012345679")]
+#[case::kakao_in_text("kakao", json!("4123456789012345678"), "4123456789012345678")]
+#[case::discord("discord", json!("1152921504606846976"), "1152921504606846976")]
+#[tokio::test]
+async fn a_long_number_is_kept_to_its_last_digit(
+    #[case] name: &str,
+    #[case] id: Value,
+    #[case] key: &str,
+) {
+    let (broker, _provider, _role) = start(name, |role| {
+        role["calls"][0]["answer"]["id"] = id.clone();
+    })
+    .await;
+    signs_in_at_second(&broker, &mut broker.browser()).await;
+    assert_eq!(people(&broker).await[0].1, key);
+}
+
+/// Keycloak signs other tokens with the same key, for the same client.
+#[rstest]
+#[case::access("Bearer")]
+#[case::logout("Logout")]
+#[tokio::test]
+async fn keycloaks_other_tokens_are_no_id_tokens(#[case] kind: &str) {
+    let (broker, _provider, _role) = start("keycloak", |role| {
+        role["token"]["id_token"]["typ"] = kind.into();
+    })
+    .await;
+    refused_at_second(&broker, (400, SECOND_NOT_TRUSTED), "`/typ`").await;
+}
+
+/// Keycloak lists a key for encryption first, and says `no-cache` of its keys.
+#[tokio::test]
+async fn keycloaks_key_set_is_usable() {
+    let (broker, provider, _role) = start("keycloak", as_written).await;
+    provider.set(JwksFault::EncryptionKeysFirst);
+    provider.set(JwksFault::CacheControl("no-cache"));
+    for _ in 0..2 {
+        signs_in_at_second(&broker, &mut broker.browser()).await;
+    }
+    assert_eq!(provider.count(Endpoint::Jwks), 1);
+}
+
+/// A realm whose hostname setting is wrong writes another scheme or host into its tokens.
+#[tokio::test]
+async fn keycloaks_issuer_is_the_configured_one_to_the_letter() {
+    let (broker, _provider, _role) = start("keycloak", |role| {
+        let issuer = role["metadata"]["answer"]["issuer"].as_str().expect("one");
+        role["token"]["id_token"]["iss"] = issuer.replacen("http:", "https:", 1).into();
+    })
+    .await;
+    refused_at_second(&broker, (400, SECOND_NOT_TRUSTED), "Invalid issuer").await;
+}
+
+/// What a provider's userinfo says of its groups counts, not what its ID token says.
+#[tokio::test]
+async fn gitlabs_groups_are_those_of_userinfo() {
+    let (broker, provider, _role) = start("gitlab", |role| {
+        role["token"]["id_token"]["groups"] = json!(["forged"]);
+        role["calls"][0]["answer"]["groups"] = json!([]);
+    })
+    .await;
+    let check = signs_in_at_second(&broker, &mut broker.browser()).await;
+    assert_eq!(check.header("x-auth-request-groups"), "");
+    assert_eq!(provider.count(Endpoint::Call), 1);
+}
+
+/// An algorithm that the provider does not use is refused, whoever's text is the key.
+#[rstest]
+#[case::okta("okta")]
+#[case::slack("slack")]
+#[case::twitch("twitch")]
+#[tokio::test]
+async fn an_id_token_signed_with_a_text_is_refused(#[case] name: &str) {
+    use crate::support::provider::KeyText;
+    let (broker, provider, _role) = start(name, as_written).await;
+    for text in [KeyText::ClientSecret, KeyText::Pem, KeyText::Jwk] {
+        provider.behave();
+        provider.set(IdTokenFault::HmacKeyedWith(text));
+        refused_at_second(&broker, (400, SECOND_NOT_TRUSTED), "").await;
+    }
+}
+
+/// A page of a list that leads elsewhere is not followed, and what stands there is missing.
+#[tokio::test]
+async fn t13_bitbuckets_next_page_is_its_own() {
+    let (broker, _provider, _role) = start("bitbucket", |role| {
+        role["calls"][1]["answer"]["next"] = "https://evil.example/emails?page=2".into();
+    })
+    .await;
+    refused_at_second(&broker, (403, GROUPS), "is not whole").await;
+}
+
+/// Who wants to choose another account is asked in the provider's own way.
+#[tokio::test]
+async fn another_account_can_be_chosen() {
+    let (broker, provider, _role) = start("twitch", |role| {
+        role["authorization"]["request"]["force_verify"] = "true".into();
+    })
+    .await;
+    let login = broker.url("acme.localhost", "/login/second?another=1");
+    let page = broker.browser().visit(&login).await;
+    assert_eq!(page.url.path(), "/sessions", "{}", page.text());
+    assert_eq!(provider.count(Endpoint::Authorize), 1);
+}
