@@ -10,6 +10,7 @@ use super::parameters::Parameter;
 use super::preset::{Definition, Preset, Protocol, Status};
 use super::required_claims::{RequiredClaim, Rule};
 use super::template::Template;
+use crate::config::AuthenticationMethod;
 use crate::domain::upstream_provider::{LogoutValue, Source, Userinfo};
 
 /// A preset in words. Its text is for people, and no interface.
@@ -118,7 +119,8 @@ fn block(name: &str, preset: &Preset) -> String {
         lines.push(format!("{} = {value}", parameter.name));
     }
     lines.push("client_id = \"…\"".to_owned());
-    let signs = (definition.client_authentication.first()).is_some_and(|method| method.signs());
+    let first = preset.base().client_authentication.first();
+    let signs = first.is_some_and(|method| method.signs());
     lines.extend(if signs {
         vec![
             "key_id = \"…\"".to_owned(),

@@ -101,7 +101,7 @@ impl Presets {
 
     /// Each of them in words, in alphabetical order.
     pub fn explanations(&self) -> impl Iterator<Item = Explanation> {
-        let presets = self.0.iter();
+        let presets = self.known.iter();
         presets.map(|(name, preset)| Explanation::of(name, preset))
     }
 
