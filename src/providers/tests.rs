@@ -623,10 +623,7 @@ fn a_brand_without_preset_is_shown_another_way() {
     let faults = resolve("preset = \"authentik\"").expect_err("wrong");
     let help = faults.iter().next().and_then(config::Fault::help);
     let help = help.expect("help");
-    assert!(
-        help.starts_with("known here: `auth0`, `bitbucket`"),
-        "{help}"
-    );
+    assert!(help.starts_with("known here: `apple`, `auth0`"), "{help}");
     assert!(
         help.ends_with("with its `issuer`, `oidc` does for any OpenID Connect provider"),
         "{help}"
