@@ -172,7 +172,7 @@ mod tests {
           issuer       {host.origin}
           userinfo     asked at every sign-in
           scopes       openid profile email
-          client       its secret in `Authorization`; PKCE
+          client       its secret in `Authorization`, or an assertion signed with `private_key`; PKCE
           a person is  `organization_id` of userinfo and `user_id` of userinfo
           let in       whose `organization_id` of userinfo is one of `organizations`
           e-mail       `email` where `email_verified` is true

@@ -10,6 +10,7 @@
 mod accent;
 mod addresses;
 mod apps;
+mod client_authentication;
 mod diagnostics;
 mod ext_authz;
 mod files;
@@ -46,6 +47,7 @@ use toml::de::DeTable;
 
 pub use self::tracing::Tracing;
 pub use apps::AppSettings;
+pub use client_authentication::{AssertionSettings, AudienceKind, AuthenticationMethod};
 pub use diagnostics::{Fault, Faults, Position, Severity, Style, nearest, quoted, suggestion};
 pub use ext_authz::ExtAuthz;
 pub use files::WatchedFiles;

@@ -6,6 +6,7 @@
 use secrecy::SecretString;
 use url::Url;
 
+use super::client_authentication::{self, AssertionSettings, AuthenticationMethod};
 use super::diagnostics::{Position, nearest};
 use super::reader::{Item, Section};
 use super::secrets::secret;
@@ -13,7 +14,7 @@ use super::table::{Key, Shape, Table, word};
 use super::{Context, rules, server, tls};
 use crate::domain::email::EmailDomain;
 use crate::domain::ids::ProviderId;
-use crate::domain::upstream_provider::{ClientAuthentication, Reach};
+use crate::domain::upstream_provider::Reach;
 
 /// A value and where it was written.
 #[derive(Clone, Debug)]
@@ -56,13 +57,15 @@ pub struct ProviderSettings {
     /// Our name at the provider.
     pub client_id: Box<str>,
     /// Our secret there.
-    pub client_secret: Option<SecretString>,
-    /// Whether one is named at all, rightly or not.
-    pub client_secret_given: bool,
+    pub client_secret: Option<Located<SecretString>>,
+    /// Whether something about authentication was written wrongly, which has been told.
+    pub authentication_misread: bool,
     /// Scopes in place of the preset's.
     pub scopes: Option<Vec<Box<str>>>,
     /// In place of the preset's.
-    pub client_authentication: Option<ClientAuthentication>,
+    pub client_authentication: Option<Located<AuthenticationMethod>>,
+    /// For methods that sign.
+    pub assertion: AssertionSettings,
     /// In place of the discovered one.
     pub id_token_algorithm: Option<Located<Box<str>>>,
     /// Domains of the addresses of its people.
@@ -107,10 +110,37 @@ pub(super) static TABLE: Table = Table::new(
         .or("the preset's"),
         Key::new(
             "client_authentication",
-            Shape::Words(&["basic", "post"]),
-            "How the secret is presented.",
+            Shape::Words(&client_authentication::METHODS),
+            "How Doorward authenticates at the token endpoint, among the ways that the preset knows. With a private key: by signing with it.",
         )
-        .or("discovered"),
+        .or("the preset's"),
+        Key::new(
+            "private_key",
+            Shape::Secret,
+            "The key to sign with, in place of a secret: PKCS#8 in PEM, not encrypted.",
+        ),
+        Key::new(
+            "key_id",
+            Shape::Line(255),
+            "What the provider calls that key, for `kid`.",
+        ),
+        Key::new(
+            "certificate",
+            Shape::Path,
+            "The certificate of that key, PEM, for providers that know it by its thumbprint (`x5t#S256`).",
+        ),
+        Key::new(
+            "assertion_algorithm",
+            Shape::Words(&ALGORITHMS),
+            "How that key signs.",
+        )
+        .or("the first of the preset's that fits the key"),
+        Key::new(
+            "assertion_audience",
+            Shape::Words(&client_authentication::AUDIENCES),
+            "Whom the provider wants signed assertions to be for.",
+        )
+        .or("the preset's"),
         Key::new(
             "id_token_algorithm",
             Shape::Words(&ALGORITHMS),
@@ -161,6 +191,7 @@ pub(crate) const PRESET_WORDS: &[&str] = &[
     "host",
     "domain",
     "tenant",
+    "team_id",
     "region",
     "realm",
     "user_pool_id",
@@ -181,7 +212,8 @@ pub(crate) const PRESET_WORDS: &[&str] = &[
     "config_id",
 ];
 
-/// What our verifier knows. Symmetric ones are deliberately absent: they need the secret as a key.
+/// What our verifier knows, and what our keys sign with. Symmetric ones are deliberately absent: they need the
+/// secret as a key.
 const ALGORITHMS: [&str; 9] = [
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
 ];
@@ -206,17 +238,16 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
             "add the name under which Doorward is registered at the provider",
         )
         .and_then(|item| item.line(255));
-    let secret_item = section.get("client_secret");
-    let client_secret = secret_item.as_ref().and_then(|item| secret(item, context));
+    let client_secret = section
+        .get("client_secret")
+        .and_then(|item| located(&item, secret(&item, context)));
     let scopes = section
         .get("scopes")
         .and_then(|item| item.list(|item| scope(item)));
-    let client_authentication = section.get("client_authentication").and_then(|item| {
-        item.choice(&[
-            ("basic", ClientAuthentication::Basic),
-            ("post", ClientAuthentication::Post),
-        ])
-    });
+    let client_authentication = section
+        .get("client_authentication")
+        .and_then(|item| located(&item, item.choice(&AuthenticationMethod::WORDS)));
+    let assertion = AssertionSettings::read(section, context);
     let id_token_algorithm = section
         .get("id_token_algorithm")
         .and_then(|item| located(&item, algorithm(&item)));
@@ -225,10 +256,20 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
         .and_then(|item| item.list(rules::email_domain));
     let reach = reach(section, context);
     let rest = section.rest();
-    let client_secret_given = secret_item.is_some()
-        || rest
-            .iter()
-            .any(|item| misspelt(item) == Some("client_secret"));
+    let read = [
+        client_secret.is_some(),
+        client_authentication.is_some(),
+        assertion.private_key.is_some(),
+        assertion.key_id.is_some(),
+        assertion.certificate.is_some(),
+        assertion.algorithm.is_some(),
+        assertion.audience.is_some(),
+    ];
+    let given = client_authentication::SETTINGS.map(|name| section.get(name).is_some());
+    let authentication_misread = given != read
+        || rest.iter().any(|item| {
+            misspelt(item).is_some_and(|near| client_authentication::SETTINGS.contains(&near))
+        });
     let parameters = rest.iter().filter_map(parameter).collect();
     let stand_in = || {
         Some(Located {
@@ -243,9 +284,10 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
         name,
         client_id: client_id.unwrap_or_default(),
         client_secret,
-        client_secret_given,
+        authentication_misread,
         scopes,
         client_authentication,
+        assertion,
         id_token_algorithm,
         email_domains: email_domains.unwrap_or_default(),
         reach,
@@ -296,7 +338,7 @@ fn parameter_value(item: &Item<'_>) -> ParameterValue {
         .map_or(ParameterValue::Other, ParameterValue::List)
 }
 
-fn located<T>(item: &Item<'_>, value: Option<T>) -> Option<Located<T>> {
+pub(super) fn located<T>(item: &Item<'_>, value: Option<T>) -> Option<Located<T>> {
     Some(Located {
         value: value?,
         at: item.position(),
@@ -326,7 +368,7 @@ fn scope(item: &Item<'_>) -> Option<Box<str>> {
     }
 }
 
-fn algorithm(item: &Item<'_>) -> Option<Box<str>> {
+pub(super) fn algorithm(item: &Item<'_>) -> Option<Box<str>> {
     let text = item.text()?;
     if text.starts_with("HS") || text == "none" {
         item.fault_with_help(

@@ -63,8 +63,25 @@ pub(super) static REFERENCE: Table = Table::new(
 )
 .exactly_one_of(&["env", "file"]);
 
-/// Reads the secret that `item` refers to.
+/// Reads the secret that `item` refers to: one line of text.
 pub(super) fn secret(item: &Item<'_>, context: &Context<'_>) -> Option<SecretString> {
+    let text = secret_lines(item, context)?;
+    if text.expose_secret().chars().any(char::is_control) {
+        item.fault_with_help(
+            format!(
+                "what `{}` refers to has control characters in it",
+                item.name
+            ),
+            "a secret is one line of text; a line break at the end of a file is taken off",
+        );
+        return None;
+    }
+    Some(text)
+}
+
+/// Reads the text that `item` refers to, which can have many lines: a private key in PEM. Whoever uses it
+/// judges it.
+pub(super) fn secret_lines(item: &Item<'_>, context: &Context<'_>) -> Option<SecretString> {
     if !item.is_table() {
         item.fault_with_help(
             format!(
@@ -106,16 +123,9 @@ pub(super) fn secret(item: &Item<'_>, context: &Context<'_>) -> Option<SecretStr
     if text.expose_secret().is_empty() {
         let (message, help) = empty;
         place.fault_with_help(message, help);
-        None
-    } else if text.expose_secret().chars().any(char::is_control) {
-        item.fault_with_help(
-            format!("what `{name}` refers to has control characters in it"),
-            "a secret is one line of text; a line break at the end of a file is taken off",
-        );
-        None
-    } else {
-        Some(text)
+        return None;
     }
+    Some(text)
 }
 
 fn from_environment(key: &str, item: &Item<'_>, context: &Context<'_>) -> Option<SecretString> {

@@ -290,7 +290,7 @@ fn what_was_read_does_not_print_its_secrets() {
         .client_secret
         .as_ref()
         .expect("there");
-    assert_eq!(secrecy::ExposeSecret::expose_secret(secret), CANARY);
+    assert_eq!(secrecy::ExposeSecret::expose_secret(&secret.value), CANARY);
     let shown = format!("{config:?}");
     assert!(!shown.contains("hunter2"));
     assert!(!shown.contains("1, 2, 3, 4"), "the sealing key is printed");
@@ -622,7 +622,7 @@ fn files_are_beside_the_configuration() {
         .client_secret
         .as_ref()
         .expect("there");
-    assert_eq!(secrecy::ExposeSecret::expose_secret(secret), CANARY);
+    assert_eq!(secrecy::ExposeSecret::expose_secret(&secret.value), CANARY);
 
     std::fs::write(&path, text.replace("\"secret\"", "\"empty\"")).expect("written");
     let faults = load(&path, &nothing).expect_err("empty").to_string();
@@ -770,8 +770,8 @@ fn the_shared_host_serves_those_without_their_own() {
 )]
 #[case::no_scopes("scopes = []", "`scopes` is an empty list")]
 #[case::authentication(
-    "client_authentication = \"private_key_jwt\"",
-    "`private_key_jwt` is not a value of `client_authentication`"
+    "client_authentication = \"tls_client_auth\"",
+    "`tls_client_auth` is not a value of `client_authentication`"
 )]
 #[case::algorithm(
     "id_token_algorithm = \"HS256\"",
@@ -790,6 +790,26 @@ fn the_shared_host_serves_those_without_their_own() {
     "the file `no-such-file.pem` of `ca_file` cannot be read: No such file"
 )]
 #[case::not_a_certificate("ca_file = \"Cargo.toml\"", "there is no certificate in `Cargo.toml`")]
+#[case::no_client_certificate(
+    "certificate = \"Cargo.toml\"",
+    "there is no certificate in `Cargo.toml`"
+)]
+#[case::missing_client_certificate(
+    "certificate = \"no-such-file.pem\"",
+    "the certificate in `no-such-file.pem` cannot be read"
+)]
+#[case::private_key_without_reference(
+    "private_key = \"key.pem\"",
+    "`private_key` is a secret and does not belong in this file"
+)]
+#[case::assertion_algorithm(
+    "assertion_algorithm = \"HS256\"",
+    "`HS256` proves nothing about who signed"
+)]
+#[case::assertion_audience(
+    "assertion_audience = \"https://id.example\"",
+    "`https://id.example` is not a value of `assertion_audience`"
+)]
 #[case::network(
     "allow_networks = [\"0.0.0.0/0\"]",
     "`0.0.0.0/0` is every address there is"

@@ -43,6 +43,8 @@ kinds! {
     AttemptKind = "login attempt",
     /// `state` of an authorization request (RFC 6749 §4.1.1).
     StateKind = "state",
+    /// An answer that a provider posted, until the browser comes for it.
+    AnswerKind = "answer",
     /// A sign-in that an app host asked for: the opaque id in `{base}/login?continue=…`.
     SignInKind = "sign-in",
     /// The browser at an app host that waits for its ticket, in the cookie `__Host-dwt-…`.

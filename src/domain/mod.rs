@@ -6,6 +6,7 @@
 
 pub mod app_upstream;
 pub mod claims;
+pub mod client_authentication;
 pub mod colour;
 pub mod email;
 pub mod email_rule;

@@ -14,6 +14,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::claims::ClaimPath;
+use super::client_authentication::ClientAuthentication;
 use super::email::{EmailAddress, EmailDomain};
 use super::email_rule::EmailRule;
 use super::ids::{Issuer, ProviderId, is_guid};
@@ -30,9 +31,9 @@ pub struct UpstreamProvider {
     pub preset: Box<str>,
     /// Our name at the provider (`client_id`, RFC 6749 §2.2).
     pub client_id: Box<str>,
-    /// Our secret there; none for a public client, which PKCE protects.
+    /// Our secret there; none for a public client, which PKCE protects, and for one that signs.
     pub client_secret: Option<SecretString>,
-    /// How the secret is presented.
+    /// How we authenticate.
     pub client_authentication: ClientAuthentication,
     /// OpenID Connect or plain OAuth 2.
     pub protocol: Protocol,
@@ -44,6 +45,8 @@ pub struct UpstreamProvider {
     pub scope_separator: Box<str>,
     /// Further parameters of the authorization request.
     pub authorization_parameters: Vec<(Box<str>, Box<str>)>,
+    /// How it answers an authorization request.
+    pub response_mode: ResponseMode,
     /// Domains of the addresses of its people, who are sent here when they give one.
     pub email_domains: Vec<EmailDomain>,
     /// Which hints it understands, and what it calls them.
@@ -73,6 +76,16 @@ pub struct UpstreamProvider {
     pub logout: Logout,
     /// How the provider is reached.
     pub reach: Reach,
+}
+
+/// How the answer to an authorization request comes (`response_mode`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResponseMode {
+    /// In the query of a redirect, as nothing need be said for (RFC 6749 §4.1.2).
+    #[default]
+    Query,
+    /// In a form that the browser posts (OAuth 2.0 Form Post Response Mode §2), and in no other way.
+    FormPost,
 }
 
 impl UpstreamProvider {
@@ -177,18 +190,6 @@ pub enum Userinfo {
     Always,
     /// Never.
     Never,
-}
-
-/// How our secret is presented to the token endpoint (RFC 6749 §2.3.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ClientAuthentication {
-    /// As the metadata says; basic where it says nothing.
-    #[default]
-    Discovered,
-    /// `Authorization: Basic`, both parts form-encoded first.
-    Basic,
-    /// In the body.
-    Post,
 }
 
 /// How the token request is written.

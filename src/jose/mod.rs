@@ -1,18 +1,23 @@
-//! Signed tokens: their headers before anything is believed, the keys of those who signed them, and our own
-//! signatures.
+//! Signed tokens: their headers before anything is believed, the keys of those who signed them, our own
+//! signatures, and the keys with which we authenticate at token endpoints.
 //!
 //! Invariants: a key comes from the address that configuration or metadata names, never from a token; the
 //! algorithm is pinned by the caller and a token that names another is refused before a key is looked for
-//! (RFC 8725 §3.1); symmetric keys and `none` do not exist here. What is deliberately absent: claims. Who may
+//! (RFC 8725 §3.1); nothing is ever verified with a symmetric key, and `none` does not exist. What is deliberately absent: claims. Who may
 //! do what with a verified token is decided by those who ask for the key.
 
 mod algorithm;
+mod client_key;
 mod header;
 mod key_set;
 mod key_sets;
 mod sign;
 
 pub use algorithm::{SignatureAlgorithm, UnsupportedAlgorithm};
+pub use client_key::{
+    CertificateRefused, ClientCertificate, ClientKey, ClientKeyRefused, PrivateKey,
+    PrivateKeyRefused,
+};
 pub use header::{HeaderRefused, JoseHeader, MAX_TOKEN_BYTES};
 pub use key_set::{Jwk, KeyRefused, KeySet, KeySetFault, SkippedKey};
 pub use key_sets::KeySets;

@@ -109,14 +109,23 @@ impl Signer {
         header: &Value,
         claims: &Value,
     ) -> Result<String, SigningFailed> {
-        let mut token = BASE64_URL_SAFE_NO_PAD.encode(header.to_string());
-        token.push('.');
-        BASE64_URL_SAFE_NO_PAD.encode_string(claims.to_string(), &mut token);
-        let signature = self.key.sign(token.as_bytes())?;
-        token.push('.');
-        BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-        Ok(token)
+        with_signature(header, claims, |message| self.key.sign(message))
     }
+}
+
+/// Header and claims in the compact form, with the signature over them (RFC 7515 §3.1).
+pub(super) fn with_signature<E>(
+    header: &Value,
+    claims: &Value,
+    sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>,
+) -> Result<String, E> {
+    let mut token = BASE64_URL_SAFE_NO_PAD.encode(header.to_string());
+    token.push('.');
+    BASE64_URL_SAFE_NO_PAD.encode_string(claims.to_string(), &mut token);
+    let signature = sign(token.as_bytes())?;
+    token.push('.');
+    BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+    Ok(token)
 }
 
 impl Key {

@@ -5,6 +5,7 @@ use super::layers::{Layers, Names};
 use super::template::Template;
 use crate::config::reader::{Item, Section};
 use crate::domain::login_hint::LoginHint;
+use crate::domain::upstream_provider::ResponseMode;
 
 /// The words of a preset about the authorization request (RFC 6749 §4.1.1).
 #[derive(Clone, Debug)]
@@ -14,6 +15,7 @@ pub(super) struct Authorization {
     pub(super) scopes: Vec<Template>,
     pub(super) scope_separator: Box<str>,
     pub(super) parameters: Vec<(Box<str>, Template)>,
+    pub(super) response_mode: ResponseMode,
     pub(super) hints: Vec<(LoginHint, Box<str>)>,
     pub(super) prompts: Vec<Box<str>>,
     pub(super) switch_account_prompt: Option<Template>,
@@ -21,13 +23,14 @@ pub(super) struct Authorization {
 }
 
 /// Parameters of the authorization request that protect it, or have a setting of their own.
-pub(super) const RESERVED: [&str; 9] = [
+pub(super) const RESERVED: [&str; 10] = [
     "client_id",
     "code_challenge",
     "code_challenge_method",
     "nonce",
     "prompt",
     "redirect_uri",
+    "response_mode",
     "response_type",
     "scope",
     "state",
@@ -43,6 +46,14 @@ pub(super) fn read(layers: &Layers<'_, '_>, names: &Names<'_>) -> Option<Authori
         .and_then(|item| item.free_section("[scopes]"))
         .and_then(|section| scopes(&section, names));
     let parameters = parameters(layers, names, "authorization_parameters");
+    let response_mode = layers
+        .get("response_mode")
+        .map_or(Some(ResponseMode::default()), |item| {
+            item.choice(&[
+                ("query", ResponseMode::Query),
+                ("form_post", ResponseMode::FormPost),
+            ])
+        });
     let (hints, prompts) = (hints::hints(layers), hints::prompts(layers));
     let switch_account_prompt = names.optional(layers.get("switch_account_prompt"));
     let switch_account_parameters = self::parameters(layers, names, "switch_account_parameters");
@@ -51,6 +62,7 @@ pub(super) fn read(layers: &Layers<'_, '_>, names: &Names<'_>) -> Option<Authori
         scopes: scopes?,
         scope_separator: scope_separator?.into(),
         parameters,
+        response_mode: response_mode?,
         hints: hints?,
         prompts: prompts?,
         switch_account_prompt,

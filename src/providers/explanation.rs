@@ -10,7 +10,8 @@ use super::parameters::Parameter;
 use super::preset::{Definition, Preset, Protocol, Status};
 use super::required_claims::{RequiredClaim, Rule};
 use super::template::Template;
-use crate::domain::upstream_provider::{ClientAuthentication, LogoutValue, Source, Userinfo};
+use crate::config::AuthenticationMethod;
+use crate::domain::upstream_provider::{LogoutValue, Source, Userinfo};
 
 /// A preset in words. Its text is for people, and no interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +119,16 @@ fn block(name: &str, preset: &Preset) -> String {
         lines.push(format!("{} = {value}", parameter.name));
     }
     lines.push("client_id = \"…\"".to_owned());
-    lines.push("client_secret = { file = \"client-secret\" }".to_owned());
+    let first = preset.base().client_authentication.first();
+    let signs = first.is_some_and(|method| method.signs());
+    lines.extend(if signs {
+        vec![
+            "key_id = \"…\"".to_owned(),
+            "private_key = { file = \"client-key.pem\" }".to_owned(),
+        ]
+    } else {
+        vec!["client_secret = { file = \"client-secret\" }".to_owned()]
+    });
     lines.join("\n")
 }
 
@@ -185,12 +195,20 @@ fn texts(templates: &[Template]) -> Vec<String> {
 }
 
 fn client(definition: &Definition) -> String {
-    let secret = match definition.client_authentication {
-        ClientAuthentication::Basic => "its secret in `Authorization`",
-        ClientAuthentication::Post => "its secret in the body",
-        ClientAuthentication::Discovered => "its secret as the metadata asks",
+    let word = |method: &AuthenticationMethod| match method {
+        AuthenticationMethod::Basic => "its secret in `Authorization`",
+        AuthenticationMethod::Post => "its secret in the body",
+        AuthenticationMethod::Discovered => "its secret as the metadata asks",
+        AuthenticationMethod::PrivateKeyJwt => "an assertion signed with `private_key`",
+        AuthenticationMethod::ClientSecretJwt => "an assertion keyed with its secret",
+        AuthenticationMethod::GeneratedSecret => "a secret signed with `private_key`",
     };
-    let needed = if definition.secret_required {
+    let known = &definition.client_authentication;
+    let secret = known.first().map_or("", word);
+    let signed = known.iter().skip(1).find(|method| method.signs());
+    let signed = signed.map_or_else(String::new, |method| format!(", or {}", word(method)));
+    let signs = known.first().is_some_and(|method| method.signs());
+    let needed = if definition.secret_required || signs {
         ""
     } else {
         ", or none"
@@ -200,7 +218,7 @@ fn client(definition: &Definition) -> String {
     } else {
         "no PKCE"
     };
-    format!("{secret}{needed}; {pkce}")
+    format!("{secret}{signed}{needed}; {pkce}")
 }
 
 fn place(place: &Place) -> String {

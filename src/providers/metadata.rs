@@ -9,8 +9,8 @@ use http::HeaderValue;
 use serde::Deserialize;
 use url::Url;
 
+use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::host::Host;
-use crate::domain::upstream_provider::ClientAuthentication;
 use crate::jose::SignatureAlgorithm;
 use crate::outbound::{DocumentCache, DocumentRules, FetchObserver};
 use crate::ports::Clock;
@@ -134,10 +134,10 @@ impl ProviderMetadata {
         }
     }
 
-    /// How to present the secret: as configured, else basic where it is listed or nothing is
+    /// How to authenticate: as configured, else with the secret, by basic where that is listed or nothing is
     /// (OIDC Discovery 1.0 §3), else in the body.
     #[must_use]
-    pub fn client_authentication(&self, configured: ClientAuthentication) -> ClientAuthentication {
+    pub fn client_authentication(&self, configured: &ClientAuthentication) -> ClientAuthentication {
         let listed = &self.token_endpoint_auth_methods_supported;
         match configured {
             ClientAuthentication::Discovered
@@ -147,7 +147,7 @@ impl ProviderMetadata {
                 ClientAuthentication::Basic
             }
             ClientAuthentication::Discovered => ClientAuthentication::Post,
-            configured => configured,
+            configured => configured.clone(),
         }
     }
 }
@@ -204,14 +204,12 @@ mod tests {
     }
 
     #[rstest]
-    #[case::nothing_listed(&[], ClientAuthentication::Basic)]
-    #[case::both(&["client_secret_post", "client_secret_basic"], ClientAuthentication::Basic)]
-    #[case::post(&["client_secret_post"], ClientAuthentication::Post)]
-    fn the_secret_is_presented_as_listed(
-        #[case] methods: &[&str],
-        #[case] expected: ClientAuthentication,
-    ) {
-        let found = metadata(&[], methods).client_authentication(ClientAuthentication::Discovered);
-        assert_eq!(found, expected);
+    #[case::nothing_listed(&[], true)]
+    #[case::both(&["client_secret_post", "client_secret_basic"], true)]
+    #[case::post(&["client_secret_post"], false)]
+    fn the_secret_is_presented_as_listed(#[case] methods: &[&str], #[case] basic: bool) {
+        let found = metadata(&[], methods).client_authentication(&ClientAuthentication::Discovered);
+        assert_eq!(matches!(found, ClientAuthentication::Basic), basic);
+        assert_eq!(matches!(found, ClientAuthentication::Post), !basic);
     }
 }

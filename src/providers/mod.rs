@@ -7,6 +7,7 @@
 
 mod authorization;
 mod claims;
+mod client_authentication;
 mod explanation;
 mod hints;
 mod layers;

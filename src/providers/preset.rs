@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::authorization::{self, Authorization};
 use super::claims::{Claims, ClaimsReader};
+use super::client_authentication::{self, Assertions};
 use super::layers::{Layers, Names};
 use super::logout::{self, Logout};
 use super::parameters::{self, List, Lists, Parameter};
@@ -17,8 +18,8 @@ use super::required_claims::{self, RequiredClaim, Rule};
 use super::template::{Template, Values};
 use crate::config::reader::{Document, Section};
 use crate::config::source::Source as FileSource;
-use crate::config::{Faults, quoted, suggestion};
-use crate::domain::upstream_provider::{ClientAuthentication, KeyIssuer, TokenRequest, Userinfo};
+use crate::config::{AuthenticationMethod, Faults, quoted, suggestion};
+use crate::domain::upstream_provider::{KeyIssuer, TokenRequest, Userinfo};
 
 /// What is true of every account at a provider.
 #[derive(Clone, Debug)]
@@ -57,7 +58,8 @@ pub(super) struct Definition {
     pub(super) protocol: Protocol,
     pub(super) issuer_key: Template,
     pub(super) secret_required: bool,
-    pub(super) client_authentication: ClientAuthentication,
+    pub(super) client_authentication: Vec<AuthenticationMethod>,
+    pub(super) assertions: Assertions,
     pub(super) authorization: Authorization,
     pub(super) token_request: TokenRequest,
     pub(super) errors_with_success_status: bool,
@@ -322,16 +324,8 @@ fn definition(
     let secret_required = layers
         .require("client_secret")
         .and_then(|item| item.choice(&[("required", true), ("optional", false)]));
-    let client_authentication = layers.get("client_authentication").map_or(
-        Some(ClientAuthentication::Discovered),
-        |item| {
-            item.choice(&[
-                ("discovered", ClientAuthentication::Discovered),
-                ("basic", ClientAuthentication::Basic),
-                ("post", ClientAuthentication::Post),
-            ])
-        },
-    );
+    let client_authentication = client_authentication::methods(layers);
+    let assertions = client_authentication::assertions(layers, &names);
     let authorization = authorization::read(layers, &names);
     let token_request = layers
         .get("token_request")
@@ -350,6 +344,7 @@ fn definition(
         issuer_key: issuer_key?,
         secret_required: secret_required?,
         client_authentication: client_authentication?,
+        assertions: assertions?,
         authorization: authorization?,
         token_request: token_request?,
         errors_with_success_status: errors_with_success_status?,

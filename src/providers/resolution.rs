@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use super::client_authentication::authentication;
 use super::logout::Logout as LogoutDefinition;
 use super::mapping::Written;
 use super::parameters::{List, Lists, Parameter};
@@ -13,6 +14,7 @@ use crate::config::{
     Fault, Faults, ParameterValue, ProviderSettings, checked_url, nearest, provider_settings,
     quoted, suggestion,
 };
+use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::ids::Issuer;
 use crate::domain::upstream_provider::{
     ClaimRule, Logout, LogoutRedirect, OpenIdConnect, Pages, ProfileRequest, Protocol,
@@ -41,11 +43,14 @@ pub(super) fn resolve(
             resolution.values.insert(name.clone(), value.into());
         }
     }
+    let authentication = authentication(settings, definition, &resolution.values)
+        .map_err(|faults| resolution.faults.extend(faults));
     // With a parameter missing, every address that needs it would be a fault of its own.
-    let provider = if resolution.faults.is_empty() {
-        resolution.provider(preset, definition)
-    } else {
-        None
+    let provider = match authentication {
+        Ok(authentication) if resolution.faults.is_empty() => {
+            resolution.provider(preset, definition, authentication)
+        }
+        _ => None,
     };
     match (Faults::new(resolution.faults), provider) {
         (None, Some(provider)) => Ok(provider),
@@ -161,11 +166,6 @@ impl Resolution<'_> {
             self.faults
                 .push(fault.with_help("leave out `id_token_algorithm`"));
         }
-        if definition.secret_required && !settings.client_secret_given {
-            let message = format!("the preset `{preset_name}` needs `client_secret`");
-            let help = "add client_secret = { env = \"NAME\" } or { file = \"path\" }";
-            self.faults.push(at_preset(message).with_help(help));
-        }
         if let Some(scopes) = &settings.scopes
             && !oauth2
             && !scopes.iter().any(|scope| **scope == *"openid")
@@ -199,7 +199,12 @@ impl Resolution<'_> {
         }
     }
 
-    fn provider(&mut self, preset: &Preset, definition: &Definition) -> Option<UpstreamProvider> {
+    fn provider(
+        &mut self,
+        preset: &Preset,
+        definition: &Definition,
+        client_authentication: ClientAuthentication,
+    ) -> Option<UpstreamProvider> {
         let settings = self.settings;
         let protocol = self.protocol(definition);
         // An issuer that the operator wrote can be one for all tenants too.
@@ -233,16 +238,15 @@ impl Resolution<'_> {
                 .unwrap_or_else(|| preset.title.clone()),
             preset: settings.preset.value.clone(),
             client_id: settings.client_id.clone(),
-            client_secret: settings.client_secret.clone(),
-            client_authentication: settings
-                .client_authentication
-                .unwrap_or(definition.client_authentication),
+            client_secret: settings.client_secret.as_ref().map(|it| it.value.clone()),
+            client_authentication,
             protocol: protocol?,
             pkce: authorization.pkce,
             scopes,
             scope_separator: authorization.scope_separator.clone(),
             authorization_parameters: self.filled(&authorization.parameters),
             switch_account_parameters: self.filled(&authorization.switch_account_parameters),
+            response_mode: authorization.response_mode,
             email_domains: settings.email_domains.clone(),
             hints: authorization.hints.clone(),
             prompts: authorization.prompts.clone(),

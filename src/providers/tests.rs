@@ -6,10 +6,11 @@ use rstest::rstest;
 use super::preset::Preset;
 use super::*;
 use crate::config::{self, Faults, ProviderSettings};
+use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::email_rule::EmailRule;
 use crate::domain::upstream_provider::{
-    ClaimRule, ClientAuthentication, KeyIssuer, Logout, OpenIdConnect, Pages, Protocol, Source,
-    UpstreamProvider, Userinfo,
+    ClaimRule, KeyIssuer, Logout, OpenIdConnect, Pages, Protocol, Source, UpstreamProvider,
+    Userinfo,
 };
 
 /// A file with one provider.
@@ -33,19 +34,27 @@ client_id = "doorward"
 
 /// The settings of one provider, read as an operator's file is.
 fn settings(provider: &str, development: bool) -> ProviderSettings {
+    settings_with(provider, development, &[("SECRET", "hunter2-canary")])
+}
+
+/// The same, with these variables.
+pub(super) fn settings_with(
+    provider: &str,
+    development: bool,
+    variables: &[(&str, &str)],
+) -> ProviderSettings {
     let text = text(provider, development);
-    let environment: BTreeMap<String, String> = [
-        ("SEAL", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
-        ("SECRET", "hunter2-canary"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into();
+    let seal = ("SEAL", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    let environment: BTreeMap<String, String> = std::iter::once(&seal)
+        .chain(variables)
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
     let config = config::parse(&text, Path::new("doorward.toml"), &environment);
     config.expect("right").tenants[0].providers[0].clone()
 }
 
 /// Where the given settings begin.
-const PRESET_LINE: u32 = 12;
+pub(super) const PRESET_LINE: u32 = 12;
 
 fn resolve(provider: &str) -> Result<UpstreamProvider, Faults> {
     let presets = Presets::load(None).expect("embedded presets are right");
@@ -60,7 +69,8 @@ fn the_embedded_presets_are_right() {
 }
 
 /// In alphabetical order.
-const SHIPPED: [&str; 29] = [
+const SHIPPED: [&str; 30] = [
+    "apple",
     "auth0",
     "bitbucket",
     "cognito",
@@ -111,10 +121,10 @@ fn openid_connect_needs_an_issuer_and_finds_the_rest() {
         provider.scopes,
         ["openid", "profile", "email"].map(Into::into)
     );
-    assert_eq!(
+    assert!(matches!(
         provider.client_authentication,
         ClientAuthentication::Discovered
-    );
+    ));
     assert!(provider.pkce && provider.client_secret.is_none());
     assert_eq!(
         provider.claims.groups[0].place.path.to_string(),
@@ -437,7 +447,10 @@ fn cognito_is_on_two_hosts() {
         openid(&provider).issuer.as_str(),
         "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEf123"
     );
-    assert_eq!(provider.client_authentication, ClientAuthentication::Basic);
+    assert!(matches!(
+        provider.client_authentication,
+        ClientAuthentication::Basic
+    ));
     let Logout::Redirect(logout) = &provider.logout else {
         panic!("it has a sign-out");
     };
@@ -497,7 +510,7 @@ fn two_oauth2_servers_are_never_one_issuer() {
 #[case::of_another_preset(
     "preset = \"oidc\"\nissuer = \"https://a.example\"\nhost = \"x\"",
     2,
-    "`host` is not a setting of a provider with the preset `oidc` = known here: `issuer`, `discovery`, `groups_claim`, `switch_account_prompt`, `id`, `preset`, `name`, `client_id`, `client_secret`, `scopes`, `client_authentication`, `id_token_algorithm`, `email_domains`, `ca_file`, `allow_networks`, `proxy`"
+    "`host` is not a setting of a provider with the preset `oidc` = known here: `issuer`, `discovery`, `groups_claim`, `switch_account_prompt`, `id`, `preset`, `name`, `client_id`, `client_secret`, `scopes`, `client_authentication`, `private_key`, `key_id`, `certificate`, `assertion_algorithm`, `assertion_audience`, `id_token_algorithm`, `email_domains`, `ca_file`, `allow_networks`, `proxy`"
 )]
 #[case::not_text("preset = \"oidc\"\nissuer = 5", 1, "`issuer` is text in quotes")]
 #[case::http(

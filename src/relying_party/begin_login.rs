@@ -14,7 +14,7 @@ use crate::domain::ids::Issuer;
 use crate::domain::login_attempt::{Continuation, PendingAttempt};
 use crate::domain::login_hint::{LoginHint, LoginHints};
 use crate::domain::tenant::Tenant;
-use crate::domain::upstream_provider::{Protocol, UpstreamProvider};
+use crate::domain::upstream_provider::{Protocol, ResponseMode, UpstreamProvider};
 use crate::storage::{Network, StorageError, TooManyWaiting, WaitingCaps};
 
 /// A login under way.
@@ -172,6 +172,9 @@ fn authorization_request(
     }
     for (name, value) in wishes(provider, switch_account, hints) {
         request = request.add_extra_param(name.to_owned(), value.to_owned());
+    }
+    if provider.response_mode == ResponseMode::FormPost {
+        request = request.add_extra_param("response_mode", "form_post");
     }
     let switch = provider.switch_account_parameters.iter();
     let switch = switch.filter(|_| switch_account);

@@ -1,9 +1,9 @@
-//! The query of a callback, as it came.
+//! The query of a callback, or the form that was posted to it, as it came.
 //!
 //! Invariant: nothing is believed yet, and nothing ambiguous gets further: a parameter that counts and
 //! stands twice refuses the whole (RFC 6749 §3.1).
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::domain::handle::{Handle, StateKind};
 use crate::domain::ids::Issuer;
@@ -26,6 +26,9 @@ pub enum InvalidCallback {
     /// `code`, `state`, `iss` or `error` stands twice.
     #[error("`{0}` stands twice")]
     Duplicate(&'static str),
+    /// The provider posts its answers, and this is none that it posted.
+    #[error("it did not come by POST, as this provider answers")]
+    NotPosted,
     /// Neither `code` nor `error`.
     #[error("there is neither `code` nor `error`")]
     Empty,
@@ -35,7 +38,7 @@ pub enum InvalidCallback {
 const LONGEST_CODE: usize = 8192;
 
 impl CallbackParameters {
-    /// Reads a query string without its `?`. Unknown parameters are ignored: providers add their own.
+    /// Reads a query string without its `?`, or a form. Unknown parameters are ignored: providers add their own.
     ///
     /// # Errors
     /// [`InvalidCallback`].
@@ -70,6 +73,26 @@ impl CallbackParameters {
         })
     }
 
+    /// All that counts of it, as [`CallbackParameters::parse`] reads it: what else a provider sent is not kept.
+    #[must_use]
+    pub(super) fn to_query(&self) -> SecretString {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair("state", &self.state.reveal());
+        if let Some(issuer) = &self.issuer {
+            query.append_pair("iss", issuer.as_str());
+        }
+        match &self.answer {
+            Ok(code) => query.append_pair("code", code.expose_secret()),
+            Err(error) => query.append_pair("error", error.code()),
+        };
+        query.finish().into()
+    }
+
+    /// What [`CallbackParameters::to_query`] gave.
+    pub(super) fn from_query(query: &SecretString) -> Option<Self> {
+        Self::parse(query.expose_secret()).ok()
+    }
+
     /// Which attempt it claims to answer.
     #[must_use]
     pub const fn state(&self) -> &Handle<StateKind> {
@@ -90,6 +113,27 @@ mod tests {
         let parsed = CallbackParameters::parse(&query).expect("an answer");
         let code = parsed.answer.expect("a code");
         assert_eq!(secrecy::ExposeSecret::expose_secret(&code), "a.b+c");
+    }
+
+    #[rstest]
+    #[case::code("code=a.b%2Bc%26%3D&iss=https%3A%2F%2Fid.example%2F&user=x")]
+    #[case::error("error=access_denied&code=c")]
+    fn what_counts_is_kept_and_nothing_else(#[case] query: &str) {
+        let parsed = CallbackParameters::parse(&format!("{query}&state={STATE}"));
+        let parsed = parsed.expect("an answer");
+        let text = parsed.to_query();
+        let again = CallbackParameters::from_query(&text).expect("the same");
+        assert_eq!(
+            format!("{:?}", again.answer),
+            format!("{:?}", parsed.answer)
+        );
+        assert_eq!(again.issuer, parsed.issuer);
+        assert_eq!(again.state.reveal(), STATE);
+        let text = text.expose_secret();
+        assert!(!text.contains("user"), "{text}");
+        if let (Ok(one), Ok(other)) = (parsed.answer, again.answer) {
+            assert_eq!(one.expose_secret(), other.expose_secret());
+        }
     }
 
     #[rstest]

@@ -15,8 +15,9 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{RelyingParty, UpstreamTrouble};
+use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::login_attempt::MatchedAttempt;
-use crate::domain::upstream_provider::{ClientAuthentication, TokenRequest, UpstreamProvider};
+use crate::domain::upstream_provider::{TokenRequest, UpstreamProvider};
 use crate::jose::is_shallow;
 use crate::outbound::OutboundError;
 
@@ -57,26 +58,20 @@ impl RelyingParty {
         &self,
         provider: &UpstreamProvider,
         token_endpoint: &Url,
-        authentication: ClientAuthentication,
+        authentication: &ClientAuthentication,
         redirect_uri: String,
         matched: &MatchedAttempt,
     ) -> Result<Tokens, UpstreamTrouble> {
-        let mut client = Client::new(ClientId::new(provider.client_id.to_string())).set_auth_type(
-            match authentication {
-                ClientAuthentication::Post => AuthType::RequestBody,
-                ClientAuthentication::Basic | ClientAuthentication::Discovered => {
-                    AuthType::BasicAuth
-                }
-            },
-        );
-        if let Some(secret) = &provider.client_secret {
-            client = client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()));
-        }
+        let Authenticated { client, assertion } =
+            self.authenticated(provider, token_endpoint, authentication)?;
         let client = client
             .set_token_uri(TokenUrl::from_url(token_endpoint.clone()))
             .set_redirect_uri(RedirectUrl::new(redirect_uri)?);
         let code = AuthorizationCode::new(matched.code().expose_secret().to_owned());
         let mut request = client.exchange_code(code);
+        for (name, value) in assertion.iter().flat_map(assertion_parameters) {
+            request = request.add_extra_param(name, value);
+        }
         if provider.pkce {
             let verifier = matched.attempt().code_verifier.expose_secret().to_owned();
             request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier));
@@ -111,6 +106,58 @@ impl RelyingParty {
             further,
         })
     }
+}
+
+/// The client of one request to the token endpoint.
+struct Authenticated {
+    client: Client,
+    /// What stands beside it, where it proves who it is by an assertion.
+    assertion: Option<SecretString>,
+}
+
+impl RelyingParty {
+    /// We ourselves, as this provider wants to see it. What is signed is signed anew for each request.
+    fn authenticated(
+        &self,
+        provider: &UpstreamProvider,
+        token_endpoint: &Url,
+        authentication: &ClientAuthentication,
+    ) -> Result<Authenticated, UpstreamTrouble> {
+        let now = self.clock.now();
+        let own = provider.client_secret.clone();
+        let (how, secret, assertion) = match authentication {
+            ClientAuthentication::Basic | ClientAuthentication::Discovered => {
+                (AuthType::BasicAuth, own, None)
+            }
+            ClientAuthentication::Post => (AuthType::RequestBody, own, None),
+            ClientAuthentication::GeneratedSecret(ours) => {
+                let secret = ours.secret(token_endpoint, now)?;
+                (AuthType::RequestBody, Some(secret), None)
+            }
+            // `client_id` may stand beside an assertion (RFC 7521 §4.2); some providers ask for it.
+            ClientAuthentication::Assertion(ours) => {
+                let assertion = ours.assertion(token_endpoint, now, self.random.array())?;
+                (AuthType::RequestBody, None, Some(assertion))
+            }
+        };
+        let client = Client::new(ClientId::new(provider.client_id.to_string())).set_auth_type(how);
+        let client = match secret {
+            Some(secret) => {
+                client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()))
+            }
+            None => client,
+        };
+        Ok(Authenticated { client, assertion })
+    }
+}
+
+/// RFC 7523 §2.2.
+fn assertion_parameters(assertion: &SecretString) -> [(&'static str, String); 2] {
+    const KIND: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    [
+        ("client_assertion_type", KIND.to_owned()),
+        ("client_assertion", assertion.expose_secret().to_owned()),
+    ]
 }
 
 /// The same request with its form as a JSON object.

@@ -149,12 +149,13 @@ impl RelyingParty {
         let (documents, id_token) = match &provider.protocol {
             Protocol::OpenIdConnect(openid) => {
                 let metadata = self.metadata(provider, openid).await?;
-                let authentication = metadata.client_authentication(provider.client_authentication);
+                let authentication =
+                    metadata.client_authentication(&provider.client_authentication);
                 let tokens = self
                     .exchange_code(
                         provider,
                         &metadata.token_endpoint,
-                        authentication,
+                        &authentication,
                         redirect_uri,
                         matched,
                     )
@@ -188,7 +189,7 @@ impl RelyingParty {
                     .exchange_code(
                         provider,
                         token_endpoint,
-                        provider.client_authentication,
+                        &provider.client_authentication,
                         redirect_uri,
                         matched,
                     )

@@ -8,6 +8,7 @@ pub mod callback_parameters;
 mod code_exchange;
 pub mod complete_login;
 pub mod id_token;
+mod posted_answer;
 mod profile;
 mod profile_requests;
 pub mod upstream_logout;
@@ -19,6 +20,7 @@ pub use callback_parameters::{CallbackParameters, InvalidCallback};
 pub use complete_login::{Completed, Failure, LoginFailed};
 pub use id_token::IdTokenRefused;
 
+use crate::domain::client_authentication::NotSigned;
 use crate::jose::{KeyRefused, KeySets};
 use crate::outbound::{DocumentCache, FetchFault, HttpClients, OutboundError, ReachFault};
 use crate::ports::{Clock, SecureRandom};
@@ -63,6 +65,9 @@ pub enum UpstreamTrouble {
     /// Its keys cannot be had.
     #[error("the provider's keys cannot be used: {0}")]
     Keys(#[from] KeyRefused),
+    /// Our own assertion could not be made.
+    #[error(transparent)]
+    NotSigned(#[from] NotSigned),
     /// The token endpoint refused the code (RFC 6749 §5.2).
     #[error("the token endpoint answered `{0}`")]
     TokenRefused(String),

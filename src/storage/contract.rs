@@ -36,6 +36,8 @@ macro_rules! storage_contract {
             an_attempt_comes_back_as_it_was,
             a25_an_attempt_is_taken_once_by_fifty,
             a25_a_stranger_does_not_use_an_attempt_up,
+            a25_a_posted_answer_is_kept_once,
+            a25_a_posted_answer_is_found_at_its_place_for_a_while,
             t26_one_network_has_its_share,
             t26_the_busiest_network_makes_room,
             t26_requests_of_nowhere_are_no_network,
@@ -252,6 +254,91 @@ pub(crate) async fn a25_a_stranger_does_not_use_an_attempt_up(store: &AnyStore) 
     assert!(take(handle(1), handle(2)).await.is_none());
     assert!(take(handle(2), handle(1)).await.is_none());
     assert!(take(handle(1), handle(1)).await.is_some());
+}
+
+/// An answer to the attempt with this number, under the handle with that one.
+fn posted(number: u8, under: u8) -> PostedAnswer {
+    let attempt = attempt(number);
+    PostedAnswer {
+        tenant: attempt.tenant,
+        provider: attempt.provider,
+        state: attempt.state,
+        handle: handle(under),
+        answer: format!("canary-answer-{under}").into(),
+        posted_at: seconds(10),
+    }
+}
+
+pub(crate) async fn a25_a_posted_answer_is_kept_once(store: &AnyStore) {
+    for number in [1, 2] {
+        let begun = store.begin_attempt(&attempt(number), "".into(), CAPS).await;
+        begun.expect("written").expect("room");
+    }
+    let keep = |answer: PostedAnswer, began_after| async move {
+        let kept = store.keep_answer(&answer, began_after).await;
+        kept.expect("an answer")
+    };
+    let elsewhere = PostedAnswer {
+        tenant: tenant("globex"),
+        ..posted(1, 1)
+    };
+    assert!(!keep(elsewhere, START).await, "of another tenant");
+    let elsewhere = PostedAnswer {
+        provider: "other".parse().expect("a name"),
+        ..posted(1, 1)
+    };
+    assert!(!keep(elsewhere, START).await, "of another provider");
+    assert!(!keep(posted(3, 1), START).await, "nobody began it");
+    assert!(
+        !keep(posted(1, 1), seconds(1)).await,
+        "it began too long ago"
+    );
+    assert!(keep(posted(1, 1), START).await);
+    assert!(!keep(posted(1, 2), START).await, "the first one counts");
+    assert!(keep(posted(2, 2), START).await, "each attempt has its own");
+
+    // Of fifty at once one is kept.
+    let begun = store.begin_attempt(&attempt(4), "".into(), CAPS).await;
+    begun.expect("written").expect("room");
+    let mut keepers = tokio::task::JoinSet::new();
+    for under in 100..150 {
+        let store = Arc::clone(store);
+        keepers.spawn(async move { store.keep_answer(&posted(4, under), START).await });
+    }
+    let kept = keepers.join_all().await;
+    let winners = kept
+        .into_iter()
+        .filter(|kept| *kept.as_ref().expect("an answer"));
+    assert_eq!(winners.count(), 1);
+}
+
+pub(crate) async fn a25_a_posted_answer_is_found_at_its_place_for_a_while(store: &AnyStore) {
+    let begun = store.begin_attempt(&attempt(1), "".into(), CAPS).await;
+    begun.expect("written").expect("room");
+    let kept = store.keep_answer(&posted(1, 7), START).await;
+    assert!(kept.expect("an answer"));
+    let (here, provider) = (attempt(1).tenant, attempt(1).provider);
+    let (there, other) = (tenant("globex"), "other".parse().expect("a name"));
+    let find = |tenant, provider, under: u8, after| async move {
+        let found = store
+            .find_answer(tenant, provider, handle(under), after)
+            .await;
+        found
+            .expect("an answer")
+            .map(|found| found.expose_secret().to_owned())
+    };
+    assert_eq!(find(&there, &provider, 7, START).await, None);
+    assert_eq!(find(&here, &other, 7, START).await, None);
+    assert_eq!(find(&here, &provider, 8, START).await, None);
+    assert_eq!(find(&here, &provider, 7, seconds(11)).await, None);
+    // Being looked at does not use it up; its attempt takes it along.
+    for _ in 0..2 {
+        let found = find(&here, &provider, 7, seconds(10)).await;
+        assert_eq!(found.as_deref(), Some("canary-answer-7"));
+    }
+    let taken = store.take_attempt(handle(1), handle(1)).await;
+    assert!(taken.expect("read").is_some());
+    assert_eq!(find(&here, &provider, 7, START).await, None);
 }
 
 pub(crate) async fn t26_one_network_has_its_share(store: &AnyStore) {

@@ -29,6 +29,8 @@ pub enum Purpose {
     CodeVerifier,
     /// The ID token of a session, for `id_token_hint`.
     IdToken,
+    /// The answer that a provider posted: it can hold a code.
+    Answer,
     /// Where somebody who signs out goes on to: an address that can hold an ID token.
     SignOut,
 }
@@ -39,6 +41,7 @@ impl Purpose {
             Self::Nonce => "nonce",
             Self::CodeVerifier => "code verifier",
             Self::IdToken => "id token",
+            Self::Answer => "answer",
             Self::SignOut => "sign-out",
         }
     }

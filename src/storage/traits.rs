@@ -8,12 +8,12 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use crate::domain::handle::{
-    AppSessionKind, AttemptKind, BindingKind, Digest, SessionKind, SignInKind, SignOutKind,
-    StateKind, TicketKind,
+    AnswerKind, AppSessionKind, AttemptKind, BindingKind, Digest, SessionKind, SignInKind,
+    SignOutKind, StateKind, TicketKind,
 };
 use crate::domain::host::Host;
 use crate::domain::identity::VerifiedIdentity;
-use crate::domain::ids::{AppId, SessionId, TenantId, UserId};
+use crate::domain::ids::{AppId, ProviderId, SessionId, TenantId, UserId};
 use crate::domain::login_attempt::PendingAttempt;
 use crate::domain::session::SessionTimes;
 
@@ -71,6 +71,42 @@ pub trait LoginAttempts: Send + Sync {
         state: Digest<StateKind>,
         cookie: Digest<AttemptKind>,
     ) -> Result<Option<PendingAttempt>, StorageError>;
+
+    /// Keeps what a provider posted, sealed, beside the attempt that it names, if that began at or after
+    /// `began_after`, at this tenant and provider, and nothing has been kept for it: the first answer counts.
+    /// Whether it was kept.
+    async fn keep_answer(
+        &self,
+        answer: &PostedAnswer,
+        began_after: OffsetDateTime,
+    ) -> Result<bool, StorageError>;
+
+    /// What was kept at or after `posted_after` under this handle, for this tenant and provider. It goes when
+    /// its attempt is taken out, and with nothing else: a stranger cannot use it up.
+    async fn find_answer(
+        &self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+        handle: Digest<AnswerKind>,
+        posted_after: OffsetDateTime,
+    ) -> Result<Option<SecretString>, StorageError>;
+}
+
+/// What a provider posted to its callback.
+#[derive(Clone, Debug)]
+pub struct PostedAnswer {
+    /// Whose callback it was.
+    pub tenant: TenantId,
+    /// The provider, of which the same holds.
+    pub provider: ProviderId,
+    /// The attempt that it claims to answer.
+    pub state: Digest<StateKind>,
+    /// What it will be fetched by.
+    pub handle: Digest<AnswerKind>,
+    /// Itself.
+    pub answer: SecretString,
+    /// Now.
+    pub posted_at: OffsetDateTime,
 }
 
 /// A session as it is stored.

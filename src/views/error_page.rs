@@ -110,7 +110,11 @@ impl ErrorPage {
         start_again: &str,
     ) -> Self {
         let (code, title, happened) = match error {
-            "access_denied" | "consent_required" | "interaction_required" => (
+            "access_denied"
+            | "consent_required"
+            | "interaction_required"
+            // Apple's own word.
+            | "user_cancelled_authorize" => (
                 "provider_access_denied",
                 format!("{provider} did not sign you in"),
                 format!("Either you cancelled, or {provider} does not let this account in."),

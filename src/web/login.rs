@@ -11,7 +11,7 @@ use super::cookies::{self, AnswerCookies, Attempt, tag};
 use super::reply::{bare, see_other};
 use super::visit::Visit;
 use crate::access::Counted;
-use crate::domain::handle::{Digest, Handle, SignInKind};
+use crate::domain::handle::{Digest, Handle, Kind, SignInKind};
 use crate::domain::host::Host;
 use crate::domain::ids::ProviderId;
 use crate::domain::login_attempt::Continuation;
@@ -19,7 +19,7 @@ use crate::domain::login_hint::LoginHints;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::return_target::{InvalidReturnTarget, ReturnTarget};
 use crate::domain::upstream_provider::UpstreamProvider;
-use crate::relying_party::{CallbackParameters, Completed, LoginRequest};
+use crate::relying_party::{Completed, LoginRequest};
 use crate::storage::SignIn;
 use crate::telemetry::metrics::{count_login, count_session};
 use crate::telemetry::traces;
@@ -108,8 +108,7 @@ pub(crate) async fn callback(
     Path(path): Path<ProviderPath>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let provider = path.provider.parse().ok();
-    let Some(provider) = provider.and_then(|id: ProviderId| visit.tenant.provider(&id)) else {
+    let Some(provider) = visit.provider_at(&path) else {
         return visit.not_found();
     };
     // Before the attempt is taken: whoever comes again later finds it.
@@ -117,9 +116,9 @@ pub(crate) async fn callback(
     if let Err(response) = visit.within_limit(Counted::Callback, &again) {
         return response;
     }
-    let parameters = match CallbackParameters::parse(query.as_deref().unwrap_or_default()) {
+    let parameters = match visit.answer(provider, query.as_deref()).await {
         Ok(parameters) => parameters,
-        Err(invalid) => return visit.callback_invalid(provider, invalid),
+        Err(response) => return response,
     };
     let attempt = tag(&parameters.state().digest());
     let cookie = visit.cookies.attempt(Attempt::Login, &attempt);
@@ -153,7 +152,22 @@ pub(super) struct Waiting {
     pub(super) id: Digest<SignInKind>,
 }
 
+/// The one handle under `name` in a query.
+pub(super) fn one_handle<K: Kind>(query: Option<&str>, name: &str) -> Option<Handle<K>> {
+    let mut found =
+        url::form_urlencoded::parse(query?.as_bytes()).filter(|(other, _)| other == name);
+    match (found.next(), found.next()) {
+        (Some((_, value)), None) => value.parse().ok(),
+        _ => None,
+    }
+}
+
 impl Visit {
+    /// The provider that a callback is of.
+    pub(super) fn provider_at(&self, path: &ProviderPath) -> Option<&UpstreamProvider> {
+        self.tenant.provider(&path.provider.parse().ok()?)
+    }
+
     /// The query, and the sign-in that it continues.
     pub(super) async fn asked(
         &self,

@@ -11,6 +11,7 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
 use super::cookies::{self, AnswerCookies};
+use super::login::one_handle;
 use super::reply::see_other;
 use super::sessions::{Posted, Submitted};
 use super::visit::Visit;
@@ -358,15 +359,5 @@ impl Visit {
             sign_in_href: Some(self.tenant.base.address("/login")),
         };
         self.page(StatusCode::OK, &page)
-    }
-}
-
-/// The one handle under `name`.
-fn one_handle(query: Option<&str>, name: &str) -> Option<Handle<SignOutKind>> {
-    let mut found =
-        url::form_urlencoded::parse(query?.as_bytes()).filter(|(other, _)| other == name);
-    match (found.next(), found.next()) {
-        (Some((_, value)), None) => value.parse().ok(),
-        _ => None,
     }
 }

@@ -19,6 +19,7 @@ mod login;
 mod login_failed;
 mod logout;
 mod operations;
+mod posted_answer;
 mod reply;
 pub mod router;
 pub mod serve;

@@ -16,7 +16,10 @@ use axum::routing::{any, get, post};
 use http::StatusCode;
 
 use super::reply::{self, RequestId};
-use super::{Door, app_host, check, choose, login, logout, operations, sessions, traced, visit};
+use super::{
+    Door, app_host, check, choose, login, logout, operations, posted_answer, sessions, traced,
+    visit,
+};
 use crate::telemetry::traces;
 
 /// Largest form we take, in bytes.
@@ -63,7 +66,10 @@ fn tenant_routes(base: &str) -> Router<Arc<Door>> {
     Router::new()
         .route(&at("/login"), get(choose::choose).post(choose::by_email))
         .route(&at("/login/{provider}"), get(login::begin))
-        .route(&at("/login/{provider}/callback"), get(login::callback))
+        .route(
+            &at("/login/{provider}/callback"),
+            get(login::callback).post(posted_answer::post),
+        )
         .route(&at("/sessions"), get(sessions::show))
         .route(&at("/sessions/end"), post(sessions::end))
         .route(&at("/sessions/end-others"), post(sessions::end_others))

@@ -154,12 +154,28 @@ const HOMES: &[(&str, &[&str])] = &[
     ("moka", &["outbound", "sessions", "access/limiter.rs"]),
     ("governor", &["access/limiter.rs"]),
     ("reqwest", &["outbound"]),
-    // The certificate is judged where it is configured, and shown where connections begin.
-    ("rustls", &["outbound", "config/tls.rs", "web/tls.rs"]),
+    // A certificate is judged where it is configured, or with its key, and shown where connections begin.
+    (
+        "rustls",
+        &[
+            "outbound",
+            "config/tls.rs",
+            "web/tls.rs",
+            "jose/client_key.rs",
+        ],
+    ),
     ("tokio_rustls", &["web/tls.rs", "web/front.rs"]),
     ("rustls_native_certs", &["outbound"]),
     // A file of authorities is read when it is configured.
-    ("rustls_pki_types", &["outbound", "config/tls.rs"]),
+    (
+        "rustls_pki_types",
+        &[
+            "outbound",
+            "config/client_authentication.rs",
+            "config/tls.rs",
+            "jose/client_key.rs",
+        ],
+    ),
     ("webpki_roots", &["outbound"]),
     ("arc_swap", &["tenants"]),
     ("minijinja", &["views"]),

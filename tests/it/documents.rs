@@ -108,6 +108,10 @@ fn the_readmes_configuration_is_right() {
 #[test]
 fn the_providers_pages_are_right() {
     let presets = Presets::load(None).expect("presets");
+    // As `openssl req` makes them.
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).expect("a key");
+    let params = rcgen::CertificateParams::new(Vec::new()).expect("names");
+    let certificate = params.self_signed(&key).expect("a certificate");
     for (page, sign_out) in [
         ("entra", true),
         ("google", false),
@@ -122,10 +126,11 @@ fn the_providers_pages_are_right() {
         for more in std::iter::once(&"").chain(more) {
             let replaced = |line: &&str| {
                 let key = line.split(" = ").next().expect("a key");
-                !key.is_empty()
-                    && more
-                        .lines()
-                        .any(|own| own.starts_with(&format!("{key} = ")))
+                let gives = |key: &str| {
+                    let begin = format!("{key} = ");
+                    more.lines().any(|own| own.trim_start().starts_with(&begin))
+                };
+                !key.is_empty() && gives(key) || key == "client_secret" && gives("private_key")
             };
             let block: Vec<&str> = block.lines().filter(|line| !replaced(line)).collect();
             let configuration = format!(
@@ -139,6 +144,8 @@ fn the_providers_pages_are_right() {
             )]);
             let folder = tempfile::tempdir().expect("a folder");
             fs::write(folder.path().join("client-secret"), "secret\n").expect("a file");
+            fs::write(folder.path().join("entra-key.pem"), key.serialize_pem()).expect("a file");
+            fs::write(folder.path().join("entra.crt"), certificate.pem()).expect("a file");
             let file = folder.path().join("doorward.toml");
             let config = config::parse(&configuration, &file, &environment)
                 .unwrap_or_else(|faults| panic!("{page}: {faults}"));

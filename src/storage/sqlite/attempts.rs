@@ -1,17 +1,19 @@
 //! Login attempts.
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
+use time::OffsetDateTime;
 
 use super::super::StorageError;
 use super::super::sealing::Purpose;
-use super::super::traits::{LoginAttempts, Network, TooManyWaiting, WaitingCaps};
+use super::super::traits::{LoginAttempts, Network, PostedAnswer, TooManyWaiting, WaitingCaps};
 use super::rows::{digest, parsed, stamp, time_at, unreadable};
 use super::waiting::{LOGIN_ATTEMPTS, make_room};
 use super::{Durability, SqliteStore, in_time};
-use crate::domain::handle::{AttemptKind, Digest, StateKind};
-use crate::domain::ids::{Issuer, TenantId};
+use crate::domain::handle::{AnswerKind, AttemptKind, Digest, StateKind};
+use crate::domain::ids::{Issuer, ProviderId, TenantId};
 use crate::domain::login_attempt::{Continuation, PendingAttempt};
 
 #[async_trait]
@@ -84,6 +86,66 @@ impl LoginAttempts for SqliteStore {
             .await?;
             writing.commit().await?;
             taken.map(|row| self.attempt(&row)).transpose()
+        })
+        .await
+    }
+
+    async fn keep_answer(
+        &self,
+        answer: &PostedAnswer,
+        began_after: OffsetDateTime,
+    ) -> Result<bool, StorageError> {
+        in_time(async {
+            let sealed = self.keys.seal(
+                Purpose::Answer,
+                &answer.tenant,
+                &answer.answer,
+                &*self.random,
+            );
+            let mut writing = self.write(Durability::Relaxed).await?;
+            let kept = sqlx::query(
+                "UPDATE login_attempt SET answer_handle = ?, answer = ?, answered_at = ?
+                 WHERE state = ? AND tenant = ? AND provider = ? AND began_at >= ? AND answered_at IS NULL",
+            )
+            .bind(answer.handle.as_bytes().as_slice())
+            .bind(sealed)
+            .bind(stamp(answer.posted_at))
+            .bind(answer.state.as_bytes().as_slice())
+            .bind(answer.tenant.as_str())
+            .bind(answer.provider.as_str())
+            .bind(stamp(began_after))
+            .execute(&mut *writing)
+            .await?;
+            writing.commit().await?;
+            Ok(kept.rows_affected() == 1)
+        })
+        .await
+    }
+
+    async fn find_answer(
+        &self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+        handle: Digest<AnswerKind>,
+        posted_after: OffsetDateTime,
+    ) -> Result<Option<SecretString>, StorageError> {
+        in_time(async {
+            let found = sqlx::query(
+                "SELECT answer FROM login_attempt
+                 WHERE answer_handle = ? AND tenant = ? AND provider = ? AND answered_at >= ?",
+            )
+            .bind(handle.as_bytes().as_slice())
+            .bind(tenant.as_str())
+            .bind(provider.as_str())
+            .bind(stamp(posted_after))
+            .fetch_optional(&self.readers)
+            .await?;
+            let Some(row) = found else { return Ok(None) };
+            let sealed: &[u8] = row.try_get("answer")?;
+            let opened = self.keys.open(Purpose::Answer, tenant, sealed);
+            opened
+                .map(Some)
+                .map_err(|error| unreadable("answer", &error))
         })
         .await
     }

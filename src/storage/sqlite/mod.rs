@@ -47,11 +47,18 @@ const BUSY: Duration = Duration::from_millis(1500);
 const READERS: u32 = 2;
 
 /// The migrations, oldest first: version, what it brings, SQL.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(
-    1,
-    "people, logins, sessions",
-    include_str!("../migrations/sqlite/0001_people_logins_sessions.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (
+        1,
+        "people, logins, sessions",
+        include_str!("../migrations/sqlite/0001_people_logins_sessions.sql"),
+    ),
+    (
+        2,
+        "posted answers",
+        include_str!("../migrations/sqlite/0002_posted_answers.sql"),
+    ),
+];
 
 /// Why a database was not opened.
 #[derive(Debug, thiserror::Error)]

@@ -1,14 +1,17 @@
 //! The login: from the first redirect to a session, with a provider that keeps its side, or does not.
 
 mod addresses;
+mod apple;
 mod auth0;
 mod begin;
 mod callback;
 mod choosing;
+mod client_authentication;
 mod cognito;
 mod discovery_and_keys;
 mod entra;
 mod flood;
+mod form_post;
 mod github;
 mod google;
 mod id_token;

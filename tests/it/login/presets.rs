@@ -17,8 +17,8 @@ use crate::support::provider::{CLIENT_ID, Endpoint, Fault, IdTokenFault, JwksFau
 use crate::support::tampering::Database;
 
 /// Presets that have tests of their own, with a provider that does more than play a role.
-const ELSEWHERE: [&str; 7] = [
-    "auth0", "cognito", "entra", "github", "google", "oauth2", "oidc",
+const ELSEWHERE: [&str; 8] = [
+    "apple", "auth0", "cognito", "entra", "github", "google", "oauth2", "oidc",
 ];
 
 fn folder_of_roles() -> PathBuf {

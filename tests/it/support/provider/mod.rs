@@ -20,6 +20,7 @@
 //! its ports, so that a mistake cannot hide by being made on both sides.
 
 mod answer;
+mod assertion;
 mod body;
 mod fault;
 mod forge;
@@ -32,7 +33,7 @@ mod role;
 mod server;
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -43,6 +44,7 @@ use http::{HeaderMap, Method};
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
+pub(crate) use assertion::RegisteredKey;
 pub(crate) use fault::{
     AuthorizeFault, DiscoveryFault, Endpoint, Fault, GithubFault, IdTokenFault, JwksFault, KeyText,
     TokenFault, Trouble, UserinfoFault,
@@ -128,6 +130,7 @@ struct State {
     people: HashMap<String, Person>,
     codes: HashMap<String, Grant>,
     access_tokens: HashMap<String, Grant>,
+    assertion_ids: HashSet<String>,
     /// The provider that this one plays, see [`role`].
     role: Option<Value>,
     issued: usize,
@@ -156,6 +159,8 @@ pub(crate) struct Settings {
     pub(crate) client_authentication: Vec<&'static str>,
     /// Names and secrets of clients; no secret: a public client.
     pub(crate) clients: HashMap<String, Option<String>>,
+    /// What clients sign with that authenticate so; a secret of theirs does not count.
+    pub(crate) client_keys: HashMap<String, RegisteredKey>,
     /// Exact redirect URIs; empty: any is taken.
     pub(crate) redirect_uris: Vec<String>,
     /// Who is signed in where nothing else says so.
@@ -218,6 +223,7 @@ impl TestProvider {
             requires_pkce: true,
             client_authentication: vec!["client_secret_basic", "client_secret_post"],
             clients: HashMap::from([(CLIENT_ID.into(), Some(CLIENT_SECRET.into()))]),
+            client_keys: HashMap::new(),
             redirect_uris: Vec::new(),
             person: "ada".into(),
             session: "session-at-the-provider".into(),
@@ -240,6 +246,7 @@ impl TestProvider {
             people: HashMap::new(),
             codes: HashMap::new(),
             access_tokens: HashMap::new(),
+            assertion_ids: HashSet::new(),
             role: None,
             issued: 0,
             replayed_codes: 0,

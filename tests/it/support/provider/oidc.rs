@@ -9,6 +9,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use super::assertion;
 use super::fault::{AuthorizeFault, DiscoveryFault, Fault, TokenFault, UserinfoFault};
 use super::{Grant, Recorded, Shared, State};
 
@@ -199,7 +200,8 @@ pub(super) fn refused(why: &'static str) -> Response<Body> {
 /// `/token` (RFC 6749 §4.1.3).
 pub(super) fn token(shared: &Shared, request: &Recorded) -> Response<Body> {
     let mut state = shared.lock();
-    let fails = |fault: TokenFault| state.faults.contains(&Fault::Token(fault));
+    let faults = state.faults.clone();
+    let fails = |fault: TokenFault| faults.contains(&Fault::Token(fault));
     if fails(TokenFault::ErrorUnder200) {
         return Json(json!({"error": "invalid_grant"})).into_response();
     }
@@ -213,7 +215,7 @@ pub(super) fn token(shared: &Shared, request: &Recorded) -> Response<Body> {
     if fails(TokenFault::InvalidClient) {
         return invalid_client("as the test asked");
     }
-    let client_id = match authenticated_client(&state, request) {
+    let client_id = match authenticated_client(shared, &mut state, request) {
         Ok(client_id) => client_id,
         Err(why) => return invalid_client(why),
     };
@@ -304,9 +306,17 @@ pub(super) fn client_method(request: &Recorded) -> &'static str {
 
 /// Who asks, by the one method used (RFC 6749 §2.3).
 pub(super) fn authenticated_client(
-    state: &State,
+    shared: &Shared,
+    state: &mut State,
     request: &Recorded,
 ) -> Result<String, &'static str> {
+    if request.form("client_assertion").is_some() {
+        let (id, method) = assertion::client(shared, state, request)?;
+        if !state.settings.client_authentication.contains(&method) {
+            return Err("this client must authenticate in another way");
+        }
+        return Ok(id);
+    }
     let basic = request
         .header("authorization")
         .map(|value| basic_credentials(value).ok_or("Authorization cannot be read"))
@@ -326,8 +336,13 @@ pub(super) fn authenticated_client(
         .clients
         .get(&id)
         .ok_or("nobody registered this client_id")?;
-    if *expected != secret {
-        return Err("the secret is wrong");
+    match assertion::as_secret(shared, state, &id, secret.as_deref().unwrap_or_default()) {
+        Some(judged) => judged?,
+        None if state.settings.client_keys.contains_key(&id) => {
+            return Err("this client must sign");
+        }
+        None if *expected != secret => return Err("the secret is wrong"),
+        None => {}
     }
     let methods = &state.settings.client_authentication;
     if expected.is_some() && !methods.contains(&method) {

@@ -134,7 +134,7 @@ fn token(shared: &Shared, role: &Value, request: &Recorded) -> Response<Body> {
         Some("json") => written == "application/json",
         _ => written.starts_with("application/x-www-form-urlencoded"),
     };
-    let grant = authenticated_client(&state, request)
+    let grant = authenticated_client(shared, &mut state, request)
         .ok()
         .filter(|_| right && request.method == Method::POST)
         .filter(|_| token["authentication"] == client_method(request))
