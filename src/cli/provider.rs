@@ -179,7 +179,11 @@ mod tests {
           groups       none
           signing out  there too, where its metadata say so
 
+        And with `organizations` = "any"
+          e-mail  none counts
+
         Good to know
+          - Administrators of an org set its people's addresses: with organizations = "any" no address counts.
           - The login host is the issuer: with a My Domain it is that, with a sandbox test.salesforce.com or the sandbox's own.
           - A refresh token needs the scope refresh_token.
         "#);

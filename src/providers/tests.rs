@@ -706,17 +706,30 @@ fn people_of_okta_are_the_orgs_whichever_server_they_came_through() {
     );
 }
 
-/// The administrators of any workspace can give its members any address.
-#[test]
-fn an_address_of_slack_counts_for_named_workspaces_only() {
-    let rule = |teams: &str| {
-        let slack =
-            format!("preset = \"slack\"\nclient_secret = {{ env = \"SECRET\" }}\nteams = {teams}");
-        resolve(&slack).expect("right").claims.email.1
+/// Anybody can make a workspace, and give its members any address.
+#[rstest]
+#[case::slack("slack", "teams", "T")]
+#[case::zoom("zoom", "accounts", "A")]
+#[case::salesforce("salesforce", "organizations", "00D")]
+fn an_address_counts_for_named_organizations_only(
+    #[case] preset: &str,
+    #[case] list: &str,
+    #[case] id: &str,
+) {
+    let claims = |named: &str| {
+        let settings = format!(
+            "preset = \"{preset}\"\nclient_secret = {{ env = \"SECRET\" }}\n{list} = {named}"
+        );
+        resolve(&settings).expect("right").claims
     };
-    assert!(matches!(rule("[\"T1\"]"), EmailRule::Flag { .. }));
-    assert!(matches!(rule("[\"T1\", \"T2\"]"), EmailRule::Flag { .. }));
-    assert_eq!(rule("\"any\""), EmailRule::Never);
+    for named in [format!("[\"{id}1\"]"), format!("[\"{id}1\", \"{id}2\"]")] {
+        let email = claims(&named).email.1;
+        assert!(matches!(email, EmailRule::Flag { .. }), "{email:?}");
+    }
+    let everybodys = claims("\"any\"");
+    assert_eq!(everybodys.email.1, EmailRule::Never);
+    // What identifies a person is the same either way.
+    assert_eq!(everybodys.subject, claims(&format!("[\"{id}1\"]")).subject);
 }
 
 #[test]

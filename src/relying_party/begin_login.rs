@@ -159,11 +159,10 @@ fn authorization_request(
         .set_redirect_uri(RedirectUrl::new(redirect_uri.to_owned())?);
     let verifier = PkceCodeVerifier::new(attempt.code_verifier.expose_secret().to_owned());
     let state = state.reveal();
-    let mut request = client.authorize_url(|| CsrfToken::new(state));
-    // An empty list of scopes is no list (RFC 6749 §3.3).
-    if !provider.scopes.is_empty() {
-        request = request.add_scope(Scope::new(provider.scopes.join(&provider.scope_separator)));
-    }
+    // The crate leaves `scope` out where there is none.
+    let mut request = client
+        .authorize_url(|| CsrfToken::new(state))
+        .add_scope(Scope::new(provider.scopes.join(&provider.scope_separator)));
     if provider.pkce {
         request =
             request.set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));

@@ -39,12 +39,10 @@ pub(super) async fn profile_request(
         let (page, next) = match &request.pages {
             Pages::One => return Ok(document),
             Pages::Link => (Some(document), next_page(&headers, &request.url)),
-            Pages::Body { next, list } => (
-                list.find(&document).cloned(),
-                next.text(&document)
-                    .map(|next| request.url.join(&next))
-                    .transpose()?,
-            ),
+            Pages::Body { next, list } => {
+                let page = list.find(&document).cloned();
+                (page, named_page(next.find(&document), request)?)
+            }
         };
         let Some(Value::Array(mut page)) = page else {
             return Err(UpstreamTrouble::ProfileAnswer(
@@ -61,6 +59,19 @@ pub(super) async fn profile_request(
         }
     }
     Err(UpstreamTrouble::Incomplete(request.name.clone()))
+}
+
+/// The address of the next page as the answer names it. What is there and is no address is not the end.
+fn named_page(
+    next: Option<&Value>,
+    request: &ProfileRequest,
+) -> Result<Option<Url>, UpstreamTrouble> {
+    match next {
+        None => Ok(None),
+        Some(Value::String(next)) if next.is_empty() => Ok(None),
+        Some(Value::String(next)) => Ok(Some(request.url.join(next)?)),
+        Some(_) => Err(UpstreamTrouble::Incomplete(request.name.clone())),
+    }
 }
 
 async fn one_page(

@@ -389,11 +389,16 @@ async fn an_id_token_signed_with_a_text_is_refused(#[case] name: &str) {
     }
 }
 
-/// A page of a list that leads elsewhere is not followed, and what stands there is missing.
+/// A page of a list that leads elsewhere, or nowhere that one can read, is not followed, and what stands there is
+/// missing.
+#[rstest]
+#[case::elsewhere(json!("https://evil.example/emails?page=2"))]
+#[case::no_address(json!({"page": 2}))]
+#[case::a_number(json!(2))]
 #[tokio::test]
-async fn t13_bitbuckets_next_page_is_its_own() {
+async fn t13_bitbuckets_next_page_is_its_own(#[case] next: Value) {
     let (broker, _provider, _role) = start("bitbucket", |role| {
-        role["calls"][1]["answer"]["next"] = "https://evil.example/emails?page=2".into();
+        role["calls"][1]["answer"]["next"] = next.clone();
     })
     .await;
     refused_at_second(&broker, (403, GROUPS), "is not whole").await;
