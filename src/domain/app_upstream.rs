@@ -93,18 +93,25 @@ const PROXYS_WORDS: [&str; 6] = [
     "x-webauth-",
 ];
 
-/// A name as those read it that keep letters and digits only.
+/// A byte of a name as those read it that keep letters and digits only.
+const fn folded_byte(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() {
+        byte
+    } else {
+        b'-'
+    }
+}
+
+fn folded(name: &HeaderName) -> String {
+    let bytes = name.as_str().bytes();
+    bytes.map(|byte| char::from(folded_byte(byte))).collect()
+}
+
+/// Whether those take one name for the other, both in lower case.
 #[must_use]
-pub fn folded(name: &str) -> String {
-    name.bytes()
-        .map(|byte| {
-            if byte.is_ascii_alphanumeric() {
-                char::from(byte)
-            } else {
-                '-'
-            }
-        })
-        .collect()
+pub fn reads_as(one: &str, other: &str) -> bool {
+    let mut pairs = one.bytes().zip(other.bytes());
+    one.len() == other.len() && pairs.all(|(a, b)| folded_byte(a) == folded_byte(b))
 }
 
 fn is_proxys_word(folded: &str) -> bool {
@@ -115,9 +122,9 @@ fn is_proxys_word(folded: &str) -> bool {
 /// and us.
 pub fn leave_out(headers: &mut HeaderMap, identity: &[IdentityHeader]) {
     remove_hop_by_hop(headers);
-    let told: Vec<String> = identity.iter().map(|it| folded(it.name.as_str())).collect();
+    let told: Vec<String> = identity.iter().map(|it| folded(&it.name)).collect();
     let forged = |name: &HeaderName| {
-        let folded = folded(name.as_str());
+        let folded = folded(name);
         // Another spelling of what frames the request is no header of an honest client.
         let framing = folded == "content-length" || HOP_BY_HOP.contains(&&*folded);
         is_proxys_word(&folded) || told.contains(&folded) || (framing && folded != name.as_str())

@@ -23,7 +23,7 @@ use tonic_prost::ProstCodec;
 use super::authz::{self, Endpoint};
 use super::{Door, router, traced};
 use crate::access::{StartLine, WholeTarget};
-use crate::domain::app_upstream;
+use crate::domain::app_upstream::reads_as;
 use crate::domain::tenant::{HeaderSet, SecurityHeaders};
 use crate::telemetry::traces;
 use messages::{
@@ -222,15 +222,9 @@ fn passed(
 /// Whether an app could read a header of this name as one of ours: many keep letters and digits only, and some
 /// still look for the names of the login that stood here before.
 fn could_be_taken_for_ours(name: &str, told: &HeaderMap) -> bool {
-    let folded = app_upstream::folded(name);
-    let is_default = || {
-        HeaderSet::ALL
-            .iter()
-            .flat_map(|set| set.defaults())
-            .any(|(ours, _)| ours == folded)
-    };
-    let is_told = |ours: &HeaderName| app_upstream::folded(ours.as_str()) == folded;
-    told.keys().any(is_told) || is_default()
+    let mut defaults = HeaderSet::ALL.iter().flat_map(|set| set.defaults());
+    told.keys().any(|ours| reads_as(ours.as_str(), name))
+        || defaults.any(|(ours, _)| reads_as(ours, name))
 }
 
 /// The request is answered in the app's place.
