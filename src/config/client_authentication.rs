@@ -11,6 +11,7 @@ use super::Context;
 use super::providers::{Located, algorithm, located};
 use super::reader::{Item, Section};
 use super::secrets::secret_lines;
+use super::tls;
 
 /// How we authenticate at a token endpoint, as an operator or a preset names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,10 +142,17 @@ fn certificate(item: &Item<'_>, context: &Context<'_>) -> Option<CertificateDer<
             );
             None
         }
-        Err(error) => {
+        Err(pem::Error::Io(error)) => {
             item.fault_with_help(
                 format!("the certificate in {} cannot be read", item.shown()),
                 error.to_string(),
+            );
+            None
+        }
+        Err(error) => {
+            item.fault_with_help(
+                format!("the certificate in {} cannot be read", item.shown()),
+                tls::pem_fault(&error),
             );
             None
         }

@@ -798,6 +798,10 @@ fn the_shared_host_serves_those_without_their_own() {
     "certificate = \"no-such-file.pem\"",
     "the certificate in `no-such-file.pem` cannot be read"
 )]
+#[case::key_in_place_of_a_certificate(
+    "certificate = \"tests/fixtures/one-line-key.pem\"",
+    "the certificate in `tests/fixtures/one-line-key.pem` cannot be read = its end is missing"
+)]
 #[case::private_key_without_reference(
     "private_key = \"key.pem\"",
     "`private_key` is a secret and does not belong in this file"

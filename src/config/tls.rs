@@ -115,7 +115,7 @@ fn read_limited(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
 }
 
 /// What is wrong with PEM, in words that repeat nothing of it.
-const fn pem_fault(error: &pem::Error) -> &'static str {
+pub(super) const fn pem_fault(error: &pem::Error) -> &'static str {
     match error {
         pem::Error::MissingSectionEnd { .. } => {
             "its end is missing (`-----END …-----`): is it still being written?"

@@ -61,26 +61,39 @@ const HOP_BY_HOP: [&str; 9] = [
 
 /// Names under which proxies tell apps who is asking, from where, for what. `proxy` becomes `HTTP_PROXY` in
 /// the environment of a CGI program.
-const PROXYS_WORD: [&str; 19] = [
+const PROXYS_WORD: [&str; 32] = [
+    "cf-connecting-ip",
     "client-ip",
+    "fastly-client-ip",
     "forwarded",
+    "front-end-https",
+    "path-info",
+    "path-translated",
     "proxy",
     "remote-addr",
     "remote-email",
     "remote-groups",
     "remote-name",
     "remote-user",
+    "request-method",
+    "request-uri",
+    "script-name",
     "true-client-ip",
+    "x-azure-clientip",
     "x-client-ip",
     "x-cluster-client-ip",
+    "x-envoy-external-address",
     "x-host",
     "x-http-host-override",
+    "x-http-method",
     "x-http-method-override",
     "x-method-override",
-    "x-http-method",
     "x-real-ip",
     "x-real-port",
     "x-rewrite-url",
+    "x-scheme",
+    "x-script-name",
+    "x-url-scheme",
 ];
 
 /// Beginnings of such names.
@@ -243,6 +256,11 @@ mod tests {
     #[case::method("x-http-method-override")]
     #[case::httpoxy("proxy")]
     #[case::length_alias("content_length")]
+    #[case::path_of_the_app("script_name")]
+    #[case::path_of_the_app_with_dashes("script-name")]
+    #[case::path_info("path_info")]
+    #[case::path_of_the_app_by_another_name("x-script-name")]
+    #[case::scheme("x-scheme")]
     #[case::framing_alias("transfer_encoding")]
     fn a04_no_spelling_of_a_header_of_ours_survives(#[case] name: &'static str) {
         let mut sent = headers(&[(name, "forged"), (name, "twice"), ("accept", "*/*")]);

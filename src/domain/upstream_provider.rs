@@ -22,6 +22,10 @@ use super::login_hint::LoginHint;
 
 /// A provider of one tenant, ready to be used.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact about the provider, by its own name"
+)]
 pub struct UpstreamProvider {
     /// The operator's name of it; part of its redirect URI.
     pub id: ProviderId,
@@ -70,6 +74,8 @@ pub struct UpstreamProvider {
     pub claims: ClaimMapping,
     /// The canonical name of the issuer in the key of a person.
     pub issuer_key: Box<str>,
+    /// Whether several tenants of its cloud come here, and each names its own people (Slack's workspaces).
+    pub has_separate_people: bool,
     /// Whether `preferred_username` is never given to somebody else.
     pub preferred_username_is_stable: bool,
     /// How a sign-out reaches the provider.
@@ -344,6 +350,9 @@ impl UpstreamProvider {
     /// The one issuer of everybody who signs in here; none where each tenant of a cloud is one.
     #[must_use]
     pub fn only_issuer(&self) -> Option<&str> {
+        if self.has_separate_people {
+            return None;
+        }
         match &self.protocol {
             Protocol::OpenIdConnect(openid) => {
                 (!openid.is_shared_by_tenants()).then_some(openid.issuer.as_str())

@@ -238,6 +238,7 @@ fn required(claim: &RequiredClaim) -> String {
         Rule::OneOf {
             list,
             required: true,
+            ..
         } => format!("whose {place} is one of `{list}`"),
         Rule::OneOf { list, .. } => format!("whose {place} is one of `{list}`, if that is set"),
         Rule::NoneOf(refused) => format!("whose {place} is not {}", refused.join(" or ")),

@@ -18,6 +18,8 @@ pub(super) enum Rule {
     OneOf {
         list: Box<str>,
         required: bool,
+        /// Whether each value names its own people: with several of them a name alone says nobody.
+        separate_people: bool,
     },
     NoneOf(Vec<Box<str>>),
 }
@@ -54,9 +56,11 @@ fn claim(
     let none_of = section.get("none_of");
     let required = section.get("required");
     let required = required.map_or(Some(false), |item| item.flag());
+    let separate = section.get("separate_people");
+    let separate = separate.map_or(Some(false), |item| item.flag());
     let rule = match (is, one_of, none_of) {
         (Some(is), None, None) => names.template(&is).map(Rule::Is),
-        (None, Some(list), None) => one_of_list(&list, names, required?),
+        (None, Some(list), None) => one_of_list(&list, names, required?, separate?),
         (None, None, Some(list)) => list.list(|item| item.line(200)).map(Rule::NoneOf),
         _ => {
             section.fault_with_help(
@@ -72,7 +76,16 @@ fn claim(
     })
 }
 
-fn one_of_list(item: &Item<'_>, names: &Names<'_>, required: bool) -> Option<Rule> {
+fn one_of_list(
+    item: &Item<'_>,
+    names: &Names<'_>,
+    required: bool,
+    separate_people: bool,
+) -> Option<Rule> {
     let list = names.list(item)?;
-    Some(Rule::OneOf { list, required })
+    Some(Rule::OneOf {
+        list,
+        required,
+        separate_people,
+    })
 }

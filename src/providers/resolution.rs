@@ -189,6 +189,7 @@ impl Resolution<'_> {
             if let Rule::OneOf {
                 list,
                 required: true,
+                ..
             } = &claim.rule
                 && !self.gives(list)
                 && let Some(parameter) = preset.parameters.iter().find(|it| it.name == *list)
@@ -260,6 +261,7 @@ impl Resolution<'_> {
             required_claims: self.required_claims(definition)?,
             claims: self.written().claims(&definition.claims)?,
             issuer_key,
+            has_separate_people: self.has_separate_people(definition),
             preferred_username_is_stable: definition.preferred_username_is_stable,
             logout: self.logout(&definition.logout)?,
             reach: settings.reach.clone(),
@@ -316,13 +318,31 @@ impl Resolution<'_> {
         }
     }
 
+    /// Whether the people of several tenants of a cloud come, whose names are each tenant's own.
+    fn has_separate_people(&self, definition: &Definition) -> bool {
+        definition
+            .required_claims
+            .iter()
+            .any(|claim| match &claim.rule {
+                Rule::OneOf {
+                    list,
+                    separate_people: true,
+                    ..
+                } => match self.lists.get(list) {
+                    Some(List::Of(admitted)) => admitted.len() > 1,
+                    Some(List::Unlimited(_)) | None => true,
+                },
+                _ => false,
+            })
+    }
+
     fn required_claims(&self, definition: &Definition) -> Option<Vec<RequiredClaim>> {
         let mut claims = Vec::new();
         for claim in &definition.required_claims {
             let rule = match &claim.rule {
                 Rule::Is(text) => ClaimRule::Is(self.text(text)?),
                 Rule::NoneOf(refused) => ClaimRule::NoneOf(refused.clone()),
-                Rule::OneOf { list, required } => match self.lists.get(list) {
+                Rule::OneOf { list, required, .. } => match self.lists.get(list) {
                     Some(List::Of(admitted)) => ClaimRule::OneOf(admitted.clone()),
                     // That it is missing was told; a rule is never left out for it.
                     None if *required => return None,

@@ -29,6 +29,9 @@ pub enum InvalidCallback {
     /// The provider posts its answers, and this is none that it posted.
     #[error("it did not come by POST, as this provider answers")]
     NotPosted,
+    /// `iss` is longer than any issuer.
+    #[error("`iss` is too long")]
+    Issuer,
     /// Neither `code` nor `error`.
     #[error("there is neither `code` nor `error`")]
     Empty,
@@ -36,6 +39,9 @@ pub enum InvalidCallback {
 
 /// Longest authorization code that is carried on, in bytes. Entra's reach two thousand.
 const LONGEST_CODE: usize = 8192;
+
+/// Longest `iss` that is looked at, in bytes.
+const LONGEST_ISSUER: usize = 2048;
 
 impl CallbackParameters {
     /// Reads a query string without its `?`, or a form. Unknown parameters are ignored: providers add their own.
@@ -59,6 +65,13 @@ impl CallbackParameters {
         let state = state
             .and_then(|state: String| state.parse().ok())
             .ok_or(InvalidCallback::State)?;
+        // Never passed over: where none is promised, an answer without it would count.
+        if issuer
+            .as_ref()
+            .is_some_and(|issuer| issuer.len() > LONGEST_ISSUER)
+        {
+            return Err(InvalidCallback::Issuer);
+        }
         let answer = match (error, code) {
             (Some(error), _) => Err(ProviderError::new(&error)),
             (None, Some(code)) if (1..=LONGEST_CODE).contains(&code.len()) => {

@@ -55,6 +55,10 @@ impl RelyingParty {
             Userinfo::WhenMissing => documents.lacks_something(provider),
             Userinfo::Never => false,
         };
+        // What only userinfo tells would be "none" without it.
+        if openid.userinfo == Userinfo::Always && userinfo_endpoint.is_none() {
+            return Err(UpstreamTrouble::Incomplete("userinfo".into()));
+        }
         if let Some(endpoint) = userinfo_endpoint.filter(|_| ask) {
             let client = self.http.for_reach(&provider.reach)?;
             let request = Request::get(endpoint.as_str())

@@ -38,7 +38,7 @@ pub(super) async fn profile_request(
         }
         let (page, next) = match &request.pages {
             Pages::One => return Ok(document),
-            Pages::Link => (Some(document), next_page(&headers, &request.url)),
+            Pages::Link => (Some(document), next_page(&headers, request)?),
             Pages::Body { next, list } => {
                 let page = list.find(&document).cloned();
                 (page, named_page(next.find(&document), request)?)
@@ -106,18 +106,43 @@ async fn one_page(
     Ok((document, headers))
 }
 
-/// The address of `Link: <…>; rel="next"` (RFC 8288 §3), wherever it is.
-fn next_page(headers: &http::HeaderMap, asked: &Url) -> Option<Url> {
-    let links = headers.get(header::LINK)?.to_str().ok()?;
-    let next = links.split(',').find_map(|link| {
-        let (address, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-        parameters
-            .split(';')
-            .map(str::trim)
-            .any(|parameter| matches!(parameter, "rel=\"next\"" | "rel=next"))
-            .then_some(address)
-    })?;
-    asked.join(next).ok()
+/// The address of `Link: <…>; rel="next"` (RFC 8288 §3), wherever it is. A header that cannot be read may have one.
+fn next_page(
+    headers: &http::HeaderMap,
+    request: &ProfileRequest,
+) -> Result<Option<Url>, UpstreamTrouble> {
+    let unread = || UpstreamTrouble::Incomplete(request.name.clone());
+    for links in headers.get_all(header::LINK) {
+        let mut rest = links.to_str().map_err(|_| unread())?.trim();
+        while !rest.is_empty() {
+            let link = rest.strip_prefix('<').and_then(|it| it.split_once('>'));
+            let (address, after) = link.ok_or_else(unread)?;
+            let (parameters, further) = after.split_at(end_of_link(after));
+            if parameters.split(';').any(is_next) {
+                return Ok(Some(request.url.join(address)?));
+            }
+            rest = further.trim_start_matches([',', ' ', '\t']);
+        }
+    }
+    Ok(None)
+}
+
+/// Where the parameters of a link end: at a comma outside quotes.
+fn end_of_link(parameters: &str) -> usize {
+    let mut quoted = false;
+    let end = parameters.find(|character| {
+        quoted ^= character == '"';
+        character == ',' && !quoted
+    });
+    end.unwrap_or(parameters.len())
+}
+
+fn is_next(parameter: &str) -> bool {
+    parameter.split_once('=').is_some_and(|(name, value)| {
+        let mut relations = value.trim().trim_matches('"').split_ascii_whitespace();
+        name.trim().eq_ignore_ascii_case("rel")
+            && relations.any(|relation| relation.eq_ignore_ascii_case("next"))
+    })
 }
 
 /// A JSON document, under a status of success.
@@ -153,6 +178,17 @@ mod tests {
         Some("https://api.example/user/teams?page=2")
     )]
     #[case::last("<https://api.example/x>; rel=\"last\"", None)]
+    #[case::comma_in_the_address(
+        "<https://api.example/x?q=a,b&page=2>; rel=\"next\"",
+        Some("https://api.example/x?q=a,b&page=2")
+    )]
+    #[case::comma_in_a_title(
+        "</a>; title=\"a, b\"; rel=last, </b>; rel=next",
+        Some("https://api.example/b")
+    )]
+    #[case::other_case("</b>; Rel=\"NEXT\"", Some("https://api.example/b"))]
+    #[case::two_relations("</b>; rel=\"last next\"", Some("https://api.example/b"))]
+    #[case::white_space("</b> ; rel = next", Some("https://api.example/b"))]
     #[case::elsewhere(
         "<https://evil.example/x>; rel=\"next\"",
         Some("https://evil.example/x")
@@ -167,10 +203,43 @@ mod tests {
     ) {
         let mut headers = http::HeaderMap::new();
         headers.insert(header::LINK, header::HeaderValue::from_static(link));
-        let asked = Url::parse("https://api.example/user/teams").expect("an address");
-        assert_eq!(
-            next_page(&headers, &asked).map(String::from).as_deref(),
-            expected
-        );
+        let next = next_page(&headers, &teams()).expect("it can be read");
+        assert_eq!(next.map(String::from).as_deref(), expected);
+    }
+
+    fn teams() -> ProfileRequest {
+        ProfileRequest {
+            name: "teams".into(),
+            url: Url::parse("https://api.example/user/teams").expect("an address"),
+            authorization_scheme: "Bearer".into(),
+            headers: Vec::new(),
+            pages: Pages::Link,
+            success: None,
+            not_admitted_status: None,
+            incomplete_header: None,
+        }
+    }
+
+    #[test]
+    fn the_next_page_may_stand_in_a_second_header() {
+        let mut headers = http::HeaderMap::new();
+        for link in ["</a>; rel=prev", "</b>; rel=next"] {
+            headers.append(header::LINK, header::HeaderValue::from_static(link));
+        }
+        let next = next_page(&headers, &teams()).expect("it can be read");
+        assert_eq!(next.expect("one").path(), "/b");
+    }
+
+    /// It could name a next page: the list is not known to be whole.
+    #[rstest]
+    #[case::no_brackets(b"https://api.example/x; rel=next")]
+    #[case::no_end(b"<https://api.example/x; rel=next")]
+    #[case::no_address(b"<https://[>; rel=next")]
+    #[case::no_text(b"</x>; title=\xff; rel=next")]
+    fn a_link_that_cannot_be_read_is_not_the_end(#[case] link: &[u8]) {
+        let mut headers = http::HeaderMap::new();
+        let link = header::HeaderValue::from_bytes(link).expect("a value");
+        headers.insert(header::LINK, link);
+        assert!(next_page(&headers, &teams()).is_err());
     }
 }

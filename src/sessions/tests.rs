@@ -88,7 +88,7 @@ impl Process {
         };
         let begun = self
             .sessions
-            .begin_app_session(&acme(), &sign_in, session.session)
+            .begin_app_session(&acme(), (&sign_in, None), session.session)
             .await;
         begun.expect("written").expect("alive").handle
     }

@@ -161,11 +161,11 @@ impl Sessions {
     pub async fn begin_app_session(
         &self,
         tenant: &TenantId,
-        sign_in: &SignIn,
+        sign_in: (&SignIn, Option<Digest<SignInKind>>),
         session: SessionId,
     ) -> Result<Option<Begun<AppSessionKind>>, StorageError> {
         let handle = Handle::<AppSessionKind>::from_bytes(self.random().array());
-        let kept = (&sign_in.host, handle.digest());
+        let kept = (&sign_in.0.host, handle.digest());
         let rounds = self.begin_directly(tenant, sign_in, kept, session).await?;
         Ok(rounds.map(|rounds| Begun { handle, rounds }))
     }
@@ -177,7 +177,7 @@ impl Sessions {
     pub async fn begin_parent_session(
         &self,
         tenant: &TenantId,
-        sign_in: &SignIn,
+        sign_in: (&SignIn, Option<Digest<SignInKind>>),
         domain: &Host,
         session: SessionId,
     ) -> Result<Option<Begun<ParentSessionKind>>, StorageError> {
@@ -191,7 +191,7 @@ impl Sessions {
     async fn begin_directly(
         &self,
         tenant: &TenantId,
-        sign_in: &SignIn,
+        (sign_in, answers): (&SignIn, Option<Digest<SignInKind>>),
         (host, handle): (&Host, Digest<AppSessionKind>),
         session: SessionId,
     ) -> Result<Option<usize>, StorageError> {
@@ -206,7 +206,7 @@ impl Sessions {
         let begun = self
             .live()
             .store()
-            .begin_app_session(session, &app_session)
+            .begin_app_session(session, &app_session, answers)
             .await?;
         let rounds = self.rounds();
         Ok(begun.then(|| rounds.enter(session, &sign_in.host, sign_in.asked_at, now)))

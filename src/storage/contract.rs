@@ -45,6 +45,8 @@ macro_rules! storage_contract {
             a31_one_identity_at_once_is_one_person,
             a_session_is_found_by_its_tenant_and_handle,
             a26_a_renewed_session_has_lost_its_old_handle,
+            a_session_has_few_handles_at_one_host,
+            a_sign_in_that_needs_no_ticket_waits_no_more,
             t25_an_ended_session_stays_ended,
             a_person_ends_their_own_sessions_only,
             an_app_session_is_found_at_its_host_and_tenant,
@@ -485,7 +487,9 @@ pub(crate) async fn a_session_is_found_by_its_tenant_and_handle(store: &AnyStore
 pub(crate) async fn a26_a_renewed_session_has_lost_its_old_handle(store: &AnyStore) {
     begin(&**store, 1).await;
     let session = SessionId::from_bytes([1; 16]);
-    let begun = store.begin_app_session(session, &new_app_session(1)).await;
+    let begun = store
+        .begin_app_session(session, &new_app_session(1), None)
+        .await;
     assert!(begun.expect("written"));
     let renewed = NewSession {
         times: times(seconds(60)),
@@ -517,13 +521,56 @@ pub(crate) async fn a26_a_renewed_session_has_lost_its_old_handle(store: &AnySto
     );
 }
 
+/// Who enters again and again leaves no more rows behind, and the newest handle is good.
+pub(crate) async fn a_session_has_few_handles_at_one_host(store: &AnyStore) {
+    begin(&**store, 1).await;
+    let session = SessionId::from_bytes([1; 16]);
+    for number in 1..=40 {
+        let app = NewAppSession {
+            began_at: seconds(i64::from(number)),
+            ..new_app_session(number)
+        };
+        let begun = store.begin_app_session(session, &app, None).await;
+        assert!(begun.expect("written"));
+    }
+    let mut live = Vec::new();
+    for number in 1..=40 {
+        if app_is_live(&**store, number).await {
+            live.push(number);
+        }
+    }
+    assert_eq!(live, (9..=40).collect::<Vec<_>>());
+}
+
+pub(crate) async fn a_sign_in_that_needs_no_ticket_waits_no_more(store: &AnyStore) {
+    begin(&**store, 1).await;
+    let session = SessionId::from_bytes([1; 16]);
+    let acme = tenant("acme");
+    let wanted = asked();
+    let ask = store.ask_sign_in(handle(1), &wanted, "".into(), CAPS);
+    ask.await.expect("written").expect("room");
+    let elsewhere = NewAppSession {
+        tenant: tenant("globex"),
+        ..new_app_session(1)
+    };
+    let begun = store.begin_app_session(session, &elsewhere, Some(handle(1)));
+    assert!(!begun.await.expect("written"), "another tenant's session");
+    let waits = store.find_sign_in(&acme, handle(1)).await;
+    assert!(waits.expect("read").is_some());
+    let here = new_app_session(1);
+    let begun = store.begin_app_session(session, &here, Some(handle(1)));
+    assert!(begun.await.expect("written"));
+    let waits = store.find_sign_in(&acme, handle(1)).await;
+    assert!(waits.expect("read").is_none());
+}
+
 pub(crate) async fn t25_an_ended_session_stays_ended(store: &AnyStore) {
     begin(&**store, 1).await;
     let session = SessionId::from_bytes([1; 16]);
     let acme = tenant("acme");
     assert!(
         store
-            .begin_app_session(session, &new_app_session(1))
+            .begin_app_session(session, &new_app_session(1), None)
             .await
             .expect("written")
     );
@@ -547,7 +594,7 @@ pub(crate) async fn t25_an_ended_session_stays_ended(store: &AnyStore) {
     );
     assert!(
         !store
-            .begin_app_session(session, &new_app_session(2))
+            .begin_app_session(session, &new_app_session(2), None)
             .await
             .expect("written")
     );
@@ -614,7 +661,7 @@ pub(crate) async fn an_app_session_is_found_at_its_host_and_tenant(store: &AnySt
     let session = SessionId::from_bytes([1; 16]);
     assert!(
         store
-            .begin_app_session(session, &new_app_session(1))
+            .begin_app_session(session, &new_app_session(1), None)
             .await
             .expect("written")
     );
@@ -624,7 +671,7 @@ pub(crate) async fn an_app_session_is_found_at_its_host_and_tenant(store: &AnySt
     };
     assert!(
         !store
-            .begin_app_session(session, &foreign)
+            .begin_app_session(session, &foreign, None)
             .await
             .expect("written")
     );
@@ -834,7 +881,7 @@ pub(crate) async fn what_is_over_is_swept_and_told(store: &AnyStore) {
     }
     assert!(
         store
-            .begin_app_session(id(1), &new_app_session(1))
+            .begin_app_session(id(1), &new_app_session(1), None)
             .await
             .expect("written")
     );

@@ -245,11 +245,12 @@ pub trait Sessions: Send + Sync {
     ) -> Result<Option<(StoredSession, AppId)>, StorageError>;
 
     /// Begins an app session without a ticket, for a tenant whose pages live on the app's own host. Whether
-    /// the session was live.
+    /// the session was live. The sign-in that it `answers` waits no more.
     async fn begin_app_session(
         &self,
         session: SessionId,
         app: &NewAppSession,
+        answers: Option<Digest<SignInKind>>,
     ) -> Result<bool, StorageError>;
 
     /// Last uses, at most 1,000 of them in one transaction; a time never goes back. Not waited for to be on

@@ -395,6 +395,10 @@ fn entra(id: &str, more: &str) -> String {
     )
 }
 
+fn slack(more: &str) -> String {
+    entra("one", more).replace("\"entra\"", "\"slack\"")
+}
+
 const ONE_DIRECTORY: &str = "tenant = \"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\"";
 
 /// All directories of a cloud share one key of persons, and are as many issuers all the same.
@@ -417,6 +421,9 @@ const ONE_DIRECTORY: &str = "tenant = \"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\"";
     Some("`one`")
 )]
 #[case::consumers(entra("one", "tenant = \"consumers\""), None)]
+#[case::one_workspace(slack("teams = [\"T1\"]"), None)]
+#[case::two_workspaces(slack("teams = [\"T1\", \"T2\"]"), Some("`one`"))]
+#[case::all_workspaces(slack("teams = \"any\""), Some("`one`"))]
 fn a29_all_directories_together_are_not_one_issuer(
     #[case] providers: String,
     #[case] admitted: Option<&str>,

@@ -72,6 +72,10 @@ pub(crate) async fn sign_in(at: AppVisit, RawQuery(query): RawQuery) -> Response
 
 /// `GET {prefix}/callback?ticket=…`: redeems a ticket, nothing else.
 pub(crate) async fn callback(at: AppVisit, RawQuery(query): RawQuery) -> Response {
+    // Any page of the web can embed this address, and would use up the limit of the people who look at it.
+    if !is_navigation(None, &at.visit.headers) {
+        return bare(StatusCode::UNAUTHORIZED, "open this address in a browser\n");
+    }
     if let Err(response) = at.visit.within_limit(Counted::Ticket, &at.home()) {
         return response;
     }

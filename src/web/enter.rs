@@ -10,6 +10,7 @@ use super::reply::see_other;
 use super::visit::Visit;
 use crate::access::Counted;
 use crate::access::entry::{EntryRefused, may_enter};
+use crate::domain::handle::{Digest, SignInKind};
 use crate::domain::identity::Person;
 use crate::domain::ids::SessionId;
 use crate::domain::tenant::ParentCookie;
@@ -46,11 +47,13 @@ impl Visit {
         };
         // Answered, so that nobody answers it again; and where nobody has to bring a ticket, the cookie is set here.
         if let Some(parent) = self.tenant.parent_cookie_at(&sign_in.host) {
-            return self.begin_parent_session(session, &sign_in, parent).await;
+            return self
+                .begin_parent_session(session, (&sign_in, id), parent)
+                .await;
         }
         let base = &self.tenant.base;
         if base.on_app_host && base.host == sign_in.host {
-            return self.begin_app_session(session, &sign_in).await;
+            return self.begin_app_session(session, (&sign_in, id)).await;
         }
         let scheme = base.origin.scheme();
         let (host, prefix) = (&sign_in.host, self.door.prefix());
@@ -64,12 +67,12 @@ impl Visit {
     async fn begin_parent_session(
         &self,
         session: SessionId,
-        sign_in: &SignIn,
+        (sign_in, id): (&SignIn, Digest<SignInKind>),
         parent: &ParentCookie,
     ) -> Response {
         let sessions = &self.door.parts.sessions;
         let (tenant, domain) = (&self.tenant, &parent.domain);
-        let begun = sessions.begin_parent_session(&tenant.id, sign_in, domain, session);
+        let begun = sessions.begin_parent_session(&tenant.id, (sign_in, Some(id)), domain, session);
         match begun.await {
             Ok(Some(begun)) => {
                 let mut response = match self.in_a_circle(sign_in, begun.rounds).await {
@@ -87,10 +90,14 @@ impl Visit {
     }
 
     /// Login and app share one host: the login sets the app's cookie itself.
-    async fn begin_app_session(&self, session: SessionId, sign_in: &SignIn) -> Response {
+    async fn begin_app_session(
+        &self,
+        session: SessionId,
+        (sign_in, id): (&SignIn, Digest<SignInKind>),
+    ) -> Response {
         let sessions = &self.door.parts.sessions;
         match sessions
-            .begin_app_session(&self.tenant.id, sign_in, session)
+            .begin_app_session(&self.tenant.id, (sign_in, Some(id)), session)
             .await
         {
             Ok(Some(begun)) => {

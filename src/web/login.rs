@@ -111,6 +111,10 @@ pub(crate) async fn callback(
     let Some(provider) = visit.provider_at(&path) else {
         return visit.not_found();
     };
+    // Any page of the web can embed this address, and would use up the limit of the people who look at it.
+    if !is_navigation(None, &visit.headers) {
+        return bare(StatusCode::UNAUTHORIZED, "open this address in a browser\n");
+    }
     // Before the attempt is taken: whoever comes again later finds it.
     let again = visit.tenant.base.address("/login");
     if let Err(response) = visit.within_limit(Counted::Callback, &again) {

@@ -72,10 +72,13 @@ pub(crate) async fn ask(visit: Visit, RawQuery(query): RawQuery) -> Response {
         Err(response) => return response,
     };
     let (Some(session), Some(handle)) = (session, visit.session_handle()) else {
-        return match return_to {
+        let mut response = match return_to {
             Some(target) => see_other(target.as_str()),
             None => visit.signed_out_page(Leaving::default()),
         };
+        // What several hosts share may be there still, or have been planted.
+        visit.forget_session(&mut response);
+        return response;
     };
     let relying_party = &visit.door.parts.relying_party;
     let provider = match visit.tenant.provider(&session.person.provider) {

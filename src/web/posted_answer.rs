@@ -14,6 +14,7 @@ use super::reply::{bare, see_other};
 use super::visit::Visit;
 use crate::access::Counted;
 use crate::domain::handle::AnswerKind;
+use crate::domain::login_offer::is_navigation;
 use crate::domain::upstream_provider::{ResponseMode, UpstreamProvider};
 use crate::relying_party::{CallbackParameters, Failure, InvalidCallback, LoginFailed};
 
@@ -37,6 +38,10 @@ pub(crate) async fn post(
         );
         return (methods, response).into_response();
     }
+    // Any page of the web can embed this address, and would use up the limit of the people who look at it.
+    if !is_navigation(None, &visit.headers) {
+        return bare(StatusCode::UNAUTHORIZED, "open this address in a browser\n");
+    }
     let again = visit.tenant.base.address("/login");
     if let Err(response) = visit.within_limit(Counted::Callback, &again) {
         return response;
@@ -48,7 +53,10 @@ pub(crate) async fn post(
         Ok(body) => body,
         Err(rejection) => return bare(rejection.status(), "the form cannot be read\n"),
     };
-    let parameters = match CallbackParameters::parse(&String::from_utf8_lossy(&body)) {
+    let Ok(body) = std::str::from_utf8(&body) else {
+        return bare(StatusCode::BAD_REQUEST, "the form cannot be read\n");
+    };
+    let parameters = match CallbackParameters::parse(body) {
         Ok(parameters) => parameters,
         Err(invalid) => return visit.callback_invalid(provider, invalid),
     };

@@ -296,6 +296,29 @@ async fn a_callback_too_many_can_come_again() {
     assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text());
 }
 
+/// What some page embeds uses up nothing of the people who look at that page.
+#[tokio::test]
+async fn embedded_answers_are_not_counted() {
+    let broker = strict().await;
+    let mut ada = from(&broker, "198.51.100.7");
+    let begun = ada.open(&broker.url(ACME, "/login/main")).await;
+    let answered = ada.step(&begun).await;
+    let callback = answered.location().expect("a callback").to_string();
+    let elsewhere = from(&broker, "198.51.100.7");
+    for address in [
+        broker.url(ACME, "/login/main/callback?state=x&code=y"),
+        broker.url(WIKI, "/oauth2/callback?ticket=a.AAAAAAAAAAAAAAAAAAAAAA"),
+    ] {
+        for _ in 0..10 {
+            let page = elsewhere.fetch(&address).await;
+            assert_eq!(page.status, StatusCode::UNAUTHORIZED, "{address}");
+            assert!(page.set_cookies().is_empty());
+        }
+    }
+    let page = ada.open(&callback).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text());
+}
+
 #[tokio::test]
 async fn sign_ins_and_tickets_of_a_person_are_counted_by_person() {
     let broker = strict().await;

@@ -180,8 +180,12 @@ impl Address {
         }
         let (_, rest) = text.split_once("://").context(HELP)?;
         let path = rest
-            .find(['/', '?', '#'])
+            .find(['/', '?', '#', '\\'])
             .map_or("", |at| rest.get(at..).unwrap_or(""));
+        // Browsers take it for the first slash of the path, and this text would name another path.
+        if path.starts_with('\\') {
+            bail!(HELP);
+        }
         let path = path.split('#').next().unwrap_or_default();
         let host = match (url.host_str(), url.port()) {
             (Some(host), Some(port)) => format!("{host}:{port}"),

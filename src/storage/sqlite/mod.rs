@@ -6,6 +6,7 @@
 //! carries what `relaxed` wrote before it. Readers have connections of their own and wait for nobody (WAL).
 //! Invariant: every call ends within [`PATIENCE`], done whole or not at all.
 
+mod app_sessions;
 mod attempts;
 mod rows;
 mod sessions;

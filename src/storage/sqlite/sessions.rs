@@ -10,9 +10,10 @@ use super::super::sealing::Purpose;
 use super::super::traits::{
     EndedSession, Ending, NewAppSession, NewSession, Sessions, StoredSession,
 };
+use super::app_sessions::insert_app_session;
 use super::rows::{self, bytes, length, parsed, stamp, time_of, unreadable};
 use super::{Durability, SqliteStore, in_time};
-use crate::domain::handle::{AppSessionKind, Digest, SessionKind};
+use crate::domain::handle::{AppSessionKind, Digest, SessionKind, SignInKind};
 use crate::domain::host::Host;
 use crate::domain::identity::VerifiedIdentity;
 use crate::domain::ids::{AppId, SessionId, TenantId, UserId};
@@ -283,10 +284,18 @@ impl Sessions for SqliteStore {
         &self,
         session: SessionId,
         app: &NewAppSession,
+        answers: Option<Digest<SignInKind>>,
     ) -> Result<bool, StorageError> {
         in_time(async {
             let mut writing = self.write(Durability::Durable).await?;
             let begun = insert_app_session(&mut writing, session, app).await?;
+            if let Some(sign_in) = answers.filter(|_| begun.is_some()) {
+                sqlx::query("DELETE FROM sign_in WHERE id = ? AND tenant = ?")
+                    .bind(sign_in.as_bytes().as_slice())
+                    .bind(app.tenant.as_str())
+                    .execute(&mut *writing)
+                    .await?;
+            }
             writing.commit().await?;
             Ok(begun.is_some())
         })
@@ -426,38 +435,6 @@ async fn insert_user(
     .execute(connection)
     .await?;
     Ok(session.new_user)
-}
-
-/// Begins an app session if its session is alive; gives the session.
-pub(super) async fn insert_app_session(
-    connection: &mut SqliteConnection,
-    session: SessionId,
-    app: &NewAppSession,
-) -> Result<Option<StoredSession>, StorageError> {
-    let found = sqlx::query(
-        "SELECT id, tenant, user, data, began_at, used_at, idle, ends_at FROM session
-         WHERE id = ? AND tenant = ? AND ended_at IS NULL",
-    )
-    .bind(session.as_bytes().as_slice())
-    .bind(app.tenant.as_str())
-    .fetch_optional(&mut *connection)
-    .await?;
-    let Some(row) = found else {
-        return Ok(None);
-    };
-    sqlx::query(
-        "INSERT INTO app_session (handle, tenant, session, app, host, began_at)
-         VALUES (?, ?, ?, ?, ?, ?)",
-    )
-    .bind(app.handle.as_bytes().as_slice())
-    .bind(app.tenant.as_str())
-    .bind(session.as_bytes().as_slice())
-    .bind(app.app.as_str())
-    .bind(app.host.to_string())
-    .bind(stamp(app.began_at))
-    .execute(connection)
-    .await?;
-    rows::session(&row).map(Some)
 }
 
 /// Ends a session that is alive, with its app sessions. Its ID token is not needed any more.

@@ -10,8 +10,8 @@ use super::super::sealing::Purpose;
 use super::super::traits::{
     Network, NewAppSession, Redeemed, SignIn, SignIns, SignOuts, TooManyWaiting, WaitingCaps,
 };
+use super::app_sessions::insert_app_session;
 use super::rows::{self, bytes, stamp, unreadable};
-use super::sessions::insert_app_session;
 use super::waiting::{SIGN_INS, make_room};
 use super::{Durability, SqliteStore, in_time};
 use crate::domain::handle::{BindingKind, Digest, SignInKind, SignOutKind, TicketKind};

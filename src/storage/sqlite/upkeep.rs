@@ -58,13 +58,18 @@ impl Upkeep for SqliteStore {
 
     async fn sweep(&self, now: OffsetDateTime) -> Result<u64, StorageError> {
         let mut gone = 0;
-        loop {
-            let step = in_time(self.sweep_overdue(now)).await?;
-            gone += step;
-            if step < STEP {
-                break;
+        // What fails here must not keep the rest: it is told at the end, and tried again by the next sweep.
+        let overdue = loop {
+            match in_time(self.sweep_overdue(now)).await {
+                Ok(step) => {
+                    gone += step;
+                    if step < STEP {
+                        break Ok(());
+                    }
+                }
+                Err(error) => break Err(error),
             }
-        }
+        };
         for (statement, age) in BY_AGE {
             loop {
                 let step = in_time(self.sweep_by_age(statement, now - age)).await?;
@@ -74,7 +79,7 @@ impl Upkeep for SqliteStore {
                 }
             }
         }
-        Ok(gone)
+        overdue.map(|()| gone)
     }
 
     async fn close(&self) {

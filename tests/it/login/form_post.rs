@@ -137,10 +137,20 @@ async fn a_provider_that_refuses_is_told_in_our_words() {
     assert_refused(&broker, &browser, &page, expected, "access_denied").await;
 }
 
+/// Longer than an issuer can be, and much longer once it is encoded again.
+const LONG: &str = {
+    const QUOTES: [u8; 4000] = [b'"'; 4000];
+    match std::str::from_utf8(&QUOTES) {
+        Ok(text) => text,
+        Err(_) => "",
+    }
+};
+
 #[rstest]
 #[case::unknown_state(&[("state", UNKNOWN_STATE)], "no login waits")]
 #[case::foreign_state(&[("state", "x")], "`state` is missing or is none of ours")]
 #[case::no_code(&[("code", "")], "neither `code` nor `error`")]
+#[case::issuer_without_end(&[("iss", LONG)], "`iss` is too long")]
 #[tokio::test]
 async fn a25_t01_an_answer_to_nothing_is_not_kept(
     #[case] fields: &[(&str, &str)],
@@ -324,6 +334,7 @@ async fn post(broker: &Broker, form: &Form, kind: &str, padding: usize) -> u16 {
     let host = format!("acme.localhost:{}", broker.address.port());
     let mut request = Request::post("/login/main/callback")
         .header("host", host)
+        .header("sec-fetch-mode", "navigate")
         .header("content-length", body.len());
     if !kind.is_empty() {
         request = request.header("content-type", kind);

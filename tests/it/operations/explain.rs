@@ -210,6 +210,7 @@ async fn it_changes_nothing() {
 
 #[rstest]
 #[case::address(&["--url", "wiki.acme.localhost"], "`--url` is not an address such as")]
+#[case::two_readings(&["--url", "https://wiki.example\\admin/x"], "`--url` is not an address such as")]
 #[case::password(&["--url", "http://me:hunter2@wiki.example/"], "`--url` is not an address such as")]
 #[case::header(
     &["--url", "http://wiki.example/", "--header", "A: b", "--header", "Bearer hunter2"],
