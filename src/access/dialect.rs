@@ -10,8 +10,8 @@ use super::verdict::Verdict;
 use crate::config::Server;
 use crate::domain::handle::{AppSessionKind, Handle, ParentSessionKind};
 use crate::domain::host::Host;
+use crate::domain::identity_header::HeaderSet;
 use crate::domain::ids::TenantId;
-use crate::domain::tenant::HeaderSet;
 use crate::tenants::AppAt;
 
 /// What the proxy sent.

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
 use crate::domain::identity::Person;
+use crate::domain::identity_header::IdentityHeader;
 use crate::domain::ids::AppId;
-use crate::domain::tenant::IdentityHeader;
 
 /// Header values that are ready to be sent.
 pub type ReadyHeaders = Box<[(HeaderName, HeaderValue)]>;

@@ -8,11 +8,10 @@ use super::server::Server;
 use super::table::{Key, Shape, Table};
 use super::{Context, rules, security_headers, upstreams};
 use crate::domain::host::{Host, HostPattern};
+use crate::domain::identity_header::{HeaderSet, IdentityHeader, IdentitySource};
 use crate::domain::ids::AppId;
 use crate::domain::policy::Policy;
-use crate::domain::tenant::{
-    HeaderSet, IdentityHeader, IdentitySource, ProtectedApp, SecurityHeaders,
-};
+use crate::domain::tenant::{ProtectedApp, SecurityHeaders};
 
 /// An app, with the places of what is checked across tenants.
 #[derive(Clone, Debug)]

@@ -8,8 +8,8 @@ use rustls_pki_types::pem::{self, PemObject as _};
 use secrecy::SecretString;
 
 use super::Context;
-use super::providers::{Located, algorithm, located};
-use super::reader::{Item, Section};
+use super::item::{Item, Located, located};
+use super::reader::Section;
 use super::secrets::secret_lines;
 use super::tls;
 
@@ -157,4 +157,23 @@ fn certificate(item: &Item<'_>, context: &Context<'_>) -> Option<CertificateDer<
             None
         }
     }
+}
+
+/// What our verifier knows, and what our keys sign with. Symmetric ones are deliberately absent: they need the
+/// secret as a key.
+pub(super) const ALGORITHMS: [&str; 9] = [
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
+];
+
+pub(super) fn algorithm(item: &Item<'_>) -> Option<Box<str>> {
+    let text = item.text()?;
+    if text.starts_with("HS") || text == "none" {
+        item.fault_with_help(
+            format!("{} proves nothing about who signed", item.shown()),
+            format!("use one of {}", ALGORITHMS.join(", ")),
+        );
+        return None;
+    }
+    let words = ALGORITHMS.map(|name| (name, name));
+    item.choice(&words).map(Into::into)
 }

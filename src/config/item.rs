@@ -11,6 +11,15 @@ use super::diagnostics::{Fault, Position, nearest, quoted};
 use super::reader::{Document, Section};
 use super::table::{Shape, Table};
 
+/// A value and where it was written.
+#[derive(Clone, Debug)]
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands.
+    pub at: Position,
+}
+
 /// One value, with its key.
 #[derive(Clone, Debug)]
 pub(crate) struct Item<'a> {
@@ -356,4 +365,12 @@ impl<'a> Item<'a> {
         let values: Vec<_> = items.iter().map(read).collect();
         values.into_iter().collect()
     }
+}
+
+/// The value of an item, with its place.
+pub(super) fn located<T>(item: &Item<'_>, value: Option<T>) -> Option<Located<T>> {
+    Some(Located {
+        value: value?,
+        at: item.position(),
+    })
 }

@@ -52,11 +52,12 @@ pub use diagnostics::{Fault, Faults, Position, Severity, Style, nearest, quoted,
 pub use ext_authz::ExtAuthz;
 pub use files::WatchedFiles;
 pub use fixed::FixedSettings;
+pub use item::Located;
 pub use limits::{Limits, Quotas};
 pub use logging::{LogFormat, Logging};
 pub use operations::Operations;
 pub use parent_cookie::ParentCookieSettings;
-pub use providers::{Located, Parameter, ParameterValue, ProviderSettings};
+pub use providers::{Parameter, ParameterValue, ProviderSettings};
 pub use secrets::{Environment, SealingKey, SystemEnvironment};
 pub use server::{Server, TargetHeaders, TrustedProxy};
 pub use storage::Storage;

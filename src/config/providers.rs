@@ -6,24 +6,18 @@
 use secrecy::SecretString;
 use url::Url;
 
-use super::client_authentication::{self, AssertionSettings, AuthenticationMethod};
-use super::diagnostics::{Position, nearest};
-use super::reader::{Item, Section};
+use super::client_authentication::{
+    self, ALGORITHMS, AssertionSettings, AuthenticationMethod, algorithm,
+};
+use super::diagnostics::nearest;
+use super::item::{Item, Located, located};
+use super::reader::Section;
 use super::secrets::secret;
 use super::table::{Key, Shape, Table, word};
 use super::{Context, rules, server, tls};
 use crate::domain::email::EmailDomain;
 use crate::domain::ids::ProviderId;
 use crate::domain::upstream_provider::Reach;
-
-/// A value and where it was written.
-#[derive(Clone, Debug)]
-pub struct Located<T> {
-    /// The value.
-    pub value: T,
-    /// Where it stands.
-    pub at: Position,
-}
 
 /// A parameter that only the preset can judge.
 #[derive(Clone, Debug)]
@@ -212,12 +206,6 @@ pub(crate) const PRESET_WORDS: &[&str] = &[
     "config_id",
 ];
 
-/// What our verifier knows, and what our keys sign with. Symmetric ones are deliberately absent: they need the
-/// secret as a key.
-const ALGORITHMS: [&str; 9] = [
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
-];
-
 /// Whatever else is wrong, its preset judges its parameters; without a preset nobody can.
 pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<ProviderSettings> {
     let id = section.require(
@@ -338,13 +326,6 @@ fn parameter_value(item: &Item<'_>) -> ParameterValue {
         .map_or(ParameterValue::Other, ParameterValue::List)
 }
 
-pub(super) fn located<T>(item: &Item<'_>, value: Option<T>) -> Option<Located<T>> {
-    Some(Located {
-        value: value?,
-        at: item.position(),
-    })
-}
-
 /// RFC 6749 §3.3, `scope-token`.
 fn scope(item: &Item<'_>) -> Option<Box<str>> {
     let text = item.text()?;
@@ -366,19 +347,6 @@ fn scope(item: &Item<'_>) -> Option<Box<str>> {
         ));
         None
     }
-}
-
-pub(super) fn algorithm(item: &Item<'_>) -> Option<Box<str>> {
-    let text = item.text()?;
-    if text.starts_with("HS") || text == "none" {
-        item.fault_with_help(
-            format!("{} proves nothing about who signed", item.shown()),
-            format!("use one of {}", ALGORITHMS.join(", ")),
-        );
-        return None;
-    }
-    let words = ALGORITHMS.map(|name| (name, name));
-    item.choice(&words).map(Into::into)
 }
 
 fn reach(section: &Section<'_>, context: &Context<'_>) -> Reach {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use super::tenant::IdentityHeader;
+use super::identity_header::IdentityHeader;
 
 /// Where an app is.
 #[derive(Clone, Debug)]
@@ -213,7 +213,7 @@ pub fn check_framing(headers: &HeaderMap) -> Result<(), UnknownFraming> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::tenant::IdentitySource;
+    use crate::domain::identity_header::IdentitySource;
     use rstest::rstest;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {

@@ -13,6 +13,7 @@ pub mod email_rule;
 pub mod handle;
 pub mod host;
 pub mod identity;
+pub mod identity_header;
 pub mod ids;
 pub mod login_attempt;
 pub mod login_hint;

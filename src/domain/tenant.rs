@@ -8,7 +8,7 @@ use url::Url;
 use super::app_upstream::AppUpstream;
 use super::colour::Colour;
 use super::host::{Host, HostPattern};
-use super::identity::Person;
+use super::identity_header::{HeaderSet, IdentityHeader};
 use super::ids::{AppId, ProviderId, TenantId};
 use super::policy::Policy;
 use super::session::SessionLifetimes;
@@ -180,42 +180,6 @@ pub struct ProtectedApp {
 /// Headers for the browser, ready to be sent.
 pub type SecurityHeaders = Arc<[(HeaderName, HeaderValue)]>;
 
-/// Which of the two sets of identity headers an endpoint answers with, where an app names none of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeaderSet {
-    /// `X-Auth-Request-…`.
-    OAuth2Proxy,
-    /// `Remote-…`.
-    Authelia,
-}
-
-impl HeaderSet {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::OAuth2Proxy, Self::Authelia];
-
-    /// What it consists of: names in lower case, and what they say.
-    #[must_use]
-    pub const fn defaults(self) -> [(&'static str, IdentitySource); 4] {
-        match self {
-            Self::OAuth2Proxy => [
-                ("x-auth-request-user", IdentitySource::User),
-                ("x-auth-request-email", IdentitySource::Email),
-                (
-                    "x-auth-request-preferred-username",
-                    IdentitySource::PreferredUsername,
-                ),
-                ("x-auth-request-groups", IdentitySource::Groups),
-            ],
-            Self::Authelia => [
-                ("remote-user", IdentitySource::User),
-                ("remote-groups", IdentitySource::Groups),
-                ("remote-name", IdentitySource::Name),
-                ("remote-email", IdentitySource::Email),
-            ],
-        }
-    }
-}
-
 impl ProtectedApp {
     /// The identity headers of one dialect.
     #[must_use]
@@ -223,79 +187,6 @@ impl ProtectedApp {
         match (set, &self.authelia_headers) {
             (HeaderSet::Authelia, Some(headers)) => headers,
             _ => &self.identity_headers,
-        }
-    }
-}
-
-/// One header that tells an app about a person.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdentityHeader {
-    /// Its name.
-    pub name: HeaderName,
-    /// Its value.
-    pub source: IdentitySource,
-}
-
-/// What an identity header says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdentitySource {
-    /// Our stable id of the person: 32 hexadecimal digits.
-    User,
-    /// The provider's identifier of the person.
-    Subject,
-    /// Verified e-mail address.
-    Email,
-    /// Name at the provider.
-    PreferredUsername,
-    /// Display name.
-    Name,
-    /// Groups, joined by commas.
-    Groups,
-    /// The provider's name in the configuration.
-    Provider,
-}
-
-impl IdentitySource {
-    /// All of them, with the word of the configuration.
-    pub const ALL: [(&'static str, Self); 7] = [
-        ("user", Self::User),
-        ("subject", Self::Subject),
-        ("email", Self::Email),
-        ("preferred_username", Self::PreferredUsername),
-        ("name", Self::Name),
-        ("groups", Self::Groups),
-        ("provider", Self::Provider),
-    ];
-
-    /// The value for `person`, empty where there is none; and the groups that a list with commas cannot
-    /// carry, which are left out.
-    #[must_use]
-    pub fn value(self, person: &Person) -> (String, Vec<Box<str>>) {
-        let plain = |value: Option<&str>| (value.unwrap_or_default().to_owned(), Vec::new());
-        match self {
-            Self::User => (person.user.to_string(), Vec::new()),
-            Self::Subject => plain(Some(&person.subject)),
-            Self::Email => plain(
-                person
-                    .email
-                    .as_ref()
-                    .map(super::email::EmailAddress::as_str),
-            ),
-            Self::PreferredUsername => plain(person.preferred_username.as_deref()),
-            Self::Name => plain(person.name.as_deref()),
-            Self::Provider => plain(Some(person.provider.as_str())),
-            Self::Groups => {
-                let (kept, left_out): (Vec<_>, Vec<_>) = person
-                    .groups
-                    .iter()
-                    .partition(|group| !group.contains(|c: char| c == ',' || c.is_control()));
-                let joined = kept
-                    .iter()
-                    .map(|group| &***group)
-                    .collect::<Vec<_>>()
-                    .join(",");
-                (joined, left_out.into_iter().cloned().collect())
-            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the authorization request says beside the protocol's own: scopes, and parameters of the provider's.
 
-use super::hints;
+use super::hints::{self, RESERVED};
 use super::layers::{Layers, Names};
 use super::template::Template;
 use crate::config::reader::{Item, Section};
@@ -21,20 +21,6 @@ pub(super) struct Authorization {
     pub(super) switch_account_prompt: Option<Template>,
     pub(super) switch_account_parameters: Vec<(Box<str>, Template)>,
 }
-
-/// Parameters of the authorization request that protect it, or have a setting of their own.
-pub(super) const RESERVED: [&str; 10] = [
-    "client_id",
-    "code_challenge",
-    "code_challenge_method",
-    "nonce",
-    "prompt",
-    "redirect_uri",
-    "response_mode",
-    "response_type",
-    "scope",
-    "state",
-];
 
 pub(super) fn read(layers: &Layers<'_, '_>, names: &Names<'_>) -> Option<Authorization> {
     let pkce = layers.flag("pkce", true);

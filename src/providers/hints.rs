@@ -1,9 +1,22 @@
 //! What a preset says about hints: what its provider calls them, and which prompts it knows.
 
-use super::authorization::RESERVED;
 use super::layers::Layers;
 use crate::config::{quoted, suggestion};
 use crate::domain::login_hint::LoginHint;
+
+/// Parameters of the authorization request that protect it, or have a setting of their own.
+pub(super) const RESERVED: [&str; 10] = [
+    "client_id",
+    "code_challenge",
+    "code_challenge_method",
+    "nonce",
+    "prompt",
+    "redirect_uri",
+    "response_mode",
+    "response_type",
+    "scope",
+    "state",
+];
 
 /// `[hints]`: our name of a hint, and the provider's.
 pub(super) fn hints(layers: &Layers<'_, '_>) -> Option<Vec<(LoginHint, Box<str>)>> {

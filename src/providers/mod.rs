@@ -5,6 +5,7 @@
 //! Invariant: a word that nobody knows is a fault, in a preset as in the configuration, so that a misspelt
 //! switch is never silently ignored. Deliberately absent: anything about one provider's name.
 
+mod assertions;
 mod authorization;
 mod claims;
 mod client_authentication;

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use super::assertions::{self, Assertions};
 use super::authorization::{self, Authorization};
 use super::claims::{Claims, ClaimsReader};
-use super::client_authentication::{self, Assertions};
 use super::layers::{Layers, Names};
 use super::logout::{self, Logout};
 use super::parameters::{self, List, Lists, Parameter};
@@ -324,8 +324,8 @@ fn definition(
     let secret_required = layers
         .require("client_secret")
         .and_then(|item| item.choice(&[("required", true), ("optional", false)]));
-    let client_authentication = client_authentication::methods(layers);
-    let assertions = client_authentication::assertions(layers, &names);
+    let client_authentication = assertions::methods(layers);
+    let assertions = assertions::assertions(layers, &names);
     let authorization = authorization::read(layers, &names);
     let token_request = layers
         .get("token_request")

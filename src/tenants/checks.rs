@@ -6,8 +6,9 @@ use std::collections::{BTreeSet, HashMap};
 use super::hosts::and_parents;
 use crate::config::{AppSettings, Fault, Position, TenantSettings};
 use crate::domain::host::HostPattern;
+use crate::domain::identity_header::{IdentityHeader, IdentitySource};
 use crate::domain::policy::{Allow, Requirements};
-use crate::domain::tenant::{IdentityHeader, IdentitySource, ParentCookie, ProtectedApp, Tenant};
+use crate::domain::tenant::{ParentCookie, ProtectedApp, Tenant};
 use crate::domain::upstream_provider::UpstreamProvider;
 use crate::outbound::AddressGuard;
 

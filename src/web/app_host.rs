@@ -4,11 +4,10 @@ use axum::extract::RawQuery;
 use axum::response::{IntoResponse as _, Response};
 use http::{Method, StatusCode};
 use serde_json::json;
-use time::Duration;
 use url::Url;
 
-use super::cookies::{self, AnswerCookies, Attempt, tag};
-use super::login::LoginQuery;
+use super::asked_address::{LoginQuery, shown, wanted_return};
+use super::cookies::{self, AnswerCookies, Attempt, lifetime, tag};
 use super::reply::{bare, see_other};
 use super::visit::AppVisit;
 use crate::access::Counted;
@@ -318,12 +317,6 @@ fn another(target: &str) -> String {
         .finish()
 }
 
-/// As much of an address as a log needs: its query can hold what is nobody's business.
-pub(crate) fn shown(wanted: &str) -> String {
-    let address = wanted.split(['?', '#']).next().unwrap_or_default();
-    address.chars().take(200).collect()
-}
-
 /// Where the person wants to go: `rd`, else the header that proxies send.
 fn wanted(at: &AppVisit, query: Option<&str>) -> Option<String> {
     wanted_return(query).or_else(|| {
@@ -334,28 +327,6 @@ fn wanted(at: &AppVisit, query: Option<&str>) -> Option<String> {
             .filter(|text| !text.is_empty())
             .map(ToOwned::to_owned)
     })
-}
-
-/// `rd`. nginx cannot encode: where `rd` comes first and begins like an address, it has the whole rest of
-/// the query, `&` and all.
-pub(crate) fn wanted_return(query: Option<&str>) -> Option<String> {
-    let query = query?;
-    if let Some(rest) = bare_return(query) {
-        return Some(rest.to_owned());
-    }
-    url::form_urlencoded::parse(query.as_bytes())
-        .find(|(name, value)| name == "rd" && !value.is_empty())
-        .map(|(_, value)| value.into_owned())
-}
-
-/// The address that is the whole query.
-pub(super) fn bare_return(query: &str) -> Option<&str> {
-    let rest = query.strip_prefix("rd=")?;
-    let starts = ["http://", "https://", "/"];
-    starts
-        .iter()
-        .any(|start| rest.starts_with(start))
-        .then_some(rest)
 }
 
 /// `ticket`, once: the tag of its sign-in, and the ticket itself.
@@ -369,27 +340,10 @@ fn only_ticket(query: &str) -> Option<(String, crate::domain::handle::Handle<Tic
     Some((tag.to_owned(), ticket.parse().ok()?))
 }
 
-/// How long a cookie is kept: as long as its session can live.
-pub(crate) fn lifetime(tenant: &crate::domain::tenant::Tenant) -> Duration {
-    Duration::try_from(tenant.lifetimes.absolute).unwrap_or(Duration::DAY)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rstest::rstest;
-
-    #[rstest]
-    #[case::encoded(
-        "rd=https%3A%2F%2Fa.example%2Fx%3Fa%3D1%26b%3D2",
-        "https://a.example/x?a=1&b=2"
-    )]
-    #[case::as_nginx_writes_it("rd=https://a.example/x?a=1&b=2", "https://a.example/x?a=1&b=2")]
-    #[case::path("rd=/x?a=1&b=2", "/x?a=1&b=2")]
-    #[case::among_others("x=1&rd=%2Fx", "/x")]
-    fn the_whole_target_is_read(#[case] query: &str, #[case] expected: &str) {
-        assert_eq!(wanted_return(Some(query)).as_deref(), Some(expected));
-    }
 
     #[rstest]
     #[case::none("")]

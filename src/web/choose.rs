@@ -10,7 +10,8 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::login::{LoginQuery, Waiting};
+use super::asked_address::LoginQuery;
+use super::login::Waiting;
 use super::visit::Visit;
 use crate::access::entry::providers_for;
 use crate::domain::email::EmailAddress;

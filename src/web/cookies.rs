@@ -43,6 +43,11 @@ fn last_used(tenant: &TenantId) -> String {
 /// How long that is remembered: browsers keep nothing longer (RFC 6265bis §5.5).
 const REMEMBERED: Duration = Duration::days(400);
 
+/// How long a cookie is kept: as long as its session can live.
+pub(crate) fn lifetime(tenant: &Tenant) -> Duration {
+    Duration::try_from(tenant.lifetimes.absolute).unwrap_or(Duration::DAY)
+}
+
 /// The cookie of a sign-out that a provider brings nothing back for.
 pub(crate) fn sign_out(tenant: &TenantId) -> String {
     format!("__Host-dwo-{tenant}")

@@ -3,8 +3,7 @@
 use axum::response::Response;
 use http::StatusCode;
 
-use super::app_host::lifetime;
-use super::cookies::{self, AnswerCookies, tag};
+use super::cookies::{self, AnswerCookies, lifetime, tag};
 use super::login::Waiting;
 use super::reply::see_other;
 use super::visit::Visit;

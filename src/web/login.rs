@@ -5,9 +5,9 @@ use axum::response::Response;
 use http::{Method, StatusCode};
 use tracing::Instrument as _;
 
-use super::app_host::{bare_return, lifetime, shown, wanted_return};
+use super::asked_address::{LoginQuery, shown, wanted_return};
 use super::check::sign_in_required;
-use super::cookies::{self, AnswerCookies, Attempt, tag};
+use super::cookies::{self, AnswerCookies, Attempt, lifetime, tag};
 use super::reply::{bare, see_other};
 use super::visit::Visit;
 use crate::access::Counted;
@@ -15,7 +15,6 @@ use crate::domain::handle::{Digest, Handle, Kind, SignInKind};
 use crate::domain::host::Host;
 use crate::domain::ids::ProviderId;
 use crate::domain::login_attempt::Continuation;
-use crate::domain::login_hint::LoginHints;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::return_target::{InvalidReturnTarget, ReturnTarget};
 use crate::domain::upstream_provider::UpstreamProvider;
@@ -24,67 +23,6 @@ use crate::storage::SignIn;
 use crate::telemetry::metrics::{count_login, count_session};
 use crate::telemetry::traces;
 use crate::views::{Contact, ErrorPage};
-
-/// What `{base}/login` and `{base}/login/{provider}` are asked with.
-#[derive(Clone, Debug, Default)]
-pub(super) struct LoginQuery {
-    pub(super) sign_in: Option<Handle<SignInKind>>,
-    pub(super) another: bool,
-    pub(super) hints: LoginHints,
-}
-
-impl LoginQuery {
-    /// `Err`: there is a `continue` that is none of ours.
-    fn parse(query: Option<&str>) -> Result<Self, ()> {
-        let mut parsed = Self::default();
-        for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            match &*name {
-                "continue" => parsed.sign_in = Some(value.parse().map_err(|_| ())?),
-                "another" => parsed.another = value == "1",
-                _ => {}
-            }
-        }
-        parsed.hints = hints(query);
-        Ok(parsed)
-    }
-
-    /// The tenant's login for a sign-in that an app asks for with `query`: "Use another account" and hints pass
-    /// through the app's host to keep its target.
-    pub(super) fn passed_on(query: Option<&str>, sign_in: &Handle<SignInKind>) -> String {
-        let asked = Self {
-            sign_in: Some(sign_in.clone()),
-            another: query.is_some_and(|query| query.starts_with("another=1&")),
-            hints: hints(query),
-        };
-        format!("/login{}", asked.to_query(asked.another))
-    }
-
-    /// The same, for a link.
-    pub(super) fn to_query(&self, another: bool) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        if let Some(sign_in) = &self.sign_in {
-            query.append_pair("continue", &sign_in.reveal());
-        }
-        if another {
-            query.append_pair("another", "1");
-        }
-        query.extend_pairs(self.hints.pairs());
-        let query = query.finish();
-        if query.is_empty() {
-            query
-        } else {
-            format!("?{query}")
-        }
-    }
-}
-
-/// The hints of a query. Where all of it is an address to return to, what looks like one is for that address.
-fn hints(query: Option<&str>) -> LoginHints {
-    let ours = query.filter(|query| bare_return(query).is_none());
-    let pairs = url::form_urlencoded::parse(ours.unwrap_or_default().as_bytes());
-    let pairs: Vec<_> = pairs.collect();
-    LoginHints::parse(pairs.iter().map(|(name, value)| (&**name, &**value)))
-}
 
 /// `GET {base}/login/{provider}`: begins a login there.
 pub(crate) async fn begin(

@@ -5,7 +5,7 @@
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 
-use super::login::LoginQuery;
+use super::asked_address::LoginQuery;
 use super::reply;
 use super::visit::Visit;
 use crate::access::{Counted, OverLimit};

@@ -10,6 +10,7 @@ use http::StatusCode;
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
+use super::asked_address::wanted_return;
 use super::cookies::{self, AnswerCookies};
 use super::login::one_handle;
 use super::reply::see_other;
@@ -62,7 +63,7 @@ pub(crate) async fn ask(visit: Visit, RawQuery(query): RawQuery) -> Response {
     if let Some(id) = one_handle(query.as_deref(), "continue") {
         return visit.pass_through(&id).await;
     }
-    let wanted = super::app_host::wanted_return(query.as_deref());
+    let wanted = wanted_return(query.as_deref());
     let return_to = match visit.return_to(wanted.as_deref()) {
         Ok(target) => target,
         Err(response) => return response,

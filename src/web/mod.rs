@@ -4,6 +4,7 @@
 //! internal text never reaches a client; a request id does.
 
 mod app_host;
+mod asked_address;
 pub(crate) mod authz;
 pub(crate) mod check;
 mod choose;

@@ -24,7 +24,8 @@ use super::authz::{self, Endpoint};
 use super::{Door, router, traced};
 use crate::access::{StartLine, WholeTarget};
 use crate::domain::app_upstream::reads_as;
-use crate::domain::tenant::{HeaderSet, SecurityHeaders};
+use crate::domain::identity_header::HeaderSet;
+use crate::domain::tenant::SecurityHeaders;
 use crate::telemetry::traces;
 use messages::{
     CHECK, CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValueOption, HttpRequest,
