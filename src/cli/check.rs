@@ -49,7 +49,9 @@ fn summary(config: &Config, directory: &Directory) -> String {
         let told = match proxy.target_headers {
             Some(TargetHeaders::XOriginal) => "tells what is asked for in X-Original-*",
             Some(TargetHeaders::XForwarded) => "tells what is asked for in X-Forwarded-*",
-            None => "does not tell /oauth2/auth what is asked for",
+            None => {
+                "asks at /api/authz/… (no `target_headers`: right for every recipe but nginx.conf)"
+            }
         };
         let _ = writeln!(
             out,

@@ -94,7 +94,7 @@ fn not_bound(address: SocketAddr, section: &str, error: &io::Error) -> anyhow::E
             if address.is_ipv4() { "0.0.0.0" } else { "[::]" },
         ),
         io::ErrorKind::PermissionDenied => anyhow!(
-            "this user may not listen on port {}: change {setting} to a port from 1024 on, or permit it (AmbientCapabilities=CAP_NET_BIND_SERVICE in a systemd unit)",
+            "this user may not listen on port {}: change {setting} to a port from 1024 on, or permit it (CAP_NET_BIND_SERVICE: docs/operating.md, \"A port below 1024\")",
             address.port(),
         ),
         _ => anyhow!("{address} cannot be listened on: {error}; change {setting}"),

@@ -1,5 +1,6 @@
 //! `[server]`: where and how we listen.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -217,13 +218,12 @@ pub(super) fn read(root: &Section<'_>, context: &Context<'_>) -> Server {
         section.get("shutdown_timeout"),
         LONGEST_SHUTDOWN,
     );
-    server.trusted_proxies = section
+    let proxies = section
         .get("trusted_proxies")
         .map(|item| item.sections(&TRUSTED_PROXY))
-        .unwrap_or_default()
-        .iter()
-        .filter_map(trusted_proxy)
-        .collect();
+        .unwrap_or_default();
+    server.trusted_proxies = proxies.iter().filter_map(trusted_proxy).collect();
+    report_trusted_twice(&proxies);
     server.forward_to_apps = section
         .get("forward_to_apps")
         .and_then(|item| item.flag())
@@ -305,6 +305,27 @@ fn prefix(item: &Item<'_>) -> Option<Box<str>> {
         None
     } else {
         Some(text.into())
+    }
+}
+
+/// The first entry with a network counts: a second one would say something else about it that nobody hears.
+fn report_trusted_twice(proxies: &[Section<'_>]) {
+    let mut seen: HashMap<IpNet, u32> = HashMap::new();
+    let lists = proxies
+        .iter()
+        .filter_map(|it| it.get("networks")?.as_items());
+    for item in lists.flatten() {
+        let Some(Ok(network)) = item.as_text().map(str::parse::<IpNet>) else {
+            continue;
+        };
+        if let Some(line) = seen.get(&network) {
+            item.fault_with_help(
+                format!("{} is trusted already", item.shown()),
+                format!("line {line} has it, and what stands there counts: leave one of them"),
+            );
+        } else {
+            seen.insert(network, item.position().line());
+        }
     }
 }
 

@@ -95,7 +95,7 @@ pub(super) fn read(
     let help = "add [[tenants]] with id, base_url, [[tenants.providers]] and [[tenants.apps]]";
     let item = root.require("tenants", help);
     let sections = item.map(|item| item.sections(&TABLE)).unwrap_or_default();
-    report_duplicates(&sections, "tenant");
+    report_duplicates(&sections, "a tenant");
     let tenants: Vec<_> = sections
         .iter()
         .filter_map(|section| tenant(section, server, lifetimes, context))
@@ -137,14 +137,14 @@ fn tenant(
             "add [[tenants.providers]]",
         );
     }
-    report_duplicates(&providers, "provider");
+    report_duplicates(&providers, "a provider");
     report_claimed_twice(&providers);
     let names: Vec<&str> = providers
         .iter()
         .filter_map(|section| section.get("id")?.as_text())
         .collect();
     let apps = tables(section, "apps", &apps::TABLE);
-    report_duplicates(&apps, "app");
+    report_duplicates(&apps, "an app");
     let (provider_count, app_count) = (providers.len(), apps.len());
     let providers: Vec<_> = providers
         .iter()
@@ -229,7 +229,7 @@ fn report_duplicates(sections: &[Section<'_>], what: &str) {
         let Some(id) = item.as_text() else { continue };
         if let Some(line) = seen.get(id) {
             item.fault_with_help(
-                format!("there is a {what} {} already", quoted(id)),
+                format!("there is {what} {} already", quoted(id)),
                 format!("the first one is at line {line}: give this one another `id`"),
             );
         } else {

@@ -399,6 +399,10 @@ fn server(line: &str) -> String {
     "trusted_proxies = [{ networks = [\"nginx\"] }]",
     "`nginx` is not a network"
 )]
+#[case::trusted_twice(
+    "trusted_proxies = [{ networks = [\"10.0.0.0/8\"] }, { networks = [\"10.0.0.0/8\"], target_headers = \"x-original\" }]",
+    "`10.0.0.0/8` is trusted already"
+)]
 #[case::nobody("trusted_proxies = [{ networks = [] }]", "`networks` is an empty list")]
 #[case::nothing(
     "trusted_proxies = [{}]",

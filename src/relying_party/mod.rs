@@ -69,7 +69,7 @@ pub enum UpstreamTrouble {
     #[error(transparent)]
     NotSigned(#[from] NotSigned),
     /// The token endpoint refused the code (RFC 6749 §5.2).
-    #[error("the token endpoint answered `{0}`")]
+    #[error("the token endpoint answered `{0}`{help}", help = what_to_look_at(.0))]
     TokenRefused(String),
     /// The token endpoint's answer does not read as one.
     #[error("the token endpoint's answer cannot be read: {0}")]
@@ -130,5 +130,15 @@ impl UpstreamTrouble {
                 | Self::Discovery(_)
                 | Self::Keys(KeyRefused::Unavailable(_))
         )
+    }
+}
+
+/// For the operator, where it is likely to be theirs to mend.
+fn what_to_look_at(error: &str) -> &'static str {
+    match error {
+        "invalid_client" => {
+            ": look at `client_id`, `client_secret` and how the client authenticates there"
+        }
+        _ => "",
     }
 }
