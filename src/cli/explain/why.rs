@@ -109,7 +109,9 @@ fn own_path(prefix: &str, question: &Question) -> Why {
     match question.endpoint {
         Endpoint::Auth | Endpoint::AuthRequest => Why::new(
             because,
-            format!("Have the proxy route {here} to Doorward, past the check."),
+            format!(
+                "Have the proxy route {here} to Doorward, past the check; but {prefix}/auth to nobody."
+            ),
         ),
         Endpoint::ForwardAuth | Endpoint::ExtAuthz => Why::new(
             because,
@@ -128,8 +130,9 @@ fn own_path(prefix: &str, question: &Question) -> Why {
 }
 
 fn sign_in_host(tenant: Option<&Tenant>) -> Why {
-    const ROUTE: &str = "No check is asked about it: have the proxy pass on to Doorward whatever comes for \
-                         this host.";
+    const ROUTE: &str = "No check is asked about it: have the proxy pass on to Doorward what comes for this host, \
+                         but for the checks\n(/oauth2/auth, /api/authz/), /metrics and /readyz, which \
+                         are nobody's to ask from outside.";
     match tenant {
         Some(tenant) => Why::new(
             format!(
