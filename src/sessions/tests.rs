@@ -88,7 +88,11 @@ impl Process {
         };
         let begun = self
             .sessions
-            .begin_app_session(&acme(), (&sign_in, None), session.session)
+            .begin_app_session(
+                &acme(),
+                (&sign_in, Handle::from_bytes([0; 16]).digest()),
+                session.session,
+            )
             .await;
         begun.expect("written").expect("alive").handle
     }

@@ -161,7 +161,7 @@ impl Sessions {
     pub async fn begin_app_session(
         &self,
         tenant: &TenantId,
-        sign_in: (&SignIn, Option<Digest<SignInKind>>),
+        sign_in: (&SignIn, Digest<SignInKind>),
         session: SessionId,
     ) -> Result<Option<Begun<AppSessionKind>>, StorageError> {
         let handle = Handle::<AppSessionKind>::from_bytes(self.random().array());
@@ -177,7 +177,7 @@ impl Sessions {
     pub async fn begin_parent_session(
         &self,
         tenant: &TenantId,
-        sign_in: (&SignIn, Option<Digest<SignInKind>>),
+        sign_in: (&SignIn, Digest<SignInKind>),
         domain: &Host,
         session: SessionId,
     ) -> Result<Option<Begun<ParentSessionKind>>, StorageError> {
@@ -191,7 +191,7 @@ impl Sessions {
     async fn begin_directly(
         &self,
         tenant: &TenantId,
-        (sign_in, answers): (&SignIn, Option<Digest<SignInKind>>),
+        (sign_in, answers): (&SignIn, Digest<SignInKind>),
         (host, handle): (&Host, Digest<AppSessionKind>),
         session: SessionId,
     ) -> Result<Option<usize>, StorageError> {

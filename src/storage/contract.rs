@@ -488,7 +488,7 @@ pub(crate) async fn a26_a_renewed_session_has_lost_its_old_handle(store: &AnySto
     begin(&**store, 1).await;
     let session = SessionId::from_bytes([1; 16]);
     let begun = store
-        .begin_app_session(session, &new_app_session(1), None)
+        .begin_app_session(session, &new_app_session(1), handle(9))
         .await;
     assert!(begun.expect("written"));
     let renewed = NewSession {
@@ -530,7 +530,7 @@ pub(crate) async fn a_session_has_few_handles_at_one_host(store: &AnyStore) {
             began_at: seconds(i64::from(number)),
             ..new_app_session(number)
         };
-        let begun = store.begin_app_session(session, &app, None).await;
+        let begun = store.begin_app_session(session, &app, handle(9)).await;
         assert!(begun.expect("written"));
     }
     let mut live = Vec::new();
@@ -553,12 +553,12 @@ pub(crate) async fn a_sign_in_that_needs_no_ticket_waits_no_more(store: &AnyStor
         tenant: tenant("globex"),
         ..new_app_session(1)
     };
-    let begun = store.begin_app_session(session, &elsewhere, Some(handle(1)));
+    let begun = store.begin_app_session(session, &elsewhere, handle(1));
     assert!(!begun.await.expect("written"), "another tenant's session");
     let waits = store.find_sign_in(&acme, handle(1)).await;
     assert!(waits.expect("read").is_some());
     let here = new_app_session(1);
-    let begun = store.begin_app_session(session, &here, Some(handle(1)));
+    let begun = store.begin_app_session(session, &here, handle(1));
     assert!(begun.await.expect("written"));
     let waits = store.find_sign_in(&acme, handle(1)).await;
     assert!(waits.expect("read").is_none());
@@ -570,7 +570,7 @@ pub(crate) async fn t25_an_ended_session_stays_ended(store: &AnyStore) {
     let acme = tenant("acme");
     assert!(
         store
-            .begin_app_session(session, &new_app_session(1), None)
+            .begin_app_session(session, &new_app_session(1), handle(9))
             .await
             .expect("written")
     );
@@ -594,7 +594,7 @@ pub(crate) async fn t25_an_ended_session_stays_ended(store: &AnyStore) {
     );
     assert!(
         !store
-            .begin_app_session(session, &new_app_session(2), None)
+            .begin_app_session(session, &new_app_session(2), handle(9))
             .await
             .expect("written")
     );
@@ -661,7 +661,7 @@ pub(crate) async fn an_app_session_is_found_at_its_host_and_tenant(store: &AnySt
     let session = SessionId::from_bytes([1; 16]);
     assert!(
         store
-            .begin_app_session(session, &new_app_session(1), None)
+            .begin_app_session(session, &new_app_session(1), handle(9))
             .await
             .expect("written")
     );
@@ -671,7 +671,7 @@ pub(crate) async fn an_app_session_is_found_at_its_host_and_tenant(store: &AnySt
     };
     assert!(
         !store
-            .begin_app_session(session, &foreign, None)
+            .begin_app_session(session, &foreign, handle(9))
             .await
             .expect("written")
     );
@@ -881,7 +881,7 @@ pub(crate) async fn what_is_over_is_swept_and_told(store: &AnyStore) {
     }
     assert!(
         store
-            .begin_app_session(id(1), &new_app_session(1), None)
+            .begin_app_session(id(1), &new_app_session(1), handle(9))
             .await
             .expect("written")
     );

@@ -250,7 +250,7 @@ pub trait Sessions: Send + Sync {
         &self,
         session: SessionId,
         app: &NewAppSession,
-        answers: Option<Digest<SignInKind>>,
+        answers: Digest<SignInKind>,
     ) -> Result<bool, StorageError>;
 
     /// Last uses, at most 1,000 of them in one transaction; a time never goes back. Not waited for to be on

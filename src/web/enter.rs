@@ -71,7 +71,7 @@ impl Visit {
     ) -> Response {
         let sessions = &self.door.parts.sessions;
         let (tenant, domain) = (&self.tenant, &parent.domain);
-        let begun = sessions.begin_parent_session(&tenant.id, (sign_in, Some(id)), domain, session);
+        let begun = sessions.begin_parent_session(&tenant.id, (sign_in, id), domain, session);
         match begun.await {
             Ok(Some(begun)) => {
                 let mut response = match self.in_a_circle(sign_in, begun.rounds).await {
@@ -96,7 +96,7 @@ impl Visit {
     ) -> Response {
         let sessions = &self.door.parts.sessions;
         match sessions
-            .begin_app_session(&self.tenant.id, (sign_in, Some(id)), session)
+            .begin_app_session(&self.tenant.id, (sign_in, id), session)
             .await
         {
             Ok(Some(begun)) => {

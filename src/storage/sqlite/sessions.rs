@@ -284,14 +284,14 @@ impl Sessions for SqliteStore {
         &self,
         session: SessionId,
         app: &NewAppSession,
-        answers: Option<Digest<SignInKind>>,
+        answers: Digest<SignInKind>,
     ) -> Result<bool, StorageError> {
         in_time(async {
             let mut writing = self.write(Durability::Durable).await?;
             let begun = insert_app_session(&mut writing, session, app).await?;
-            if let Some(sign_in) = answers.filter(|_| begun.is_some()) {
+            if begun.is_some() {
                 sqlx::query("DELETE FROM sign_in WHERE id = ? AND tenant = ?")
-                    .bind(sign_in.as_bytes().as_slice())
+                    .bind(answers.as_bytes().as_slice())
                     .bind(app.tenant.as_str())
                     .execute(&mut *writing)
                     .await?;
