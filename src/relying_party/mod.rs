@@ -11,6 +11,7 @@ pub mod id_token;
 mod posted_answer;
 mod profile;
 mod profile_requests;
+pub mod trial;
 pub mod upstream_logout;
 
 use std::sync::Arc;
