@@ -3,9 +3,11 @@ export * from './support/browser.mjs';
 export * from './support/files.mjs';
 export * from './support/network.mjs';
 export * from './support/programs.mjs';
+export { chooseAccount, startEmulator } from './support/emulators.mjs';
 export {
   keycloakPassword, people, realm, realmRoles, signInAtKeycloak, startKeycloak,
 } from './support/keycloak.mjs';
+export { derivePreset } from './support/presets.mjs';
 export { accounts, password, startProvider } from './support/provider.mjs';
 export { siteSuite } from './support/site.mjs';
 export { startStack } from './support/stack.mjs';
