@@ -253,9 +253,11 @@ impl Samples for SessionsPage {
 
 const AGAIN: &str = "/login?rd=https%3A%2F%2Fwiki.example.com%2Fa%3Fb%3D1%26c%3D2";
 
-/// Whom to ask at Acme.
-fn acmes_it() -> Contact {
-    Contact::from("it@acme.example")
+impl ErrorPage {
+    /// Says whom to ask at Acme.
+    fn at_acme(self) -> Self {
+        self.with_contact(Some(Contact::from("it@acme.example")))
+    }
 }
 
 impl Samples for ErrorPage {
@@ -281,17 +283,15 @@ impl Samples for ErrorPage {
             ),
             (
                 "provider-not-set-up",
-                Self::provider_not_set_up(STAMP, "Google", Some(AGAIN))
-                    .with_contact(Some(acmes_it())),
+                Self::provider_not_set_up(STAMP, "Google", Some(AGAIN)).at_acme(),
             ),
             (
                 "groups-incomplete",
-                Self::groups_incomplete(STAMP, "Microsoft", AGAIN).with_contact(Some(acmes_it())),
+                Self::groups_incomplete(STAMP, "Microsoft", AGAIN).at_acme(),
             ),
             (
                 "account-refused",
-                Self::account_refused(STAMP, "Microsoft", "Acme", AGAIN)
-                    .with_contact(Some(acmes_it())),
+                Self::account_refused(STAMP, "Microsoft", "Acme", AGAIN).at_acme(),
             ),
             (
                 "provider-unreachable",
@@ -308,7 +308,7 @@ impl Samples for ErrorPage {
             ),
             (
                 "app-unavailable",
-                Self::app_unavailable(STAMP, LONG_APP, false, AGAIN).with_contact(Some(acmes_it())),
+                Self::app_unavailable(STAMP, LONG_APP, false, AGAIN).at_acme(),
             ),
             (
                 "app-too-slow",
@@ -342,8 +342,7 @@ impl Samples for ErrorPage {
             ),
             (
                 "login-loop-clock",
-                Self::login_loop(STAMP, "wiki.example.com", LoopCause::Clock, AGAIN)
-                    .with_contact(Some(acmes_it())),
+                Self::login_loop(STAMP, "wiki.example.com", LoopCause::Clock, AGAIN).at_acme(),
             ),
             (
                 "login-loop-host",
