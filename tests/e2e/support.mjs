@@ -4,6 +4,7 @@ export * from './support/files.mjs';
 export * from './support/network.mjs';
 export * from './support/programs.mjs';
 export { auth0Password, signInAtAuth0, startAuth0 } from './support/auth0.mjs';
+export { cognitoPassword, serveMetadata, startCognito } from './support/cognito.mjs';
 export { chooseAccount, startEmulator } from './support/emulators.mjs';
 export {
   keycloakPassword, people, realm, realmRoles, signInAtKeycloak, startKeycloak,

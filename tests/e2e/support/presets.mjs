@@ -11,10 +11,11 @@ import { repository } from './files.mjs';
 export function derivePreset(folder, name, as, replacements) {
   let text = readFileSync(path.join(repository, 'providers', `${name}.toml`), 'utf8');
   for (const [from, to] of replacements) {
-    if (!text.includes(from)) {
+    const changed = typeof from === 'string' ? text.replaceAll(from, to) : text.replace(from, to);
+    if (changed === text) {
       throw new Error(`providers/${name}.toml no longer has: ${from}`);
     }
-    text = text.replaceAll(from, to);
+    text = changed;
   }
   mkdirSync(folder, { recursive: true });
   writeFileSync(path.join(folder, `${as}.toml`), text);
