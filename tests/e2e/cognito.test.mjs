@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 import {
-  click, cognitoPassword, control, cookiesNamed, derivePreset, serveMetadata, siteSuite, startCognito,
+  click, cognitoPassword, cookiesNamed, derivePreset, serveMetadata, siteSuite, startCognito,
 } from './support.mjs';
 
 const { site, browser } = siteSuite('cognito', async ({ folder, base, starting, port }) => {
@@ -58,7 +58,7 @@ async function goTo(page, provider) {
 
 /** Why the log says that the last sign-in there came to nothing; the person is told, and has no session. */
 async function reasonOfRefusal(page, provider) {
-  await control(page, /again|another account|Continue with/iu).waitFor();
+  await page.getByText('For your administrator').waitFor();
   assert.ok(page.url().startsWith(site().base), page.url());
   assert.deepEqual(await cookiesNamed(page.context(), '__Host-dws-'), []);
   const lines = site().doorward.output().split('\n').filter((line) => line.includes(`"provider":"${provider}"`) && line.includes('"reason"'));

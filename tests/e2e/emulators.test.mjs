@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 import {
-  chooseAccount, click, control, cookieHeader, cookiesNamed, derivePreset, eventually, script, seenByApp, siteSuite, startEmulator,
+  chooseAccount, click, cookieHeader, cookiesNamed, derivePreset, eventually, script, seenByApp, siteSuite, startEmulator,
 } from './support.mjs';
 
 const directory = '11111111-2222-4333-8444-555555555555';
@@ -140,7 +140,7 @@ async function isRefused(page, provider, login) {
   if (login) {
     await chooseAccount(page, login);
   }
-  await control(page, /again|another account|Continue with/iu).waitFor();
+  await page.getByText('For your administrator').waitFor();
   assert.ok(page.url().startsWith(site().base), page.url());
   assert.deepEqual(await cookiesNamed(page.context(), '__Host-dws-'), []);
   const lines = site().doorward.output().split('\n').filter((line) => line.includes(`"provider":"${provider}"`) && line.includes('"reason"'));
@@ -266,3 +266,17 @@ for (const [provider, [login, heading, words]] of Object.entries(signOuts)) {
     await eventually('the old cookie is dead', async () => !await opens(old), 6_000);
   });
 }
+
+const trials = {
+  entra: [], posted: [], personal: [], google: [], github: [], okta: [], 'okta-org': [],
+  everywhere: ['discovery'], 'entra-wrong': ['client'], 'github-wrong': ['client'],
+};
+test('`doorward provider test` finds what is wrong, and nothing else', async () => {
+  for (const [provider, wrong] of Object.entries(trials)) {
+    const { status, findings, steps } = await site().tryProvider(provider);
+    const found = Object.keys(findings).filter((what) => findings[what] === 'wrong');
+    assert.deepEqual(found, wrong, `${provider}: ${JSON.stringify(steps)}`);
+    assert.equal(status, wrong.length > 0 ? 1 : 0, provider);
+    assert.ok(findings.discovery ?? findings['redirect URI'], provider);
+  }
+});
