@@ -4,10 +4,11 @@
 //! client. This is the result of both. Invariant: whatever a provider does differently is a value here,
 //! never a branch on its name elsewhere.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 use secrecy::SecretString;
 use serde_json::Value;
@@ -135,6 +136,8 @@ pub struct OpenIdConnect {
     pub key_cool_down: Duration,
     /// Where its metadata is (OIDC Discovery 1.0 §4).
     pub discovery: Url,
+    /// Whether the metadata may call itself by any of the spellings (Entra External ID).
+    pub names_itself_in_any_spelling: bool,
     /// The one signature algorithm of its ID tokens; none: chosen from the metadata
     /// (RS256 where it is listed or nothing is, else the only asymmetric one).
     pub id_token_algorithm: Option<Box<str>>,
@@ -157,13 +160,17 @@ pub enum KeyIssuer {
 /// What a document about a person must say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequiredClaim {
-    /// Where.
-    pub place: Place,
+    /// Where: the first of these that is there counts.
+    pub places: Vec<Place>,
+    /// For a list of objects: the name within each; several are joined by `/`. One of the entries must fit.
+    pub members: Vec<ClaimPath>,
+    /// Whether the case of ASCII letters says nothing.
+    pub ignore_case: bool,
     /// What.
     pub rule: ClaimRule,
 }
 
-/// What a claim must be: text, compared byte for byte. An absent claim never fits.
+/// What a claim must be: text, compared byte for byte. An absent claim fits only where it must be absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimRule {
     /// What every answer of this provider says; another one is no answer to us.
@@ -172,17 +179,29 @@ pub enum ClaimRule {
     OneOf(Vec<Box<str>>),
     /// Whom nobody admits.
     NoneOf(Vec<Box<str>>),
+    /// It must not be there: it would say that this is another's (Firebase: `tenant`).
+    Absent,
 }
 
-impl ClaimRule {
-    /// Whether `value` fits.
+impl RequiredClaim {
+    /// Whether `values` fit: what stands at the place, or the names of the entries there. None: nothing stands
+    /// there that can be read.
     #[must_use]
-    pub fn admits(&self, value: Option<&str>) -> bool {
-        value.is_some_and(|value| match self {
-            Self::Is(wanted) => **wanted == *value,
-            Self::OneOf(admitted) => admitted.iter().any(|wanted| **wanted == *value),
-            Self::NoneOf(refused) => refused.iter().all(|other| **other != *value),
-        })
+    pub fn admits(&self, values: Option<&[Box<str>]>) -> bool {
+        let same = |wanted: &str, value: &str| {
+            wanted == value || (self.ignore_case && wanted.eq_ignore_ascii_case(value))
+        };
+        let among = |all: &[Box<str>], value: &str| all.iter().any(|wanted| same(wanted, value));
+        let Some(values) = values else {
+            return false;
+        };
+        match &self.rule {
+            ClaimRule::Is(wanted) => values.iter().any(|value| same(wanted, value)),
+            ClaimRule::OneOf(admitted) => values.iter().any(|value| among(admitted, value)),
+            ClaimRule::NoneOf(refused) => values.iter().all(|value| !among(refused, value)),
+            // Whether something is there at all is for the document to say.
+            ClaimRule::Absent => false,
+        }
     }
 }
 
@@ -215,6 +234,14 @@ pub struct ProfileRequest {
     pub name: Box<str>,
     /// Where.
     pub url: Url,
+    /// How: GET or POST. Further pages are asked for by GET.
+    pub method: Method,
+    /// What is posted, JSON.
+    pub body: Option<Box<str>>,
+    /// When.
+    pub asked: Asked,
+    /// Further parameters of the query, with what the ID token says.
+    pub from_claims: Vec<FromClaim>,
     /// Scheme before the access token in `Authorization`.
     pub authorization_scheme: Box<str>,
     /// Further headers.
@@ -231,6 +258,29 @@ pub struct ProfileRequest {
     pub incomplete_header: Option<HeaderName>,
 }
 
+/// When a profile request is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Asked {
+    /// At every login.
+    #[default]
+    Always,
+    /// Where a mark says that the list of groups which it stands in for is not whole.
+    OnOverage,
+}
+
+/// A parameter of a query, with a claim of the ID token in its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FromClaim {
+    /// The parameter.
+    pub parameter: Box<str>,
+    /// What stands before the claim.
+    pub before: Box<str>,
+    /// The claim. One with a quote or a backslash is none: it could end the text that it stands in.
+    pub claim: ClaimPath,
+    /// What stands after it.
+    pub after: Box<str>,
+}
+
 /// How a list goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pages {
@@ -242,6 +292,15 @@ pub enum Pages {
     Body {
         /// Where the address of the next page is; absent on the last one.
         next: ClaimPath,
+        /// Where the list is.
+        list: ClaimPath,
+    },
+    /// By a text in the answer that the next request repeats (Google).
+    Token {
+        /// Where the text is; absent or empty on the last page.
+        token: ClaimPath,
+        /// The parameter that repeats it.
+        parameter: Box<str>,
         /// Where the list is.
         list: ClaimPath,
     },
@@ -267,6 +326,16 @@ pub struct Place {
     pub source: Source,
     /// Where in it.
     pub path: ClaimPath,
+}
+
+/// For the log: the claim, or what was asked for where the whole answer counts.
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Source::Profile(name) if self.path.is_all() => formatter.write_str(name),
+            _ => self.path.fmt(formatter),
+        }
+    }
 }
 
 /// Where the facts about a person are.
@@ -295,6 +364,19 @@ pub struct GroupMapping {
     pub only: Option<(ClaimPath, Box<str>)>,
     /// Marks beside the list that it is not whole (Entra: `_claim_names`). Unknown is not "none".
     pub overage: Vec<ClaimPath>,
+    /// Where the whole list is then, if it can be asked for.
+    pub instead: Option<Box<Self>>,
+}
+
+impl GroupMapping {
+    /// What says in these documents that the list is not whole.
+    pub fn mark<'a>(&'a self, documents: impl Iterator<Item = &'a Value>) -> Option<&'a ClaimPath> {
+        let mut marks = documents.flat_map(|document| {
+            let marks = self.overage.iter();
+            marks.filter(move |mark| mark.find(document).is_some())
+        });
+        marks.next()
+    }
 }
 
 /// How a sign-out reaches the provider.
@@ -378,8 +460,19 @@ impl OpenIdConnect {
         if self.is_shared_by_tenants() {
             return self.for_tenant_of(claims, self.issuer.as_str()).as_deref() == Some(found);
         }
+        self.is_spelt(found)
+    }
+
+    /// Whether this is the issuer, in any of its spellings.
+    fn is_spelt(&self, found: &str) -> bool {
         let mut all = std::iter::once(&self.issuer).chain(&self.further_issuers);
         all.any(|issuer| issuer.as_str() == found)
+    }
+
+    /// Whether metadata that call themselves so are this provider's (OIDC Discovery 1.0 §4.3).
+    #[must_use]
+    pub fn is_called(&self, found: &str) -> bool {
+        self.issuer.as_str() == found || (self.names_itself_in_any_spelling && self.is_spelt(found))
     }
 
     /// Whether a key whose member `issuer` is `named` signs tokens with these claims, of which
@@ -445,6 +538,7 @@ mod tests {
             key_issuer,
             key_cool_down: Duration::from_secs(30),
             discovery: "https://login.example/x".parse().expect("an address"),
+            names_itself_in_any_spelling: false,
             id_token_algorithm: None,
             userinfo: Userinfo::Never,
         }
@@ -520,19 +614,48 @@ mod tests {
         assert_eq!(single.signed_by_key_of(named.as_ref(), &claims), expected);
     }
 
+    fn required(rule: ClaimRule, ignore_case: bool) -> RequiredClaim {
+        RequiredClaim {
+            places: Vec::new(),
+            members: Vec::new(),
+            ignore_case,
+            rule,
+        }
+    }
+
     #[rstest]
-    #[case::is(ClaimRule::Is("a".into()), Some("a"), true)]
-    #[case::is_not(ClaimRule::Is("a".into()), Some("A"), false)]
-    #[case::one_of(ClaimRule::OneOf(vec!["a".into(), "b".into()]), Some("b"), true)]
-    #[case::other(ClaimRule::OneOf(vec!["a".into()]), Some("ab"), false)]
-    #[case::none_of(ClaimRule::NoneOf(vec!["a".into()]), Some("b"), true)]
-    #[case::refused(ClaimRule::NoneOf(vec!["a".into()]), Some("a"), false)]
-    #[case::absent(ClaimRule::NoneOf(vec!["a".into()]), None, false)]
+    #[case::is(ClaimRule::Is("a".into()), &["a"], true)]
+    #[case::is_not(ClaimRule::Is("a".into()), &["A"], false)]
+    #[case::one_of(ClaimRule::OneOf(vec!["a".into(), "b".into()]), &["b"], true)]
+    #[case::other(ClaimRule::OneOf(vec!["a".into()]), &["ab"], false)]
+    #[case::one_among_several(ClaimRule::OneOf(vec!["a".into()]), &["b", "a"], true)]
+    #[case::none_of(ClaimRule::NoneOf(vec!["a".into()]), &["b"], true)]
+    #[case::refused(ClaimRule::NoneOf(vec!["a".into()]), &["a"], false)]
+    #[case::refused_among_several(ClaimRule::NoneOf(vec!["a".into()]), &["b", "a"], false)]
     fn a_required_claim_is_there_and_fits(
         #[case] rule: ClaimRule,
-        #[case] value: Option<&str>,
+        #[case] values: &[&str],
         #[case] expected: bool,
     ) {
-        assert_eq!(rule.admits(value), expected);
+        let values: Vec<Box<str>> = values.iter().map(|&value| value.into()).collect();
+        let required = required(rule, false);
+        assert_eq!(required.admits(Some(&values)), expected);
+        assert!(!required.admits(None), "what is absent fits nothing");
+    }
+
+    #[rstest]
+    #[case::is(ClaimRule::Is("B2C_1_Sign".into()), "b2c_1_sign", true)]
+    #[case::one_of(ClaimRule::OneOf(vec!["Acme".into()]), "aCME", true)]
+    #[case::none_of(ClaimRule::NoneOf(vec!["Acme".into()]), "acme", false)]
+    #[case::other(ClaimRule::Is("B2C_1_Sign".into()), "b2c_1_sign2", false)]
+    // Letters that only some alphabets have are not folded: K here is the sign for kelvin.
+    #[case::kelvin(ClaimRule::Is("k".into()), "\u{212a}", false)]
+    fn letter_case_says_nothing_where_it_is_told(
+        #[case] rule: ClaimRule,
+        #[case] value: &str,
+        #[case] expected: bool,
+    ) {
+        let values = [value.into()];
+        assert_eq!(required(rule, true).admits(Some(&values)), expected);
     }
 }

@@ -1,6 +1,6 @@
 //! Where the facts about a person are, once the operator's values stand in a preset's templates.
 
-use super::claims::{Claims, Email, Flag as FlagDefinition, Place as PlaceDefinition};
+use super::claims::{Claims, Email, Flag as FlagDefinition, Groups, Place as PlaceDefinition};
 use super::parameters::{List, Lists};
 use super::template::{Template, Values};
 use crate::domain::claims::ClaimPath;
@@ -23,18 +23,7 @@ impl Written<'_> {
             // What the operator did not name vouches for nothing.
             Some((from, rule)) => (from.clone(), self.email_rule(rule).unwrap_or_default()),
         };
-        let groups = claims.groups.iter().filter_map(|groups| {
-            let only = match &groups.only {
-                None => None,
-                Some((member, value)) => Some((self.path(member)?, value.clone())),
-            };
-            Some(GroupMapping {
-                place: self.place(&groups.list)?,
-                members: self.paths(&groups.members)?,
-                only,
-                overage: self.paths(&groups.overage)?,
-            })
-        });
+        let groups = claims.groups.iter().filter_map(|it| self.groups(it));
         let subject = claims.subject.iter().map(|place| self.place(place));
         Some(ClaimMapping {
             subject: subject.collect::<Option<_>>()?,
@@ -42,6 +31,24 @@ impl Written<'_> {
             preferred_username: optional(&claims.preferred_username),
             email,
             groups: groups.collect(),
+        })
+    }
+
+    fn groups(&self, groups: &Groups) -> Option<GroupMapping> {
+        let only = match &groups.only {
+            None => None,
+            Some((member, value)) => Some((self.path(member)?, value.clone())),
+        };
+        let instead = match &groups.instead {
+            None => None,
+            Some(instead) => Some(Box::new(self.groups(instead)?)),
+        };
+        Some(GroupMapping {
+            place: self.place(&groups.list)?,
+            members: self.paths(&groups.members)?,
+            only,
+            overage: self.paths(&groups.overage)?,
+            instead,
         })
     }
 
@@ -123,7 +130,7 @@ impl Written<'_> {
         template.fill(self.values).map(|it| ClaimPath::new(&it))
     }
 
-    fn paths(&self, templates: &[Template]) -> Option<Vec<ClaimPath>> {
+    pub(super) fn paths(&self, templates: &[Template]) -> Option<Vec<ClaimPath>> {
         templates.iter().map(|it| self.path(it)).collect()
     }
 }

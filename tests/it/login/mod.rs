@@ -14,6 +14,7 @@ mod flood;
 mod form_post;
 mod github;
 mod google;
+mod group_overage;
 mod id_token;
 mod oauth2;
 mod parallel;
