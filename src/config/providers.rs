@@ -207,6 +207,10 @@ pub(crate) const PRESET_WORDS: &[&str] = &[
     "cloud",
     "graph_permission",
     "signing_keys",
+    "directory",
+    "tenant_id",
+    "policy",
+    "issuer_form",
 ];
 
 /// Whatever else is wrong, its preset judges its parameters; without a preset nobody can.

@@ -15,7 +15,8 @@ use super::requests::Request;
 use super::required_claims::{RequiredClaim, Rule};
 use super::template::Template;
 use crate::config::AuthenticationMethod;
-use crate::domain::upstream_provider::{Asked, LogoutValue, Source, Userinfo};
+use crate::domain::profile_request::Asked;
+use crate::domain::upstream_provider::{LogoutValue, Source, Userinfo};
 
 /// A preset in words. Its text is for people, and no interface.
 #[derive(Clone, Debug, PartialEq, Eq)]

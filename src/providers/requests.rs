@@ -6,7 +6,7 @@ use super::layers::{Layers, Names};
 use super::template::Template;
 use crate::config::quoted;
 use crate::config::reader::{Item, Section};
-use crate::domain::upstream_provider::Asked;
+use crate::domain::profile_request::Asked;
 
 #[derive(Clone, Debug)]
 pub(super) struct Request {

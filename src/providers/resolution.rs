@@ -9,19 +9,18 @@ use super::mapping::Written;
 use super::parameters::{List, Lists, Parameter, is_name};
 use super::preset::{Definition, Preset};
 use super::protocol::Protocol as Speaks;
-use super::requests::{Pages as PagesDefinition, Request};
+use super::requests::Request;
 use super::required_claims::Rule;
 use super::template::{Template, Values};
 use crate::config::{
     Fault, Faults, ParameterValue, ProviderSettings, checked_url, nearest, provider_settings,
     quoted, suggestion,
 };
-use crate::domain::claims::ClaimPath;
 use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::ids::Issuer;
+use crate::domain::profile_request::ProfileRequest;
 use crate::domain::upstream_provider::{
-    ClaimRule, FromClaim, Logout, LogoutRedirect, OpenIdConnect, Pages, ProfileRequest, Protocol,
-    RequiredClaim, UpstreamProvider,
+    ClaimRule, Logout, LogoutRedirect, OpenIdConnect, Protocol, RequiredClaim, UpstreamProvider,
 };
 
 /// The provider that `settings` describe.
@@ -400,58 +399,7 @@ impl Resolution<'_> {
 
     fn profile_request(&mut self, request: &Request) -> Option<ProfileRequest> {
         let url = self.url(&request.url)?;
-        let written = self.written();
-        let success = match &request.success {
-            Some((member, value)) => Some((written.path(member)?, value.clone())),
-            None => None,
-        };
-        let pages = match &request.pages {
-            PagesDefinition::One => Pages::One,
-            PagesDefinition::Link => Pages::Link,
-            PagesDefinition::Body { next, list } => Pages::Body {
-                next: written.path(next)?,
-                list: written.path(list)?,
-            },
-            PagesDefinition::Token {
-                token,
-                parameter,
-                list,
-            } => Pages::Token {
-                token: written.path(token)?,
-                parameter: parameter.clone(),
-                list: written.path(list)?,
-            },
-        };
-        let from_claims = request.from_claims.iter();
-        let from_claims = from_claims.map(|(name, text)| self.from_claim(name, text));
-        let from_claims = from_claims.collect::<Option<_>>()?;
-        Some(ProfileRequest {
-            name: request.name.clone(),
-            url,
-            method: request.method.clone(),
-            body: request.body.clone(),
-            asked: request.asked,
-            from_claims,
-            authorization_scheme: request.authorization_scheme.clone(),
-            headers: request.headers.clone(),
-            pages,
-            success,
-            not_admitted_status: request.not_admitted_status,
-            incomplete_header: request.incomplete_header.clone(),
-        })
-    }
-
-    /// Text with one claim in braces.
-    fn from_claim(&self, parameter: &str, text: &Template) -> Option<FromClaim> {
-        let text = self.text(text)?;
-        let (before, rest) = text.split_once('{')?;
-        let (claim, after) = rest.split_once('}')?;
-        Some(FromClaim {
-            parameter: parameter.into(),
-            before: before.into(),
-            claim: ClaimPath::new(claim),
-            after: after.into(),
-        })
+        self.written().profile_request(request, url)
     }
 
     fn logout(&mut self, logout: &LogoutDefinition) -> Option<Logout> {

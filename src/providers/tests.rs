@@ -8,9 +8,9 @@ use super::*;
 use crate::config::{self, Faults, ProviderSettings};
 use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::email_rule::EmailRule;
+use crate::domain::profile_request::{Asked, Pages};
 use crate::domain::upstream_provider::{
-    Asked, ClaimRule, KeyIssuer, Logout, OpenIdConnect, Pages, Protocol, Source, UpstreamProvider,
-    Userinfo,
+    ClaimRule, KeyIssuer, Logout, OpenIdConnect, Protocol, Source, UpstreamProvider, Userinfo,
 };
 
 /// A file with one provider.
@@ -69,13 +69,15 @@ fn the_embedded_presets_are_right() {
 }
 
 /// In alphabetical order.
-const SHIPPED: [&str; 30] = [
+const SHIPPED: [&str; 32] = [
     "apple",
     "auth0",
+    "azure_b2c",
     "bitbucket",
     "cognito",
     "discord",
     "entra",
+    "entra_external_id",
     "facebook",
     "fitbit",
     "github",

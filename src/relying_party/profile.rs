@@ -17,9 +17,10 @@ use crate::domain::email::EmailAddress;
 use crate::domain::email_rule::NotCounted;
 use crate::domain::identity::Profile;
 use crate::domain::ids::{Issuer, TenantId};
+use crate::domain::profile_request::{Asked, ProfileRequest};
 use crate::domain::upstream_provider::{
-    Asked, ClaimRule, GroupMapping, OpenIdConnect, Place, ProfileRequest, Protocol, RequiredClaim,
-    Source, UpstreamProvider, Userinfo,
+    ClaimRule, GroupMapping, OpenIdConnect, Place, Protocol, RequiredClaim, Source,
+    UpstreamProvider, Userinfo,
 };
 
 /// Most groups of a person that are kept.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::UpstreamTrouble;
-use crate::domain::upstream_provider::{Pages, ProfileRequest};
+use crate::domain::profile_request::{Pages, ProfileRequest};
 use crate::jose::is_shallow;
 use crate::outbound::HttpClient;
 
@@ -235,7 +235,7 @@ pub(super) async fn fetch(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::upstream_provider::Asked;
+    use crate::domain::profile_request::Asked;
     use rstest::rstest;
 
     #[rstest]

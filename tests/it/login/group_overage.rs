@@ -99,7 +99,10 @@ const NEXT: &str = "/graph.microsoft.com/v1.0/me/getMemberGroups?$skiptoken=made
 
 /// The role with a second page, at `next`.
 fn in_two_pages(role: &mut Value, next: &str) {
-    let at = role["calls"][0]["at"].as_str().expect("an address");
+    let at = role["calls"][0]["at"]
+        .as_str()
+        .expect("an address")
+        .to_owned();
     let (base, _) = at.split_once("/graph.microsoft.com").expect("Graph");
     let next = next.replace("{base}", base);
     role["calls"][0]["answer"] = json!({ "value": [FIRST], "@odata.nextLink": next });

@@ -3,6 +3,7 @@
 mod addresses;
 mod apple;
 mod auth0;
+mod azure_b2c;
 mod begin;
 mod callback;
 mod choosing;

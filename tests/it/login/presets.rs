@@ -51,7 +51,8 @@ pub(super) async fn start(
         serde_json::from_str(&text).expect("JSON")
     };
     let settings = |provider: &TestProvider| {
-        let role = role(provider);
+        let mut role = role(provider);
+        change(&mut role);
         let lines = role["settings"].as_array().expect("a list");
         let lines = lines.iter().map(|line| line.as_str().expect("a line"));
         format!(
@@ -165,6 +166,11 @@ table!(
     entra_us_government,
     entra_us_dod,
     entra_china,
+    azure_b2c,
+    azure_b2c_policy_issuer,
+    entra_external_id,
+    entra_external_id_by_name,
+    entra_external_id_by_microsoftonline,
     okta,
     okta_custom_server,
     keycloak,
