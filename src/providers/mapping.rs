@@ -161,7 +161,7 @@ impl Written<'_> {
             },
         };
         let from_claims = request.from_claims.iter();
-        let from_claims = from_claims.map(|(name, text)| self.from_claim(name, text));
+        let from_claims = from_claims.map(|(name, text)| self.query_parameter(name, text));
         Some(ProfileRequest {
             name: request.name.clone(),
             url,
@@ -179,7 +179,7 @@ impl Written<'_> {
     }
 
     /// Text with one claim in braces.
-    fn from_claim(&self, parameter: &str, text: &Template) -> Option<FromClaim> {
+    fn query_parameter(&self, parameter: &str, text: &Template) -> Option<FromClaim> {
         let text = text.fill(self.values)?;
         let (before, rest) = text.split_once('{')?;
         let (claim, after) = rest.split_once('}')?;

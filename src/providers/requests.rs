@@ -75,11 +75,13 @@ fn request(section: &Section<'_>, names: &Names<'_>) -> Option<Request> {
             item.choice(&SCHEMES.map(|scheme| (scheme, scheme)))
         });
     let method = section.get("method");
-    let method = method.map_or(Some(Method::GET), |item| {
-        item.choice(&[("GET", 0), ("POST", 1)])
-            .map(|post| [Method::GET, Method::POST][post].clone())
+    let posts = method.map_or(Some(false), |item| {
+        item.choice(&[("GET", false), ("POST", true)])
     });
-    let body = section.get("body").map_or(Some(None), |item| body(&item));
+    let method = posts.map(|posts| if posts { Method::POST } else { Method::GET });
+    let body = section
+        .get("body")
+        .map_or(Some(None), |item| body(&item).map(Some));
     if let (Some(Method::GET), Some(item), Some(Some(_))) = (&method, section.get("body"), &body) {
         item.fault_with_help("a request by GET has no body", "add method = \"POST\"");
     }
@@ -135,13 +137,13 @@ fn request(section: &Section<'_>, names: &Names<'_>) -> Option<Request> {
 }
 
 /// A JSON document, as text.
-fn body(item: &Item<'_>) -> Option<Option<Box<str>>> {
+fn body(item: &Item<'_>) -> Option<Box<str>> {
     let text = item.line(1000)?;
     if serde_json::from_str::<serde_json::Value>(&text).is_err() {
         item.fault_with_help("this is not JSON", "write body = '{\"member\": true}'");
         return None;
     }
-    Some(Some(text))
+    Some(text)
 }
 
 /// `paginated`, or `pages = { next = "…", list = "…" }`.
