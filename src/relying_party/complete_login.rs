@@ -225,10 +225,7 @@ impl RelyingParty {
         page: &SignInPage,
         matched: &MatchedAttempt,
     ) -> Result<VerifiedIdToken, UpstreamTrouble> {
-        let configured = openid.id_token_algorithm.as_deref().unwrap_or("RS256");
-        let algorithm = configured
-            .parse()
-            .map_err(|_| IdTokenRefused::Key(format!("{configured} cannot be checked")))?;
+        let algorithm = posted_token_algorithm(openid)?;
         let tokens = Tokens {
             access_token: SecretString::default(),
             id_token: Some(matched.code().clone()),
@@ -330,4 +327,14 @@ impl RelyingParty {
         }
         Ok(metadata)
     }
+}
+
+/// The one algorithm of ID tokens that a page posts: there are no metadata to choose it from.
+pub(super) fn posted_token_algorithm(
+    openid: &OpenIdConnect,
+) -> Result<SignatureAlgorithm, IdTokenRefused> {
+    let configured = openid.id_token_algorithm.as_deref().unwrap_or("RS256");
+    configured
+        .parse()
+        .map_err(|_| IdTokenRefused::Key(format!("{configured} cannot be checked")))
 }
