@@ -96,6 +96,15 @@ pub enum ResponseMode {
 }
 
 impl UpstreamProvider {
+    /// The page on which people sign in, where it is not the provider's.
+    #[must_use]
+    pub const fn sign_in_page(&self) -> Option<&SignInPage> {
+        match &self.protocol {
+            Protocol::OpenIdConnect(openid) => openid.sign_in_page.as_ref(),
+            Protocol::OAuth2 { .. } => None,
+        }
+    }
+
     /// Whether nothing proves who we are there: a public client, which PKCE protects (RFC 6749 §2.1).
     #[must_use]
     pub const fn has_no_credentials(&self) -> bool {
@@ -153,6 +162,20 @@ pub struct OpenIdConnect {
     pub id_token_algorithm: Option<Box<str>>,
     /// Whether userinfo is asked even when nothing is missing from the ID token.
     pub userinfo: Userinfo,
+    /// The page on which people sign in, where it is not the provider's.
+    pub sign_in_page: Option<SignInPage>,
+}
+
+/// A page of the operator's on which people sign in with the provider's own software, and which then posts us
+/// their ID token (Firebase): no code is exchanged, and no nonce is in the token.
+#[derive(Clone, Debug)]
+pub struct SignInPage {
+    /// Where.
+    pub address: Url,
+    /// Where the keys are that sign the tokens.
+    pub keys: Url,
+    /// How long ago people may have signed in (`auth_time`).
+    pub authenticated_within: Duration,
 }
 
 /// Whether keys have a member `issuer`, which says whose tokens each of them signs.
@@ -342,6 +365,8 @@ pub enum LogoutValue {
     ReturnAddress,
     /// Names this sign-out, and comes back with the person.
     State,
+    /// Nothing: that the parameter is there says it (Auth0: `federated`).
+    Empty,
 }
 
 impl LogoutRedirect {
@@ -472,6 +497,7 @@ mod tests {
             names_itself_in_any_spelling: false,
             id_token_algorithm: None,
             userinfo: Userinfo::Never,
+            sign_in_page: None,
         }
     }
 
