@@ -290,6 +290,9 @@ fn email(claims: &Claims) -> String {
     };
     match rule {
         Email::Never => "none counts".into(),
+        Email::Always { address } if address.names().next().is_some() => {
+            format!("`{address}`, taken as confirmed: see that it is")
+        }
         Email::Always { address } => format!("`{address}`: only confirmed ones are told"),
         Email::Flag {
             address,

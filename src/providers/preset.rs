@@ -117,10 +117,13 @@ impl Preset {
         variants.map(|(condition, definition)| (condition.in_words(), definition))
     }
 
-    /// Whether a variant is chosen by this parameter.
-    pub(super) fn chooses_by(&self, parameter: &str) -> bool {
-        let mut conditions = self.variants.iter().flat_map(|(Condition(all), _)| all);
-        conditions.any(|(name, _)| **name == *parameter)
+    /// Whether another value of this parameter could choose another variant, all others being as they are.
+    pub(super) fn chooses_by(&self, parameter: &str, values: &Values, lists: &Lists) -> bool {
+        self.variants.iter().any(|(Condition(all), _)| {
+            let (its, others): (Vec<_>, Vec<_>) =
+                all.iter().partition(|(name, _)| **name == *parameter);
+            !its.is_empty() && others.iter().all(|one| fits(one, values, lists))
+        })
     }
 }
 
@@ -135,21 +138,23 @@ impl Condition {
         format!("with {}", each.collect::<Vec<_>>().join(" and "))
     }
 
-    /// A list is its one entry, or the word in place of a list.
     fn fits(&self, values: &Values, lists: &Lists) -> bool {
-        self.0.iter().all(|(name, pattern)| {
-            let value = match lists.get(name) {
-                Some(List::Unlimited(word)) => Some(word),
-                _ => values.get(name),
-            };
-            value.is_some_and(|value| {
-                pattern.strip_prefix('*').map_or_else(
-                    || *value == *pattern,
-                    |suffix| value.len() > suffix.len() && value.ends_with(suffix),
-                )
-            })
-        })
+        self.0.iter().all(|one| fits(one, values, lists))
     }
+}
+
+/// Whether a parameter has this value. A list is its one entry, or the word in place of a list.
+fn fits((name, pattern): &(Box<str>, Box<str>), values: &Values, lists: &Lists) -> bool {
+    let value = match lists.get(name) {
+        Some(List::Unlimited(word)) => Some(word),
+        _ => values.get(name),
+    };
+    value.is_some_and(|value| {
+        pattern.strip_prefix('*').map_or_else(
+            || *value == *pattern,
+            |suffix| value.len() > suffix.len() && value.ends_with(suffix),
+        )
+    })
 }
 
 fn read(root: &Section<'_>) -> Option<Preset> {

@@ -171,6 +171,10 @@ impl Resolution<'_> {
         self.faults.push(fault.with_help(help));
     }
 
+    fn chooses(&self, preset: &Preset, parameter: &str) -> bool {
+        preset.chooses_by(parameter, &self.values, &self.lists)
+    }
+
     /// What the operator wrote beside the parameters, against what the preset says.
     fn check(&mut self, preset: &Preset, definition: &Definition, chosen: Option<&str>) {
         let settings = self.settings;
@@ -196,7 +200,7 @@ impl Resolution<'_> {
         for given in &settings.parameters {
             let name = &given.name.value;
             let known = preset.parameters.iter().any(|it| it.name == *name);
-            if known && !definition.used.contains(name) && !preset.chooses_by(name) {
+            if known && !definition.used.contains(name) && !self.chooses(preset, name) {
                 let message = format!("`{name}` means nothing here{chosen}");
                 let fault = Fault::at(given.name.at.clone(), message);
                 self.faults.push(fault.with_help("leave it out"));

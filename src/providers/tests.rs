@@ -632,7 +632,17 @@ fn two_oauth2_servers_are_never_one_issuer() {
 #[case::trust_in_many_directories(
     "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"common\"\nallowed_tenants = \"any\"\nemail_trusted_domains = [\"acme.example\"]",
     4,
-    "`email_trusted_domains` means nothing here with `tenant` = \"common\" = leave it out"
+    "`email_trusted_domains` means nothing here with `tenant` = \"common\" and `allowed_tenants` = \"any\" = leave it out"
+)]
+#[case::roles_of_everybody(
+    "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"organizations\"\nallowed_tenants = \"any\"\ngroups_claim = \"groups\"",
+    4,
+    "`groups_claim` means nothing here with `tenant` = \"organizations\" and `allowed_tenants` = \"any\" = leave it out"
+)]
+#[case::personal_accounts_by_their_number(
+    "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"9188040d-6c67-4c5b-b112-36a304b66dad\"",
+    2,
+    "`9188040d-6c67-4c5b-b112-36a304b66dad` is not a value of `tenant` = write \"consumers\" for personal accounts, or as one of \"organizations\", \"common\", \"consumers\""
 )]
 #[case::tenant_by_domain(
     "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"acme.example\"",
