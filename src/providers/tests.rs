@@ -684,6 +684,16 @@ fn two_oauth2_servers_are_never_one_issuer() {
     3,
     "`sts.windows.net` is not a value of `host` = leave it out: it stands in tokens of version 1, which are none to sign in with"
 )]
+#[case::secret_where_nothing_is_exchanged(
+    "preset = \"firebase\"\nclient_secret = { env = \"SECRET\" }\nsign_in_page = \"https://a.example\"\nsign_in_providers = [\"password\"]",
+    1,
+    "nothing is exchanged with the preset `firebase` = leave out `client_secret`"
+)]
+#[case::scopes_where_nothing_is_asked_for(
+    "preset = \"firebase\"\nscopes = [\"openid\"]\nsign_in_page = \"https://a.example\"\nsign_in_providers = [\"password\"]",
+    0,
+    "nothing is asked for with the preset `firebase` = leave out `scopes`"
+)]
 #[case::name_of_an_organization(
     "preset = \"auth0\"\nclient_secret = { env = \"SECRET\" }\ndomain = \"acme.eu.auth0.com\"\norganizations = [\"acme\"]",
     3,
