@@ -20,6 +20,7 @@ use super::value::Value;
 use crate::config::reader::{Document, Section};
 use crate::config::source::Source as FileSource;
 use crate::config::{AuthenticationMethod, Faults, quoted, suggestion};
+use crate::domain::profile_request::Asked;
 use crate::domain::upstream_provider::{TokenRequest, Userinfo};
 
 /// What is true of every account at a provider.
@@ -284,9 +285,13 @@ fn definition(
     let protocol = protocol::read(layers, &names);
     let requests = requests::read(layers, &names);
     let documents = requests.iter().flatten().map(|r| &*r.name).collect();
+    let on_overage = requests.iter().flatten();
+    let on_overage = on_overage.filter(|request| request.asked == Asked::OnOverage);
+    let on_overage = on_overage.map(|request| &*request.name).collect();
     let reader = ClaimsReader {
         names: &names,
         documents,
+        on_overage,
         has_claims: matches!(protocol, Some(Protocol::OpenIdConnect { .. })),
         asks_userinfo: matches!(
             protocol,

@@ -187,8 +187,21 @@ impl Resolution<'_> {
             self.faults
                 .push(fault.with_help("leave out `id_token_algorithm`"));
         }
+        let has_page = definition.protocol.has_sign_in_page();
+        if has_page && let Some(secret) = &settings.client_secret {
+            let message = format!("nothing is exchanged with the preset `{preset_name}`");
+            let fault = Fault::at(secret.at.clone(), message);
+            self.faults
+                .push(fault.with_help("leave out `client_secret`"));
+        }
+        if has_page && settings.scopes.is_some() {
+            let message = format!("nothing is asked for with the preset `{preset_name}`");
+            let fault = at_preset(message);
+            self.faults.push(fault.with_help("leave out `scopes`"));
+        }
         if let Some(scopes) = &settings.scopes
             && !oauth2
+            && !has_page
             && !scopes.iter().any(|scope| **scope == *"openid")
         {
             let message =
