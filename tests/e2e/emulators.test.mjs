@@ -41,7 +41,7 @@ const { site, browser } = siteSuite('emulators', async ({ folder, base, starting
       { login: 'eve', name: 'Eve Elsewhere', email: 'eve@elsewhere.example' },
     ],
     orgs: [{ login: 'acme', members: [{ login: 'alice' }] }, { login: 'other', members: [{ login: 'alice' }, { login: 'eve' }] }],
-    oauth_apps: clients('github', 'github-wrong'),
+    oauth_apps: clients('github', 'github-members', 'github-wrong'),
   }));
   const okta = await starting(startEmulator('okta', await port(), {
     users: [
@@ -89,6 +89,7 @@ ${words}
       provider('google', 'google-emulated', 'hosted_domains = ["acme.example"]'),
       provider('google-any', 'google-emulated', 'hosted_domains = "any"'),
       provider('github', 'github-emulated', `host = "${github.host}"`),
+      provider('github-members', 'github-emulated', `host = "${github.host}"\norganizations = ["Acme"]`),
       provider('github-wrong', 'github-emulated', `host = "${github.host}"`, 'WRONG'),
       provider('okta', 'okta', `domain = "${okta.host}"\nauthorization_server = "default"\ngroups_scope = "groups"`),
       provider('okta-org', 'okta', `domain = "${okta.host}"\ngroups_scope = "groups"`),
@@ -221,6 +222,13 @@ test('GitHub: a person\'s organizations are groups', async () => {
   assert.equal((await eve.goto(`${site().urls.wiki}/acme-at-github`)).status(), 403);
 });
 
+test('GitHub: who is in none of the organizations that are let in is refused', async () => {
+  const seen = await signIn(await (await browser()).newPage(), 'github-members', 'alice');
+  assert.equal(seen.username, 'alice');
+  const reason = await isRefused(await (await browser()).newPage(), 'github-members', 'eve');
+  assert.match(reason, /^this account is not let in/u);
+});
+
 test('GitHub: an error under status 200 is an error', async () => {
   const reason = await isRefused(await (await browser()).newPage(), 'github-wrong', 'alice');
   assert.match(reason, /^the token endpoint answered `incorrect_client_credentials`/u);
@@ -268,7 +276,7 @@ for (const [provider, [login, heading, words]] of Object.entries(signOuts)) {
 }
 
 const trials = {
-  entra: [], posted: [], personal: [], google: [], github: [], okta: [], 'okta-org': [],
+  entra: [], posted: [], personal: [], google: [], github: [], 'github-members': [], okta: [], 'okta-org': [],
   everywhere: ['discovery'], 'entra-wrong': ['client'], 'github-wrong': ['client'],
 };
 test('`doorward provider test` finds what is wrong, and nothing else', async () => {

@@ -46,7 +46,7 @@ export async function startKeycloak(folder, port) {
     log: path.join(folder, 'keycloak.log'), cwd: folder,
     env: { KC_BOOTSTRAP_ADMIN_USERNAME: administrator.username, KC_BOOTSTRAP_ADMIN_PASSWORD: administrator.password },
   });
-  await program.ready(async () => (await fetch(`${inner}/realms/master`)).ok, 180_000);
+  await program.ready(async () => (await fetch(`${inner}/realms/master`)).ok, 240_000);
   const admin = new Administration(inner);
   await admin.signIn();
   return Object.assign(program, { url, inner, admin });
