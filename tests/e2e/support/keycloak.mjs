@@ -93,6 +93,14 @@ class Administration {
     return user.id;
   }
 
+  /** An identity provider behind this one, at the endpoints of `base`. */
+  async addIdentityProvider(alias, base) {
+    await this.call('POST', `/${realm}/identity-provider/instances`, {
+      alias, providerId: 'oidc', enabled: true,
+      config: { clientId: 'keycloak', clientSecret: 'unused', authorizationUrl: `${base}/auth`, tokenUrl: `${base}/token`, clientAuthMethod: 'client_secret_post' },
+    });
+  }
+
   /** A person's sessions there. */
   async sessions(username) {
     return this.call('GET', `/${realm}/users/${await this.userId(username)}/sessions`);
