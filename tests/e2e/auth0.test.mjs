@@ -16,15 +16,14 @@ const { site } = siteSuite('auth0', async ({ folder, starting, port }) => {
   const presets = path.join(folder, 'presets');
   // A loopback address would be taken for plain http.
   derivePreset(presets, 'auth0', 'auth0-simulated', [['{domain.origin}', 'https://{domain}']]);
-  // The simulator knows only Auth0's older address for signing out.
   const provider = (id, words) => `
 [[tenants.providers]]
 id = "${id}"
 preset = "auth0-simulated"
 domain = "${auth0.host}"
+sign_out = "v2"
 client_id = "doorward-${id}"
 client_secret = { env = "SECRET" }
-sign_out = "v2"
 ${words}
 `;
   return {
