@@ -80,6 +80,8 @@ pub struct UpstreamProvider {
     pub preferred_username_is_stable: bool,
     /// How a sign-out reaches the provider.
     pub logout: Logout,
+    /// How a sign-out at the provider reaches us.
+    pub logout_notices: LogoutNotices,
     /// How the provider is reached.
     pub reach: Reach,
 }
@@ -306,6 +308,15 @@ pub enum Logout {
     Redirect(LogoutRedirect),
 }
 
+/// How a provider tells us that somebody has signed out there. What is not here is not listened to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogoutNotices {
+    /// By a logout token that it posts (OIDC Back-Channel Logout 1.0).
+    pub back_channel: bool,
+    /// By a page of ours that it has browsers load in a frame (OIDC Front-Channel Logout 1.0).
+    pub front_channel: bool,
+}
+
 /// Where a person is sent to sign out, and with what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogoutRedirect {
@@ -380,6 +391,31 @@ impl OpenIdConnect {
         }
         let mut all = std::iter::once(&self.issuer).chain(&self.further_issuers);
         all.any(|issuer| issuer.as_str() == found)
+    }
+
+    /// Whether `issuer` is one of this provider's, where nothing else says which tenant is meant.
+    #[must_use]
+    pub fn is_called(&self, issuer: &str) -> bool {
+        if !self.is_shared_by_tenants() {
+            let mut all = std::iter::once(&self.issuer).chain(&self.further_issuers);
+            return all.any(|own| own.as_str() == issuer);
+        }
+        place_of_tenant(self.issuer.as_str()).is_some_and(|(before, after)| {
+            let tenant = issuer.strip_prefix(before);
+            tenant
+                .and_then(|rest| rest.strip_suffix(after))
+                .is_some_and(is_guid)
+        })
+    }
+
+    /// The name under which what `issuer` names is compared: its spellings are one, and its tenants are not.
+    #[must_use]
+    pub fn naming_issuer<'a>(&self, issuer: &'a str, issuer_key: &'a str) -> &'a str {
+        if self.is_shared_by_tenants() {
+            issuer
+        } else {
+            issuer_key
+        }
     }
 
     /// Whether a key whose member `issuer` is `named` signs tokens with these claims, of which
@@ -500,6 +536,23 @@ mod tests {
         provider.tenant_claim = None;
         assert!(!provider.issued(&json!({"iss": of(A), "tid": A})));
         assert!(!provider.is_shared_by_tenants());
+    }
+
+    #[rstest]
+    #[case::a_tenants(of(A), true)]
+    #[case::the_template_itself(of("{tenantid}"), false)]
+    #[case::no_guid(of("common"), false)]
+    #[case::nothing(of(""), false)]
+    #[case::two(of(&format!("{A}/{B}")), false)]
+    #[case::slash(of(A) + "/", false)]
+    #[case::other_host(format!("https://evil.example/{A}/v2.0"), false)]
+    fn t02_an_issuer_alone_names_a_tenant(#[case] issuer: String, #[case] expected: bool) {
+        assert_eq!(shared().is_called(&issuer), expected);
+        assert_eq!(shared().naming_issuer(&issuer, "key"), issuer);
+        let single = provider(&of(A), &["spelling"], KeyIssuer::Ignored);
+        assert_eq!(single.is_called(&issuer), issuer == of(A));
+        assert!(single.is_called("spelling"));
+        assert_eq!(single.naming_issuer("spelling", "key"), "key");
     }
 
     #[rstest]

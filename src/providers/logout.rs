@@ -1,9 +1,11 @@
-//! `logout`: how a sign-out reaches the provider.
+//! `logout`: how a sign-out reaches the provider. `backchannel_logout`, `frontchannel_logout`: how one there
+//! reaches us.
 
 use super::layers::{Layers, Names};
+use super::preset::Protocol;
 use super::template::Template;
 use crate::config::reader::Section;
-use crate::domain::upstream_provider::{LogoutRedirect, LogoutValue};
+use crate::domain::upstream_provider::{LogoutNotices, LogoutRedirect, LogoutValue};
 
 /// Where a person is sent to sign out; none: nowhere.
 #[derive(Clone, Debug)]
@@ -42,6 +44,31 @@ pub(super) fn read(layers: &Layers<'_, '_>, names: &Names<'_>) -> Option<Logout>
     let logout = redirect(&section, names);
     section.finish();
     logout
+}
+
+/// Ways in which the provider can tell of a sign-out; without a word, none.
+pub(super) fn notices(
+    layers: &Layers<'_, '_>,
+    protocol: Option<&Protocol>,
+) -> Option<LogoutNotices> {
+    let told = |key: &'static str| {
+        let told = layers.flag(key, false)?;
+        if told && matches!(protocol, Some(Protocol::OAuth2 { .. })) {
+            let item = layers.get(key)?;
+            item.fault_with_help(
+                format!(
+                    "`{key}` is OpenID Connect's: who signs no ID tokens can tell of no sign-out"
+                ),
+                "leave it out",
+            );
+        }
+        Some(told)
+    };
+    let (back_channel, front_channel) = (told("backchannel_logout"), told("frontchannel_logout"));
+    Some(LogoutNotices {
+        back_channel: back_channel?,
+        front_channel: front_channel?,
+    })
 }
 
 fn redirect(section: &Section<'_>, names: &Names<'_>) -> Option<Logout> {

@@ -11,14 +11,14 @@ use super::requests::{Pages as PagesDefinition, Request};
 use super::required_claims::Rule;
 use super::template::{Template, Values};
 use crate::config::{
-    Fault, Faults, ParameterValue, ProviderSettings, checked_url, nearest, provider_settings,
-    quoted, suggestion,
+    Fault, Faults, Located, ParameterValue, ProviderSettings, checked_url, nearest,
+    provider_settings, quoted, suggestion,
 };
 use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::ids::Issuer;
 use crate::domain::upstream_provider::{
-    ClaimRule, Logout, LogoutRedirect, OpenIdConnect, Pages, ProfileRequest, Protocol,
-    RequiredClaim, UpstreamProvider,
+    ClaimRule, Logout, LogoutNotices, LogoutRedirect, OpenIdConnect, Pages, ProfileRequest,
+    Protocol, RequiredClaim, UpstreamProvider,
 };
 
 /// The provider that `settings` describe.
@@ -175,6 +175,7 @@ impl Resolution<'_> {
             let help = "add \"openid\" to `scopes`";
             self.faults.push(at_preset(message.into()).with_help(help));
         }
+        self.check_logout_notices(definition.logout_notices);
         let chosen = chosen.map_or_else(String::new, |words| format!(" {words}"));
         for given in &settings.parameters {
             let name = &given.name.value;
@@ -264,6 +265,7 @@ impl Resolution<'_> {
             has_separate_people: self.has_separate_people(definition),
             preferred_username_is_stable: definition.preferred_username_is_stable,
             logout: self.logout(&definition.logout)?,
+            logout_notices: self.logout_notices(definition.logout_notices),
             reach: settings.reach.clone(),
         })
     }
@@ -401,6 +403,43 @@ impl Resolution<'_> {
             address,
             parameters: parameters.clone(),
         }))
+    }
+
+    /// What the provider can do, but for what the operator switched off.
+    fn logout_notices(&self, known: LogoutNotices) -> LogoutNotices {
+        let on =
+            |known: bool, given: Option<&Located<bool>>| known && given.is_none_or(|it| it.value);
+        let settings = self.settings;
+        LogoutNotices {
+            back_channel: on(known.back_channel, settings.backchannel_logout.as_ref()),
+            front_channel: on(known.front_channel, settings.frontchannel_logout.as_ref()),
+        }
+    }
+
+    /// What is switched on must be there.
+    fn check_logout_notices(&mut self, known: LogoutNotices) {
+        let (settings, preset) = (self.settings, &self.settings.preset.value);
+        for (name, known, given) in [
+            (
+                "backchannel_logout",
+                known.back_channel,
+                &settings.backchannel_logout,
+            ),
+            (
+                "frontchannel_logout",
+                known.front_channel,
+                &settings.frontchannel_logout,
+            ),
+        ] {
+            if let Some(given) = given.as_ref().filter(|it| it.value && !known) {
+                let message = format!(
+                    "a provider with the preset `{preset}` tells of no sign-outs in this way"
+                );
+                let fault = Fault::at(given.at.clone(), message);
+                self.faults
+                    .push(fault.with_help(format!("leave out `{name}`")));
+            }
+        }
     }
 
     const fn written(&self) -> Written<'_> {
