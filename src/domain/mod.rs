@@ -23,4 +23,5 @@ pub mod policy;
 pub mod return_target;
 pub mod session;
 pub mod tenant;
+pub mod upstream_logout;
 pub mod upstream_provider;
