@@ -8,6 +8,7 @@ mod callback;
 mod choosing;
 mod client_authentication;
 mod cognito;
+mod conformance;
 mod discovery_and_keys;
 mod entra;
 mod flood;
