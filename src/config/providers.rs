@@ -220,6 +220,13 @@ pub(crate) const PRESET_WORDS: &[&str] = &[
     "workspaces",
     "graph_version",
     "config_id",
+    "cloud",
+    "graph_permission",
+    "signing_keys",
+    "directory",
+    "tenant_id",
+    "policy",
+    "issuer_form",
 ];
 
 /// Whatever else is wrong, its preset judges its parameters; without a preset nobody can.

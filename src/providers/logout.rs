@@ -2,7 +2,7 @@
 //! reaches us.
 
 use super::layers::{Layers, Names};
-use super::preset::Protocol;
+use super::protocol::Protocol;
 use super::template::Template;
 use crate::config::reader::Section;
 use crate::domain::upstream_provider::{LogoutNotices, LogoutRedirect, LogoutValue};

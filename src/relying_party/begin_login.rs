@@ -155,7 +155,7 @@ impl RelyingParty {
                 metadata.id_token_algorithm(openid.id_token_algorithm.as_deref())?;
                 Ok(Counterpart {
                     authorization_endpoint: metadata.authorization_endpoint.clone(),
-                    issuer: (!openid.is_shared_by_tenants()).then(|| openid.issuer.clone()),
+                    issuer: (!openid.is_shared_by_tenants()).then(|| Issuer::new(&metadata.issuer)),
                     issuer_promised: metadata.authorization_response_iss_parameter_supported,
                 })
             }

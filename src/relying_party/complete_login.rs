@@ -183,9 +183,10 @@ impl RelyingParty {
                     verified.check_named(matched.issuer())?;
                 }
                 let endpoint = metadata.userinfo_endpoint.as_ref();
-                let documents = self
+                let mut documents = self
                     .claims_documents(provider, openid, endpoint, &verified, &tokens)
                     .await?;
+                self.ask_further(provider, &tokens, &mut documents).await?;
                 (documents, tokens.id_token)
             }
             Protocol::OAuth2 { token_endpoint, .. } => {
@@ -275,7 +276,7 @@ impl RelyingParty {
     ) -> Result<std::sync::Arc<crate::providers::ProviderMetadata>, UpstreamTrouble> {
         let client = self.http.for_reach(&provider.reach)?;
         let metadata = self.documents.get(&openid.discovery, &client).await?;
-        if metadata.issuer != openid.issuer.as_str() {
+        if !openid.is_called(&metadata.issuer) {
             return Err(crate::providers::MetadataFault::Issuer {
                 expected: openid.issuer.to_string(),
                 found: metadata.issuer.clone(),

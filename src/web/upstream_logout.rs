@@ -158,7 +158,7 @@ fn named_session(
     let Some((issuer, sid)) = issuer_and_sid(query)? else {
         return Ok(None);
     };
-    if !openid.is_called(&issuer) {
+    if !openid.is_issuer(&issuer) {
         return Err("iss is not this provider's\n");
     }
     let names = UpstreamNames {

@@ -114,6 +114,8 @@ fn the_providers_pages_are_right() {
     let certificate = params.self_signed(&key).expect("a certificate");
     for (page, sign_out) in [
         ("entra", true),
+        ("entra_external_id", true),
+        ("azure_b2c", true),
         ("google", false),
         ("auth0", true),
         ("cognito", true),
@@ -165,7 +167,16 @@ fn the_providers_pages_are_right() {
 fn the_page_of_the_other_providers_is_right() {
     let presets = Presets::load(None).expect("presets");
     let text = read("docs/providers/others.md");
-    let pages = ["auth0", "cognito", "entra", "google", "keycloak", "okta"];
+    let pages = [
+        "auth0",
+        "azure_b2c",
+        "cognito",
+        "entra",
+        "entra_external_id",
+        "google",
+        "keycloak",
+        "okta",
+    ];
     let elsewhere = ["github", "oauth2", "oidc"];
     let others = presets
         .names()

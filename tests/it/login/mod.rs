@@ -3,6 +3,7 @@
 mod addresses;
 mod apple;
 mod auth0;
+mod azure_b2c;
 mod begin;
 mod callback;
 mod choosing;
@@ -15,6 +16,7 @@ mod flood;
 mod form_post;
 mod github;
 mod google;
+mod group_overage;
 mod id_token;
 mod oauth2;
 mod parallel;

@@ -17,8 +17,8 @@ use crate::support::provider::{CLIENT_ID, Endpoint, Fault, IdTokenFault, JwksFau
 use crate::support::tampering::Database;
 
 /// Presets that have tests of their own, with a provider that does more than play a role.
-const ELSEWHERE: [&str; 8] = [
-    "apple", "auth0", "cognito", "entra", "github", "google", "oauth2", "oidc",
+const ELSEWHERE: [&str; 7] = [
+    "apple", "auth0", "cognito", "github", "google", "oauth2", "oidc",
 ];
 
 fn folder_of_roles() -> PathBuf {
@@ -36,7 +36,10 @@ fn rewritten(text: &str, here: &str, base: &str) -> String {
 }
 
 /// A broker with this role's preset as `acme`'s second provider, which plays the role.
-async fn start(name: &str, change: impl Fn(&mut Value)) -> (Broker, TestProvider, Value) {
+pub(super) async fn start(
+    name: &str,
+    change: impl Fn(&mut Value),
+) -> (Broker, TestProvider, Value) {
     let file = folder_of_roles().join(format!("{name}.json"));
     let text = fs::read_to_string(file).expect("a role");
     let written: Value = serde_json::from_str(&text).expect("JSON");
@@ -48,7 +51,8 @@ async fn start(name: &str, change: impl Fn(&mut Value)) -> (Broker, TestProvider
         serde_json::from_str(&text).expect("JSON")
     };
     let settings = |provider: &TestProvider| {
-        let role = role(provider);
+        let mut role = role(provider);
+        change(&mut role);
         let lines = role["settings"].as_array().expect("a list");
         let lines = lines.iter().map(|line| line.as_str().expect("a line"));
         format!(
@@ -71,7 +75,7 @@ async fn start(name: &str, change: impl Fn(&mut Value)) -> (Broker, TestProvider
     (broker, provider, role)
 }
 
-fn as_written(_: &mut Value) {}
+pub(super) fn as_written(_: &mut Value) {}
 
 fn path_of(address: &Value) -> String {
     let address = Url::parse(address.as_str().expect("an address")).expect("an address");
@@ -157,6 +161,16 @@ macro_rules! table {
 }
 
 table!(
+    entra,
+    entra_groups,
+    entra_us_government,
+    entra_us_dod,
+    entra_china,
+    azure_b2c,
+    azure_b2c_policy_issuer,
+    entra_external_id,
+    entra_external_id_by_name,
+    entra_external_id_by_microsoftonline,
     okta,
     okta_custom_server,
     keycloak,

@@ -9,7 +9,10 @@ use http::{Method, Response, StatusCode};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::login::{NOT_TRUSTED, assert_page, assert_refused, has_session, up_to_callback};
+use crate::login::{
+    NOT_TRUSTED, assert_page, assert_refused, has_session, signs_in_at_second, up_to_callback,
+    with_rewritten_preset,
+};
 use crate::support::audit;
 use crate::support::broker::{Broker, CONFIGURATION, Setup, clock, folder};
 use crate::support::browser::Browser;
@@ -18,7 +21,7 @@ use crate::support::nodes::{
     ACME, BOARD, GLOBEX_WIKI, Node, SHARED, SOLO, WIKI, acme_cookie, app_cookie, check,
 };
 use crate::support::provider::{
-    Algorithm, Endpoint, IdTokenFault as F, KeyText, TestProvider, Trouble,
+    Algorithm, Endpoint, IdTokenFault as F, JwksFault, KeyText, TestProvider, Trouble,
 };
 use crate::support::raw;
 use crate::support::tampering::Database;
@@ -841,4 +844,65 @@ async fn t26_refused_logout_tokens_are_limited_and_good_ones_are_not() {
     let answer = post_form(broker.address, AT_ACME.1, &headers, &form).await;
     assert_eq!(answer.expect("an answer").status(), StatusCode::OK);
     assert!(!is_in(&broker, &browser, WIKI).await);
+}
+
+/// A provider that spells its issuer in two ways, and whose keys say whom they sign for.
+async fn with_two_spellings() -> (Broker, TestProvider) {
+    let rewrite = |text: &str, _: &TestProvider| {
+        let at = "preferred_username_is_stable = false\n";
+        assert!(text.contains(at));
+        let more = "further_issuers = [\"id.acme.example\"]\nkey_issuer = \"checked\"\n";
+        text.replacen(at, &format!("{more}{at}"), 1)
+    };
+    let settings =
+        |second: &TestProvider| format!("preset = \"oidc\"\nissuer = \"{}\"", second.base());
+    with_rewritten_preset(Some("oidc"), rewrite, settings, Setup::default()).await
+}
+
+/// Whichever spelling the session began with, and whichever the token has.
+#[rstest]
+#[case::session(json!({"sid": "session-at-the-provider"}))]
+#[case::person(json!({"sub": "subject-of-ada"}))]
+#[tokio::test]
+async fn an_issuer_is_one_in_every_spelling(#[case] about: Value) {
+    let (broker, second) = with_two_spellings().await;
+    for (began, told) in [(false, true), (true, false)] {
+        let spelt = |other: bool| {
+            if other {
+                "id.acme.example".to_owned()
+            } else {
+                second.base().to_owned()
+            }
+        };
+        let mut browser = broker.browser();
+        if began {
+            second.set(F::Claim("iss", spelt(true).into()));
+        }
+        signs_in_at_second(&broker, &mut browser).await;
+        second.behave();
+        let mut about = about.clone();
+        about["iss"] = spelt(told).into();
+        let token = second.logout_token(about);
+        let answer = tell(&broker, (ACME, "/login/second/backchannel-logout"), &token).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{:?}", answer.body());
+        assert!(!is_in(&broker, &browser, WIKI).await, "{began}");
+        broker.advance(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn t02_a_key_that_signs_for_another_issuer_signs_no_logout_token() {
+    let (broker, second) = with_two_spellings().await;
+    let at = (ACME, "/login/second/backchannel-logout");
+    second.set(JwksFault::KeyIssuer("https://elsewhere.example".into()));
+    let token = second.logout_token(json!({"sid": "s1"}));
+    let answer = tell(&broker, at, &token).await;
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    let line = audit::of_answer(answer.headers()).remove(0);
+    assert!(line.field("reason").contains("`issuer`"), "{line:?}");
+    // One that says the token's own.
+    let (broker, second) = with_two_spellings().await;
+    second.set(JwksFault::KeyIssuer(second.base().to_owned()));
+    let token = second.logout_token(json!({"sid": "s1"}));
+    assert_eq!(tell(&broker, at, &token).await.status(), StatusCode::OK);
 }

@@ -12,7 +12,7 @@
 //!   "keys": "https://…",
 //!   "token": {"at": "https://…", "authentication": "basic", "body": "form", "answer": {}, "id_token": {},
 //!             "refusal": {"status": 400, "answer": {}, "reason": "…"}},
-//!   "calls": [{"at": "https://…", "scheme": "Bearer", "headers": {}, "answer": {},
+//!   "calls": [{"at": "https://…", "method": "GET", "body": null, "scheme": "Bearer", "headers": {}, "answer": {},
 //!             "refusal": {"status": 401, "answer": {}, "reason": "…"}}],
 //!   "logout": {"at": "https://…", "query": ["…"]},
 //!   "person": {"issuer_key": "…", "subject_key": "…", "name": "…", "username": "…", "email": "…", "groups": "…"}
@@ -197,7 +197,10 @@ fn call(shared: &Shared, role: &Value, request: &Recorded) -> Response<Body> {
         .is_some_and(|token| state.access_tokens.contains_key(token));
     let mut headers = texts(&call["headers"]).into_iter();
     let complete = headers.all(|(name, value)| request.header(name) == Some(value));
-    if !known || !complete || refuses(&state, request) {
+    let method = call["method"].as_str().unwrap_or("GET");
+    let body = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+    let posted = request.method.as_str() == method && body == call["body"];
+    if !known || !complete || !posted || refuses(&state, request) {
         return refusal(&call["refusal"]);
     }
     Json(call["answer"].clone()).into_response()
