@@ -4,7 +4,7 @@ use url::Url;
 
 use super::client_authentication::authentication;
 use super::layers::CLIENT_ID;
-use super::logout::Logout as LogoutDefinition;
+use super::logout::{self, Logout as LogoutDefinition};
 use super::mapping::Written;
 use super::parameters::{List, Lists, Parameter, is_name};
 use super::preset::{Definition, Preset};
@@ -13,15 +13,14 @@ use super::requests::Request;
 use super::required_claims::Rule;
 use super::template::{Template, Values};
 use crate::config::{
-    Fault, Faults, Located, ParameterValue, ProviderSettings, checked_url, nearest,
-    provider_settings, quoted, suggestion,
+    Fault, Faults, ParameterValue, ProviderSettings, checked_url, nearest, provider_settings,
+    quoted, suggestion,
 };
 use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::ids::Issuer;
 use crate::domain::profile_request::ProfileRequest;
 use crate::domain::upstream_provider::{
-    ClaimRule, Logout, LogoutNotices, LogoutRedirect, OpenIdConnect, Protocol, RequiredClaim,
-    UpstreamProvider,
+    ClaimRule, Logout, LogoutRedirect, OpenIdConnect, Protocol, RequiredClaim, UpstreamProvider,
 };
 
 /// The provider that `settings` describe.
@@ -192,7 +191,8 @@ impl Resolution<'_> {
             let help = "add \"openid\" to `scopes`";
             self.faults.push(at_preset(message.into()).with_help(help));
         }
-        self.check_logout_notices(definition.logout_notices);
+        let faults = logout::not_told(definition.logout_notices, settings);
+        self.faults.extend(faults);
         let chosen = chosen.map_or_else(String::new, |words| format!(" {words}"));
         for given in &settings.parameters {
             let name = &given.name.value;
@@ -294,7 +294,7 @@ impl Resolution<'_> {
             has_separate_people: self.has_separate_people(definition),
             preferred_username_is_stable: definition.preferred_username_is_stable,
             logout: self.logout(&definition.logout)?,
-            logout_notices: self.logout_notices(definition.logout_notices),
+            logout_notices: logout::switched(definition.logout_notices, settings),
             reach: settings.reach.clone(),
         })
     }
@@ -424,43 +424,6 @@ impl Resolution<'_> {
             address,
             parameters: parameters.clone(),
         }))
-    }
-
-    /// What the provider can do, but for what the operator switched off.
-    fn logout_notices(&self, known: LogoutNotices) -> LogoutNotices {
-        let on =
-            |known: bool, given: Option<&Located<bool>>| known && given.is_none_or(|it| it.value);
-        let settings = self.settings;
-        LogoutNotices {
-            back_channel: on(known.back_channel, settings.backchannel_logout.as_ref()),
-            front_channel: on(known.front_channel, settings.frontchannel_logout.as_ref()),
-        }
-    }
-
-    /// What is switched on must be there.
-    fn check_logout_notices(&mut self, known: LogoutNotices) {
-        let (settings, preset) = (self.settings, &self.settings.preset.value);
-        for (name, known, given) in [
-            (
-                "backchannel_logout",
-                known.back_channel,
-                &settings.backchannel_logout,
-            ),
-            (
-                "frontchannel_logout",
-                known.front_channel,
-                &settings.frontchannel_logout,
-            ),
-        ] {
-            if let Some(given) = given.as_ref().filter(|it| it.value && !known) {
-                let message = format!(
-                    "a provider with the preset `{preset}` tells of no sign-outs in this way"
-                );
-                let fault = Fault::at(given.at.clone(), message);
-                self.faults
-                    .push(fault.with_help(format!("leave out `{name}`")));
-            }
-        }
     }
 
     const fn written(&self) -> Written<'_> {
