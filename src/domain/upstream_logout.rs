@@ -7,7 +7,8 @@
 use time::OffsetDateTime;
 
 use super::handle::{Digest, LogoutTokenKind, UpstreamSessionKind, UpstreamSubjectKind};
-use super::ids::{ProviderId, SessionId, UserId};
+use super::ids::{ProviderId, SessionId, UserId, is_guid};
+use super::upstream_provider::{OpenIdConnect, place_of_tenant};
 
 /// Whose names are compared.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,32 @@ impl UpstreamNames<'_> {
     #[must_use]
     pub fn token(&self, jti: &str) -> Digest<LogoutTokenKind> {
         Digest::of_name(&[self.provider.as_str(), self.issuer, jti])
+    }
+}
+
+impl OpenIdConnect {
+    /// Whether `issuer` is one of this provider's, where nothing else says which tenant is meant.
+    #[must_use]
+    pub fn is_issuer(&self, issuer: &str) -> bool {
+        if !self.is_shared_by_tenants() {
+            return self.is_spelt(issuer);
+        }
+        place_of_tenant(self.issuer.as_str()).is_some_and(|(before, after)| {
+            let tenant = issuer.strip_prefix(before);
+            tenant
+                .and_then(|rest| rest.strip_suffix(after))
+                .is_some_and(is_guid)
+        })
+    }
+
+    /// The name under which what `issuer` names is compared: its spellings are one, and its tenants are not.
+    #[must_use]
+    pub fn naming_issuer<'a>(&self, issuer: &'a str, issuer_key: &'a str) -> &'a str {
+        if self.is_shared_by_tenants() {
+            issuer
+        } else {
+            issuer_key
+        }
     }
 }
 

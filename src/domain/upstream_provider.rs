@@ -98,6 +98,15 @@ pub enum ResponseMode {
 }
 
 impl UpstreamProvider {
+    /// The page on which people sign in, where it is not the provider's.
+    #[must_use]
+    pub const fn sign_in_page(&self) -> Option<&SignInPage> {
+        match &self.protocol {
+            Protocol::OpenIdConnect(openid) => openid.sign_in_page.as_ref(),
+            Protocol::OAuth2 { .. } => None,
+        }
+    }
+
     /// Whether nothing proves who we are there: a public client, which PKCE protects (RFC 6749 §2.1).
     #[must_use]
     pub const fn has_no_credentials(&self) -> bool {
@@ -155,6 +164,20 @@ pub struct OpenIdConnect {
     pub id_token_algorithm: Option<Box<str>>,
     /// Whether userinfo is asked even when nothing is missing from the ID token.
     pub userinfo: Userinfo,
+    /// The page on which people sign in, where it is not the provider's.
+    pub sign_in_page: Option<SignInPage>,
+}
+
+/// A page of the operator's on which people sign in with the provider's own software, and which then posts us
+/// their ID token (Firebase): no code is exchanged, and no nonce is in the token.
+#[derive(Clone, Debug)]
+pub struct SignInPage {
+    /// Where.
+    pub address: Url,
+    /// Where the keys are that sign the tokens.
+    pub keys: Url,
+    /// How long ago people may have signed in (`auth_time`).
+    pub authenticated_within: Duration,
 }
 
 /// Whether keys have a member `issuer`, which says whose tokens each of them signs.
@@ -353,6 +376,8 @@ pub enum LogoutValue {
     ReturnAddress,
     /// Names this sign-out, and comes back with the person.
     State,
+    /// Nothing: that the parameter is there says it (Auth0: `federated`).
+    Empty,
 }
 
 impl LogoutRedirect {
@@ -406,33 +431,9 @@ impl OpenIdConnect {
     }
 
     /// Whether this is the issuer, in any of its spellings.
-    fn is_spelt(&self, found: &str) -> bool {
+    pub(super) fn is_spelt(&self, found: &str) -> bool {
         let mut all = std::iter::once(&self.issuer).chain(&self.further_issuers);
         all.any(|issuer| issuer.as_str() == found)
-    }
-
-    /// Whether `issuer` is one of this provider's, where nothing else says which tenant is meant.
-    #[must_use]
-    pub fn is_issuer(&self, issuer: &str) -> bool {
-        if !self.is_shared_by_tenants() {
-            return self.is_spelt(issuer);
-        }
-        place_of_tenant(self.issuer.as_str()).is_some_and(|(before, after)| {
-            let tenant = issuer.strip_prefix(before);
-            tenant
-                .and_then(|rest| rest.strip_suffix(after))
-                .is_some_and(is_guid)
-        })
-    }
-
-    /// The name under which what `issuer` names is compared: its spellings are one, and its tenants are not.
-    #[must_use]
-    pub fn naming_issuer<'a>(&self, issuer: &'a str, issuer_key: &'a str) -> &'a str {
-        if self.is_shared_by_tenants() {
-            issuer
-        } else {
-            issuer_key
-        }
     }
 
     /// Whether metadata that call themselves so are this provider's (OIDC Discovery 1.0 §4.3).
@@ -469,7 +470,7 @@ impl OpenIdConnect {
 }
 
 /// What stands before and after `{tenantid}`, in any case.
-fn place_of_tenant(template: &str) -> Option<(&str, &str)> {
+pub(super) fn place_of_tenant(template: &str) -> Option<(&str, &str)> {
     const PLACE: &str = "{tenantid}";
     let at = template.to_ascii_lowercase().find(PLACE)?;
     let (before, rest) = template.split_at_checked(at)?;
@@ -507,6 +508,7 @@ mod tests {
             names_itself_in_any_spelling: false,
             id_token_algorithm: None,
             userinfo: Userinfo::Never,
+            sign_in_page: None,
         }
     }
 

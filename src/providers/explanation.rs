@@ -165,9 +165,16 @@ fn facts(definition: &Definition) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     match &definition.protocol {
         Protocol::OpenIdConnect {
-            issuer, userinfo, ..
+            issuer,
+            userinfo,
+            sign_in_page,
+            ..
         } => {
             facts.push(("issuer", issuer.to_string()));
+            if let Some(page) = sign_in_page {
+                let text = format!("at {}, which posts the ID token", page.address);
+                facts.push(("people sign in", text));
+            }
             let asked = match userinfo {
                 Userinfo::WhenMissing => "asked when the ID token lacks a claim",
                 Userinfo::Always => "asked at every sign-in",

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::layers::{Layers, Names};
 use super::template::Template;
+use crate::config::reader::Item;
 use crate::domain::upstream_provider::{KeyIssuer, Userinfo};
 
 #[derive(Clone, Debug)]
@@ -18,12 +19,53 @@ pub(super) enum Protocol {
         discovery_query: Vec<(Box<str>, Template)>,
         names_itself_in_any_spelling: bool,
         userinfo: Userinfo,
+        sign_in_page: Option<SignInPage>,
     },
     OAuth2 {
         authorization_endpoint: Template,
         token_endpoint: Template,
         response_issuer: Option<Template>,
     },
+}
+
+/// The operator's own page, which posts ID tokens.
+#[derive(Clone, Debug)]
+pub(super) struct SignInPage {
+    pub(super) address: Template,
+    pub(super) keys: Template,
+    pub(super) authenticated_within: Duration,
+}
+
+fn sign_in_page(item: &Item<'_>, layers: &Layers<'_, '_>, names: &Names<'_>) -> Option<SignInPage> {
+    let section = item.free_section("[sign_in_page]")?;
+    let place = |key, help| {
+        let item = section.require(key, help);
+        item.and_then(|item| names.template(&item))
+    };
+    let address = place("address", "add address = \"…\": where people sign in");
+    let keys = place(
+        "keys",
+        "add keys = \"…\": where the keys are that sign the ID tokens",
+    );
+    let within = section
+        .require(
+            "authenticated_within",
+            "add authenticated_within = \"1h\": how long ago people may have signed in",
+        )
+        .and_then(|item| item.duration(Duration::from_mins(5), Duration::from_hours(24)));
+    let posts = layers.get("response_mode").and_then(|item| item.as_text());
+    if posts != Some("form_post") {
+        section.fault_with_help(
+            "this page has its answer posted",
+            "add response_mode = \"form_post\"",
+        );
+    }
+    section.finish();
+    Some(SignInPage {
+        address: address?,
+        keys: keys?,
+        authenticated_within: within?,
+    })
 }
 
 /// How long a provider's keys are not asked for again, where it asks for nothing longer.
@@ -74,6 +116,9 @@ pub(super) fn read(layers: &Layers<'_, '_>, names: &Names<'_>) -> Option<Protoco
                     ("never", Userinfo::Never),
                 ])
             });
+        let sign_in_page = layers.get("sign_in_page").map_or(Some(None), |item| {
+            self::sign_in_page(&item, layers, names).map(Some)
+        });
         return Some(Protocol::OpenIdConnect {
             issuer: issuer?,
             further_issuers: further_issuers?,
@@ -84,6 +129,7 @@ pub(super) fn read(layers: &Layers<'_, '_>, names: &Names<'_>) -> Option<Protoco
             discovery_query: discovery_query?,
             names_itself_in_any_spelling: metadata_issuer?,
             userinfo: userinfo?,
+            sign_in_page: sign_in_page?,
         });
     }
     let authorization_endpoint = required("authorization_endpoint");

@@ -20,7 +20,8 @@ use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::ids::Issuer;
 use crate::domain::profile_request::ProfileRequest;
 use crate::domain::upstream_provider::{
-    ClaimRule, Logout, LogoutRedirect, OpenIdConnect, Protocol, RequiredClaim, UpstreamProvider,
+    ClaimRule, Logout, LogoutRedirect, OpenIdConnect, Protocol, RequiredClaim, SignInPage,
+    UpstreamProvider,
 };
 
 /// The provider that `settings` describe.
@@ -311,6 +312,7 @@ impl Resolution<'_> {
                 discovery_query,
                 names_itself_in_any_spelling,
                 userinfo,
+                sign_in_page,
             } => {
                 let issuer = self.text(issuer)?;
                 let discovery = match discovery.as_ref().and_then(|it| it.fill(&self.values)) {
@@ -325,6 +327,14 @@ impl Resolution<'_> {
                 for (name, value) in self.filled(discovery_query) {
                     discovery.query_pairs_mut().append_pair(&name, &value);
                 }
+                let sign_in_page = match sign_in_page {
+                    None => None,
+                    Some(page) => Some(SignInPage {
+                        address: self.url(&page.address)?,
+                        keys: self.url(&page.keys)?,
+                        authenticated_within: page.authenticated_within,
+                    }),
+                };
                 let algorithm = self.settings.id_token_algorithm.as_ref();
                 let spellings = further_issuers.iter().filter_map(|it| self.text(it));
                 Some(Protocol::OpenIdConnect(OpenIdConnect {
@@ -337,6 +347,7 @@ impl Resolution<'_> {
                     names_itself_in_any_spelling: *names_itself_in_any_spelling,
                     id_token_algorithm: algorithm.map(|it| it.value.clone()),
                     userinfo: *userinfo,
+                    sign_in_page,
                 }))
             }
             Speaks::OAuth2 {

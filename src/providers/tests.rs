@@ -69,7 +69,7 @@ fn the_embedded_presets_are_right() {
 }
 
 /// In alphabetical order.
-const SHIPPED: [&str; 32] = [
+const SHIPPED: [&str; 33] = [
     "apple",
     "auth0",
     "azure_b2c",
@@ -79,6 +79,7 @@ const SHIPPED: [&str; 32] = [
     "entra",
     "entra_external_id",
     "facebook",
+    "firebase",
     "fitbit",
     "github",
     "gitlab",

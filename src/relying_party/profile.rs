@@ -121,6 +121,14 @@ impl RelyingParty {
 }
 
 impl Documents {
+    /// What the ID token alone tells.
+    pub(super) fn of_token(id_token: &VerifiedIdToken) -> Self {
+        Self {
+            claims: vec![id_token.claims().clone()],
+            ..Self::default()
+        }
+    }
+
     /// Maps what was learned.
     pub(super) fn profile(
         &self,

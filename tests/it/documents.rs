@@ -119,6 +119,8 @@ fn the_providers_pages_are_right() {
         ("google", false),
         ("auth0", true),
         ("cognito", true),
+        ("github", false),
+        ("firebase", false),
         ("okta", true),
         ("keycloak", true),
     ] {
@@ -173,11 +175,13 @@ fn the_page_of_the_other_providers_is_right() {
         "cognito",
         "entra",
         "entra_external_id",
+        "firebase",
+        "github",
         "google",
         "keycloak",
         "okta",
     ];
-    let elsewhere = ["github", "oauth2", "oidc"];
+    let elsewhere = ["oauth2", "oidc"];
     let others = presets
         .names()
         .filter(|name| !pages.contains(name) && !elsewhere.contains(name));
