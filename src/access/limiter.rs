@@ -51,6 +51,9 @@ pub enum Counted {
     Ticket,
     /// To pass, in vain.
     FailedCheck,
+    /// A page that a provider has browsers load at a sign-out, and logout tokens that were refused. The quotas
+    /// are those of callbacks, counted apart: any page can make its readers ask for the one.
+    UpstreamLogout,
 }
 
 impl Counted {
@@ -60,6 +63,7 @@ impl Counted {
             Self::Callback => "callback",
             Self::Ticket => "ticket",
             Self::FailedCheck => "failed_check",
+            Self::UpstreamLogout => "upstream_logout",
         }
     }
 }
@@ -186,6 +190,7 @@ struct Counts {
     callback: Kind,
     ticket: Kind,
     failed_check: Kind,
+    upstream_logout: Kind,
     notices: Keyed,
     clock: Monotonic,
     hasher: RandomState,
@@ -232,6 +237,7 @@ impl Limiter {
             callback: kind(&limits.callback),
             ticket: kind(&limits.ticket),
             failed_check: kind(&limits.failed_checks),
+            upstream_logout: kind(&limits.callback),
             notices: keyed(NonZeroU32::MIN),
             clock: clock.clone(),
             hasher: RandomState::new(),
@@ -315,6 +321,7 @@ impl Counts {
             Counted::Callback => &self.callback,
             Counted::Ticket => &self.ticket,
             Counted::FailedCheck => &self.failed_check,
+            Counted::UpstreamLogout => &self.upstream_logout,
         }
     }
 

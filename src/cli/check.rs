@@ -96,6 +96,20 @@ fn describe(tenant: &Tenant, out: &mut String) {
                 base.address("/signed-out")
             );
         }
+        let notices = provider.logout_notices;
+        for (told, what) in [
+            (notices.back_channel, "backchannel-logout"),
+            (notices.front_channel, "frontchannel-logout"),
+        ] {
+            if told {
+                let _ = write!(
+                    out,
+                    "             and this one for {}, if it is to tell of sign-outs:\n             {}\n",
+                    what.replace("channel-", "-channel "),
+                    base.address(&format!("/login/{}/{what}", provider.id))
+                );
+            }
+        }
     }
     for app in &tenant.apps {
         let hosts = list(&app.hosts);
@@ -252,6 +266,10 @@ mod tests {
                      https://login.acme.example/login/keycloak/callback
                      and this address for after a sign-out:
                      https://login.acme.example/signed-out
+                     and this one for back-channel logout, if it is to tell of sign-outs:
+                     https://login.acme.example/login/keycloak/backchannel-logout
+                     and this one for front-channel logout, if it is to tell of sign-outs:
+                     https://login.acme.example/login/keycloak/frontchannel-logout
           provider   GitHub (github, preset github)
                      register this redirect URI there:
                      https://login.acme.example/login/github/callback

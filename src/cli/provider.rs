@@ -150,6 +150,34 @@ mod tests {
     }
 
     #[test]
+    fn where_a_provider_tells_of_sign_outs() {
+        let shown = |name| explanation(&shipped(), name).expect("known").to_string();
+        let keycloak = shown("keycloak");
+        for line in [
+            "  {base_url}/login/keycloak/backchannel-logout, for back-channel logout",
+            "  {base_url}/login/keycloak/frontchannel-logout, for front-channel logout",
+        ] {
+            assert!(keycloak.lines().any(|it| it == line), "{keycloak}");
+        }
+        let told =
+            "told by its back channel, and its page through the browser: the session here ends";
+        assert!(keycloak.contains(told), "{keycloak}");
+        for (name, back, front) in [
+            ("auth0", true, false),
+            ("okta", false, true),
+            ("entra", false, true),
+            ("oidc", true, true),
+            ("google", false, false),
+            ("github", false, false),
+        ] {
+            let text = shown(name);
+            assert_eq!(text.contains("/backchannel-logout"), back, "{text}");
+            assert_eq!(text.contains("/frontchannel-logout"), front, "{text}");
+            assert_eq!(text.contains("signed out there"), back || front, "{text}");
+        }
+    }
+
+    #[test]
     fn a_preset_with_lists_and_a_sign_out_in_words() {
         let shown = explanation(&shipped(), "salesforce")
             .expect("known")

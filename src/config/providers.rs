@@ -62,6 +62,10 @@ pub struct ProviderSettings {
     pub assertion: AssertionSettings,
     /// In place of the discovered one.
     pub id_token_algorithm: Option<Located<Box<str>>>,
+    /// Whether its logout tokens are listened to, in place of the preset's word.
+    pub backchannel_logout: Option<Located<bool>>,
+    /// The same of the page that it has browsers load.
+    pub frontchannel_logout: Option<Located<bool>>,
     /// Domains of the addresses of its people.
     pub email_domains: Vec<EmailDomain>,
     /// How the provider is reached.
@@ -141,6 +145,18 @@ pub(super) static TABLE: Table = Table::new(
             "The one signature algorithm of its ID tokens.",
         )
         .or("discovered"),
+        Key::new(
+            "backchannel_logout",
+            Shape::Flag,
+            "Whether a sign-out that the provider tells of ends sessions here: {base_url}/login/{id}/backchannel-logout.",
+        )
+        .or("the preset's"),
+        Key::new(
+            "frontchannel_logout",
+            Shape::Flag,
+            "The same through the browser, in a frame of the provider's page: {base_url}/login/{id}/frontchannel-logout.",
+        )
+        .or("the preset's"),
         Key::new(
             "email_domains",
             Shape::List(&Shape::Text),
@@ -253,6 +269,12 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
     let id_token_algorithm = section
         .get("id_token_algorithm")
         .and_then(|item| located(&item, algorithm(&item)));
+    let backchannel_logout = section
+        .get("backchannel_logout")
+        .and_then(|item| located(&item, item.flag()));
+    let frontchannel_logout = section
+        .get("frontchannel_logout")
+        .and_then(|item| located(&item, item.flag()));
     let email_domains = section
         .get("email_domains")
         .and_then(|item| item.list(rules::email_domain));
@@ -291,6 +313,8 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
         client_authentication,
         assertion,
         id_token_algorithm,
+        backchannel_logout,
+        frontchannel_logout,
         email_domains: email_domains.unwrap_or_default(),
         reach,
         parameters,

@@ -55,6 +55,12 @@ kinds! {
     SignOutKind = "sign-out",
     /// The token in the forms of a session's pages, made from the session's handle.
     FormKind = "form",
+    /// A provider's own session (`sid`): of its name only.
+    UpstreamSessionKind = "upstream session",
+    /// A person as a provider's tokens name them (`sub`): of its name only.
+    UpstreamSubjectKind = "upstream subject",
+    /// A logout token (`jti`): of its name only.
+    LogoutTokenKind = "logout token",
 }
 
 /// 16 secret bytes; 22 characters of base64url (RFC 4648 §5) in a cookie or an address.
@@ -166,6 +172,23 @@ impl<K: Kind> fmt::Debug for Handle<K> {
     }
 }
 
+impl<K: Kind> Digest<K> {
+    /// Of a name that a provider gave, in parts: no two lists of parts have the same one.
+    #[must_use]
+    pub fn of_name(parts: &[&str]) -> Self {
+        let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+        context.update(K::LABEL.as_bytes());
+        context.update(&[0]);
+        for part in parts {
+            context.update(&part.len().to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(context.finish().as_ref());
+        Self::from_bytes(bytes)
+    }
+}
+
 impl<K> Digest<K> {
     /// From storage.
     #[must_use]
@@ -242,6 +265,21 @@ mod tests {
             text.parse::<Handle<AppSessionKind>>().err(),
             Some(InvalidHandle)
         );
+    }
+
+    #[rstest]
+    #[case::other_cut(&["ab", "c"], &["a", "bc"])]
+    #[case::empty_part(&["a"], &["a", ""])]
+    #[case::order(&["a", "b"], &["b", "a"])]
+    fn t01_names_in_parts_are_never_taken_for_each_other(
+        #[case] one: &[&str],
+        #[case] other: &[&str],
+    ) {
+        let of = Digest::<UpstreamSessionKind>::of_name;
+        assert_eq!(of(one), of(one));
+        assert_ne!(of(one), of(other));
+        let subject = Digest::<UpstreamSubjectKind>::of_name(one);
+        assert_ne!(of(one).as_bytes(), subject.as_bytes());
     }
 
     #[test]

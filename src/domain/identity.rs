@@ -11,6 +11,7 @@ use super::email::EmailAddress;
 use super::ids::{Issuer, ProviderId, TenantId, UserId};
 use super::login_attempt::MatchedAttempt;
 use super::policy::Subject;
+use super::upstream_logout::{UpstreamLogin, UpstreamNames};
 
 /// What a provider says of a person, mapped from verified documents.
 #[derive(Clone, Debug)]
@@ -21,6 +22,9 @@ pub struct Profile {
     pub subject_key: Box<str>,
     /// `iss` as it stood, or the preset's name of a provider without issuer.
     pub issuer: Issuer,
+    /// The same for whoever compares what two of its tokens name: the issuer key, or, where each tenant of a
+    /// cloud is an issuer of its own, `iss`.
+    pub naming_issuer: Box<str>,
     /// `sub` as it stood, or the provider's own identifier.
     pub subject: Box<str>,
     /// Display name.
@@ -43,6 +47,7 @@ pub struct VerifiedIdentity {
     tenant: TenantId,
     provider: ProviderId,
     profile: Profile,
+    asked_at: OffsetDateTime,
 }
 
 impl VerifiedIdentity {
@@ -56,6 +61,7 @@ impl VerifiedIdentity {
             tenant: attempt.attempt().tenant.clone(),
             provider: attempt.attempt().provider.clone(),
             profile,
+            asked_at: attempt.attempt().began_at,
         }
     }
 
@@ -75,6 +81,24 @@ impl VerifiedIdentity {
     #[must_use]
     pub const fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    /// What the provider will call this login, should it end it.
+    #[must_use]
+    pub fn upstream_login(&self) -> UpstreamLogin {
+        let profile = &self.profile;
+        let names = UpstreamNames {
+            provider: &self.provider,
+            issuer: &profile.naming_issuer,
+        };
+        UpstreamLogin {
+            session: profile
+                .upstream_session
+                .as_deref()
+                .map(|sid| names.session(sid)),
+            subject: names.subject(&profile.subject),
+            asked_at: self.asked_at,
+        }
     }
 }
 

@@ -24,4 +24,5 @@ pub mod profile_request;
 pub mod return_target;
 pub mod session;
 pub mod tenant;
+pub mod upstream_logout;
 pub mod upstream_provider;

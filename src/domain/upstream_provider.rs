@@ -81,6 +81,8 @@ pub struct UpstreamProvider {
     pub preferred_username_is_stable: bool,
     /// How a sign-out reaches the provider.
     pub logout: Logout,
+    /// How a sign-out at the provider reaches us.
+    pub logout_notices: LogoutNotices,
     /// How the provider is reached.
     pub reach: Reach,
 }
@@ -342,6 +344,15 @@ pub enum Logout {
     Redirect(LogoutRedirect),
 }
 
+/// How a provider tells us that somebody has signed out there. What is not here is not listened to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogoutNotices {
+    /// By a logout token that it posts (OIDC Back-Channel Logout 1.0).
+    pub back_channel: bool,
+    /// By a page of ours that it has browsers load in a frame (OIDC Front-Channel Logout 1.0).
+    pub front_channel: bool,
+}
+
 /// Where a person is sent to sign out, and with what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogoutRedirect {
@@ -420,7 +431,7 @@ impl OpenIdConnect {
     }
 
     /// Whether this is the issuer, in any of its spellings.
-    fn is_spelt(&self, found: &str) -> bool {
+    pub(super) fn is_spelt(&self, found: &str) -> bool {
         let mut all = std::iter::once(&self.issuer).chain(&self.further_issuers);
         all.any(|issuer| issuer.as_str() == found)
     }
@@ -462,7 +473,7 @@ impl OpenIdConnect {
 }
 
 /// What stands before and after `{tenantid}`, in any case.
-fn place_of_tenant(template: &str) -> Option<(&str, &str)> {
+pub(super) fn place_of_tenant(template: &str) -> Option<(&str, &str)> {
     const PLACE: &str = "{tenantid}";
     let at = template.to_ascii_lowercase().find(PLACE)?;
     let (before, rest) = template.split_at_checked(at)?;
@@ -554,6 +565,23 @@ mod tests {
         provider.tenant_claim = None;
         assert!(!provider.issued(&json!({"iss": of(A), "tid": A})));
         assert!(!provider.is_shared_by_tenants());
+    }
+
+    #[rstest]
+    #[case::a_tenants(of(A), true)]
+    #[case::the_template_itself(of("{tenantid}"), false)]
+    #[case::no_guid(of("common"), false)]
+    #[case::nothing(of(""), false)]
+    #[case::two(of(&format!("{A}/{B}")), false)]
+    #[case::slash(of(A) + "/", false)]
+    #[case::other_host(format!("https://evil.example/{A}/v2.0"), false)]
+    fn t02_an_issuer_alone_names_a_tenant(#[case] issuer: String, #[case] expected: bool) {
+        assert_eq!(shared().is_issuer(&issuer), expected);
+        assert_eq!(shared().naming_issuer(&issuer, "key"), issuer);
+        let single = provider(&of(A), &["spelling"], KeyIssuer::Ignored);
+        assert_eq!(single.is_issuer(&issuer), issuer == of(A));
+        assert!(single.is_issuer("spelling"));
+        assert_eq!(single.naming_issuer("spelling", "key"), "key");
     }
 
     #[rstest]

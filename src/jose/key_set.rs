@@ -103,6 +103,9 @@ pub enum KeyRefused {
     /// The token has no `kid`, and several keys fit: guessing is not verifying.
     #[error("the token has no `kid`, and several keys of the set fit its algorithm")]
     Ambiguous,
+    /// None was found, and the provider was asked too recently to be asked again: it may have one by now.
+    #[error("{0}, and it is too soon to ask for the key set again")]
+    TooSoon(Box<Self>),
     /// There is no key set to look into.
     #[error(transparent)]
     Unavailable(#[from] crate::outbound::FetchFault),

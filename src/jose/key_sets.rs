@@ -22,6 +22,14 @@ const MAX_BYTES: usize = 256 * 1024;
 /// How often a fetch that others began is waited for before giving up.
 const JOINS: usize = 2;
 
+/// What became of asking again.
+enum Renewed {
+    Found(KeySet),
+    /// In vain.
+    Asked,
+    TooSoon,
+}
+
 /// Key sets, cached.
 #[derive(Debug)]
 pub struct KeySets {
@@ -67,8 +75,11 @@ impl KeySets {
         match set.select(header, pinned) {
             Err(refused) if may_be_newer(&refused) => {
                 let renewed = |set: &KeySet| set.select(header, pinned).ok();
-                let found = self.renewed(address, client, spending, renewed).await;
-                found.ok_or(refused)
+                match self.renewed(address, client, spending, renewed).await {
+                    Renewed::Found(found) => Ok(found),
+                    Renewed::Asked => Err(refused),
+                    Renewed::TooSoon => Err(KeyRefused::TooSoon(refused.into())),
+                }
             }
             selected => selected,
         }
@@ -106,7 +117,10 @@ impl KeySets {
         if let Some(found) = other(&*self.cache.get(address, client).await.ok()?) {
             return Some(found);
         }
-        self.renewed(address, client, spending, other).await
+        match self.renewed(address, client, spending, other).await {
+            Renewed::Found(found) => Some(found),
+            Renewed::Asked | Renewed::TooSoon => None,
+        }
     }
 
     /// Fetches again until `find` is content or spending ends.
@@ -116,19 +130,20 @@ impl KeySets {
         client: &HttpClient,
         spending: &Spending,
         find: impl Fn(&KeySet) -> Option<KeySet>,
-    ) -> Option<KeySet> {
+    ) -> Renewed {
         for _ in 0..=JOINS {
-            match self.cache.refetch(address, client, spending).await {
-                Refetch::Fetched(fetched) => return find(&*fetched.ok()?),
-                Refetch::Joined(fetched) => {
-                    if let Some(found) = find(&*fetched.ok()?) {
-                        return Some(found);
-                    }
-                }
-                Refetch::CoolingDown => return None,
+            let (fetched, joined) = match self.cache.refetch(address, client, spending).await {
+                Refetch::Fetched(fetched) => (fetched, false),
+                Refetch::Joined(fetched) => (fetched, true),
+                Refetch::CoolingDown => return Renewed::TooSoon,
+            };
+            match fetched.ok().as_deref().map(&find) {
+                Some(Some(found)) => return Renewed::Found(found),
+                Some(None) if joined => {}
+                Some(None) | None => return Renewed::Asked,
             }
         }
-        None
+        Renewed::Asked
     }
 
     /// Upkeep, about once a second: see [`DocumentCache::tick`].
@@ -344,7 +359,13 @@ mod tests {
         let fixture = Fixture::new(published(&[&old])).await;
         for number in 0..10 {
             let flood = header(Some(&format!("flood{number}")));
-            assert!(fixture.keys_for(&flood).await.is_err());
+            let refused = fixture.keys_for(&flood).await.expect_err("unknown");
+            // Who was asked in vain has answered; who was not asked has not.
+            assert_eq!(
+                matches!(refused, KeyRefused::TooSoon(_)),
+                number > 0,
+                "{refused:?}"
+            );
         }
         fixture.server.answer(published(&[&old, &new]));
         assert!(

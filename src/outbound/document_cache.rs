@@ -119,6 +119,8 @@ pub enum Budget {
     TokenEndpoint,
     /// A token that a request brought along.
     Bearer,
+    /// A logout token, which anybody can post: neither people who sign in nor bearers wait for it.
+    LogoutToken,
 }
 
 /// Who forces a fetch.
@@ -858,6 +860,8 @@ mod tests {
     #[rstest]
     #[case::bearers_do_not_spend_the_logins(("acme", Budget::Bearer), ("acme", Budget::TokenEndpoint))]
     #[case::logins_do_not_spend_the_bearers(("acme", Budget::TokenEndpoint), ("acme", Budget::Bearer))]
+    #[case::nor_do_logout_tokens(("acme", Budget::LogoutToken), ("acme", Budget::TokenEndpoint))]
+    #[case::nor_bearers_the_logout_tokens(("acme", Budget::Bearer), ("acme", Budget::LogoutToken))]
     #[case::nor_a_tenant_another_tenants(("evil", Budget::Bearer), ("acme", Budget::Bearer))]
     #[case::at_logins_neither(("evil", Budget::TokenEndpoint), ("acme", Budget::TokenEndpoint))]
     #[tokio::test]

@@ -16,7 +16,7 @@ use super::required_claims::{RequiredClaim, Rule};
 use super::template::Template;
 use crate::config::AuthenticationMethod;
 use crate::domain::profile_request::Asked;
-use crate::domain::upstream_provider::{LogoutValue, Source, Userinfo};
+use crate::domain::upstream_provider::{LogoutNotices, LogoutValue, Source, Userinfo};
 
 /// A preset in words. Its text is for people, and no interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub struct Explanation {
     block: String,
     settings: Vec<(String, String)>,
     returns: bool,
+    notices: LogoutNotices,
     facts: Vec<(&'static str, String)>,
     variants: Vec<(String, Vec<(&'static str, String)>)>,
     notes: Vec<Box<str>>,
@@ -63,6 +64,7 @@ impl Explanation {
             block: block(name, preset),
             settings: preset.parameters.iter().map(setting).collect(),
             returns: returns(&base.logout),
+            notices: base.logout_notices,
             variants: variants.collect(),
             facts,
             notes: preset.notes.clone(),
@@ -80,6 +82,18 @@ impl fmt::Display for Explanation {
         writeln!(out, "  {{base_url}}/login/{name}/callback")?;
         if self.returns {
             writeln!(out, "  {{base_url}}/signed-out, for after a sign-out")?;
+        }
+        if self.notices.back_channel {
+            writeln!(
+                out,
+                "  {{base_url}}/login/{name}/backchannel-logout, for back-channel logout"
+            )?;
+        }
+        if self.notices.front_channel {
+            writeln!(
+                out,
+                "  {{base_url}}/login/{name}/frontchannel-logout, for front-channel logout"
+            )?;
         }
         if !self.settings.is_empty() {
             writeln!(out, "\nSettings")?;
@@ -204,6 +218,8 @@ fn facts(definition: &Definition) -> Vec<(&'static str, String)> {
     facts.push(("e-mail", email(claims)));
     facts.push(("groups", groups(claims)));
     facts.push(("signing out", logout(&definition.logout)));
+    let told = told(definition.logout_notices);
+    facts.extend(told.map(|told| ("signed out there", told)));
     facts
 }
 
@@ -365,6 +381,24 @@ fn logout(logout: &Logout) -> String {
             format!("there too: {}", address.unwrap_or_default())
         }
     }
+}
+
+fn told(notices: LogoutNotices) -> Option<String> {
+    let ways = match notices {
+        LogoutNotices {
+            back_channel: true,
+            front_channel: true,
+        } => "its back channel, and its page through the browser",
+        LogoutNotices {
+            back_channel: true, ..
+        } => "its back channel",
+        LogoutNotices {
+            front_channel: true,
+            ..
+        } => "its page, through the browser",
+        LogoutNotices { .. } => return None,
+    };
+    Some(format!("told by {ways}: the session here ends"))
 }
 
 /// Whether people come back to us after a sign-out there.

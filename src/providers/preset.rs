@@ -21,7 +21,7 @@ use crate::config::reader::{Document, Section};
 use crate::config::source::Source as FileSource;
 use crate::config::{AuthenticationMethod, Faults, quoted, suggestion};
 use crate::domain::profile_request::Asked;
-use crate::domain::upstream_provider::{TokenRequest, Userinfo};
+use crate::domain::upstream_provider::{LogoutNotices, TokenRequest, Userinfo};
 
 /// What is true of every account at a provider.
 #[derive(Clone, Debug)]
@@ -70,6 +70,7 @@ pub(super) struct Definition {
     pub(super) claims: Claims,
     pub(super) preferred_username_is_stable: bool,
     pub(super) logout: Logout,
+    pub(super) logout_notices: LogoutNotices,
     /// Parameters and variables that something here depends on, without those that a variant withholds.
     pub(super) used: BTreeSet<Box<str>>,
 }
@@ -325,6 +326,7 @@ fn definition(
     let errors_with_success_status = layers.flag("errors_with_success_status", false);
     let preferred_username_is_stable = layers.flag("preferred_username_is_stable", false);
     let logout = logout::read(layers, &names);
+    let logout_notices = logout::notices(layers, protocol.as_ref());
     if let (Some(protocol), Some(required)) = (&protocol, &required_claims) {
         check_tenants(layers, protocol, required);
     }
@@ -343,6 +345,7 @@ fn definition(
         claims: claims?,
         preferred_username_is_stable: preferred_username_is_stable?,
         logout: logout?,
+        logout_notices: logout_notices?,
         used: names.into_used(withheld),
     })
 }

@@ -4,7 +4,7 @@ use url::Url;
 
 use super::client_authentication::authentication;
 use super::layers::CLIENT_ID;
-use super::logout::Logout as LogoutDefinition;
+use super::logout::{self, Logout as LogoutDefinition};
 use super::mapping::Written;
 use super::parameters::{List, Lists, Parameter, is_name};
 use super::preset::{Definition, Preset};
@@ -209,6 +209,8 @@ impl Resolution<'_> {
             let help = "add \"openid\" to `scopes`";
             self.faults.push(at_preset(message.into()).with_help(help));
         }
+        let faults = logout::not_told(definition.logout_notices, settings);
+        self.faults.extend(faults);
         let chosen = chosen.map_or_else(String::new, |words| format!(" {words}"));
         for given in &settings.parameters {
             let name = &given.name.value;
@@ -310,6 +312,7 @@ impl Resolution<'_> {
             has_separate_people: self.has_separate_people(definition),
             preferred_username_is_stable: definition.preferred_username_is_stable,
             logout: self.logout(&definition.logout)?,
+            logout_notices: logout::switched(definition.logout_notices, settings),
             reach: settings.reach.clone(),
         })
     }

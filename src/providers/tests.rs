@@ -576,7 +576,7 @@ fn two_oauth2_servers_are_never_one_issuer() {
 #[case::of_another_preset(
     "preset = \"oidc\"\nissuer = \"https://a.example\"\nhost = \"x\"",
     2,
-    "`host` is not a setting of a provider with the preset `oidc` = known here: `issuer`, `discovery`, `groups_claim`, `switch_account_prompt`, `id`, `preset`, `name`, `client_id`, `client_secret`, `scopes`, `client_authentication`, `private_key`, `key_id`, `certificate`, `assertion_algorithm`, `assertion_audience`, `id_token_algorithm`, `email_domains`, `ca_file`, `allow_networks`, `proxy`"
+    "`host` is not a setting of a provider with the preset `oidc` = known here: `issuer`, `discovery`, `groups_claim`, `switch_account_prompt`, `id`, `preset`, `name`, `client_id`, `client_secret`, `scopes`, `client_authentication`, `private_key`, `key_id`, `certificate`, `assertion_algorithm`, `assertion_audience`, `id_token_algorithm`, `backchannel_logout`, `frontchannel_logout`, `email_domains`, `ca_file`, `allow_networks`, `proxy`"
 )]
 #[case::not_text("preset = \"oidc\"\nissuer = 5", 1, "`issuer` is text in quotes")]
 #[case::http(
@@ -613,6 +613,16 @@ fn two_oauth2_servers_are_never_one_issuer() {
     "preset = \"github\"\nclient_secret = { env = \"SECRET\" }\nid_token_algorithm = \"RS256\"",
     2,
     "a provider with the preset `github` has no ID tokens = leave out `id_token_algorithm`"
+)]
+#[case::sign_outs_that_are_not_told(
+    "preset = \"github\"\nclient_secret = { env = \"SECRET\" }\nbackchannel_logout = true",
+    2,
+    "a provider with the preset `github` tells of no sign-outs in this way = leave out `backchannel_logout`"
+)]
+#[case::sign_outs_told_in_the_other_way_only(
+    "preset = \"auth0\"\nclient_secret = { env = \"SECRET\" }\ndomain = \"acme.eu.auth0.com\"\nfrontchannel_logout = true",
+    3,
+    "a provider with the preset `auth0` tells of no sign-outs in this way = leave out `frontchannel_logout`"
 )]
 #[case::scopes(
     "preset = \"oidc\"\nissuer = \"https://a.example\"\nscopes = [\"email\"]",
@@ -973,6 +983,16 @@ fn an_issuer_for_all_tenants_is_refused_where_nobody_asks_which() {
     "logout = \"discovered\"",
     "logout = { discovered = true, parameters = { to = \"return_adress\" } }",
     "`return_adress` is not a value of `to`"
+)]
+#[case::sign_outs_told_in_words(
+    "backchannel_logout = true",
+    "backchannel_logout = \"yes\"",
+    "`backchannel_logout` is `true` or `false`"
+)]
+#[case::sign_outs_told_without_id_tokens(
+    "protocol = \"oidc\"",
+    "protocol = \"oauth2\"\nauthorization_endpoint = \"https://a.example/a\"\ntoken_endpoint = \"https://a.example/t\"",
+    "`backchannel_logout` is OpenID Connect's"
 )]
 #[case::logout_to_nowhere(
     "logout = \"discovered\"",

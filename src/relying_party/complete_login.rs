@@ -14,6 +14,7 @@ use crate::domain::handle::{AttemptKind, Handle};
 use crate::domain::identity::VerifiedIdentity;
 use crate::domain::login_attempt::{Callback, CallbackRefused, Continuation, MatchedAttempt};
 use crate::domain::tenant::Tenant;
+use crate::domain::upstream_logout::SignedOutMeanwhile;
 use crate::domain::upstream_provider::{OpenIdConnect, Protocol, SignInPage, UpstreamProvider};
 use crate::jose::{JoseHeader, KeySet, SignatureAlgorithm};
 use crate::outbound::{Budget, Spending};
@@ -45,6 +46,9 @@ pub enum LoginFailed {
     /// The provider did not keep its side, after the attempt was used up.
     #[error(transparent)]
     Upstream(#[from] UpstreamTrouble),
+    /// The provider ended the login before it was done.
+    #[error(transparent)]
+    SignedOutMeanwhile(#[from] SignedOutMeanwhile),
     /// The store failed. The attempt may still wait.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -29,10 +29,10 @@ use crate::domain::upstream_provider::OpenIdConnect;
 use crate::jose::{Jwk, SignatureAlgorithm, is_shallow};
 
 /// How far clocks may differ, in seconds.
-const SKEW: Duration = Duration::seconds(60);
+pub(super) const SKEW: Duration = Duration::seconds(60);
 
 /// Longest `sub`, in bytes (OIDC Core 1.0 §2 says 255).
-const LONGEST_SUBJECT: usize = 255;
+pub(super) const LONGEST_SUBJECT: usize = 255;
 
 /// What an ID token must fit.
 #[derive(Debug)]
@@ -207,13 +207,15 @@ impl VerifiedIdToken {
     }
 }
 
-fn algorithm(algorithm: SignatureAlgorithm) -> Result<CoreJwsSigningAlgorithm, IdTokenRefused> {
+pub(super) fn algorithm(
+    algorithm: SignatureAlgorithm,
+) -> Result<CoreJwsSigningAlgorithm, IdTokenRefused> {
     serde_json::from_value(Value::String(algorithm.as_str().to_owned()))
         .map_err(|_| IdTokenRefused::Key(format!("{algorithm} cannot be checked")))
 }
 
 /// The signature over the first two segments (RFC 7515 §5.2), by this key and algorithm and no other.
-fn check_signature(
+pub(super) fn check_signature(
     token: &str,
     algorithm: &CoreJwsSigningAlgorithm,
     key: &CoreJsonWebKey,
@@ -230,7 +232,7 @@ fn check_signature(
 }
 
 /// The second segment, which the signature covers.
-fn payload(token: &str) -> Result<Value, IdTokenRefused> {
+pub(super) fn payload(token: &str) -> Result<Value, IdTokenRefused> {
     let malformed = |why: &str| {
         IdTokenRefused::Claims(format!(
             "it does not read as an ID token: its payload {why}"
@@ -319,7 +321,7 @@ fn foreign_issuer(openid: &OpenIdConnect, claims: &Value) -> IdTokenRefused {
 }
 
 /// A `NumericDate` (RFC 7519 §2): a JSON number, which may be fractional, of a year that exists.
-fn numeric_date(
+pub(super) fn numeric_date(
     claims: &Value,
     name: &'static str,
 ) -> Result<Option<OffsetDateTime>, IdTokenRefused> {

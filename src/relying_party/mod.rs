@@ -8,6 +8,7 @@ pub mod callback_parameters;
 mod code_exchange;
 pub mod complete_login;
 pub mod id_token;
+pub mod logout_token;
 mod posted_answer;
 mod profile;
 mod profile_requests;
@@ -20,6 +21,7 @@ pub use begin_login::{BeginFailed, Begun, LoginRequest};
 pub use callback_parameters::{CallbackParameters, InvalidCallback};
 pub use complete_login::{Completed, Failure, LoginFailed};
 pub use id_token::IdTokenRefused;
+pub use logout_token::{LogoutTokenFailed, LogoutTokenRefused};
 
 use crate::domain::client_authentication::NotSigned;
 use crate::jose::{KeyRefused, KeySets};

@@ -149,7 +149,14 @@ impl Documents {
             }
             Protocol::OAuth2 { .. } => Issuer::new(&provider.issuer_key),
         };
+        let naming_issuer = match &provider.protocol {
+            Protocol::OpenIdConnect(openid) => {
+                openid.naming_issuer(issuer.as_str(), &provider.issuer_key)
+            }
+            Protocol::OAuth2 { .. } => &provider.issuer_key,
+        };
         Ok(Profile {
+            naming_issuer: naming_issuer.into(),
             issuer_key: provider.issuer_key.clone(),
             subject_key: subject.clone(),
             issuer,

@@ -7,7 +7,7 @@ use super::RelyingParty;
 use crate::domain::handle::{Handle, SignOutKind};
 use crate::domain::tenant::Tenant;
 use crate::domain::upstream_provider::{
-    Logout, LogoutRedirect, LogoutValue, Protocol, UpstreamProvider,
+    Logout, LogoutRedirect, LogoutValue, OpenIdConnect, Protocol, UpstreamProvider,
 };
 
 /// Where a person goes to sign out at the provider.
@@ -57,6 +57,22 @@ impl RelyingParty {
             address,
             returns_state,
         })
+    }
+
+    /// Where people are at the provider when they sign in and out there, as far as its metadata can be had.
+    pub async fn pages_of(&self, provider: &UpstreamProvider, openid: &OpenIdConnect) -> Vec<Url> {
+        let metadata = self.metadata(provider, openid).await.ok();
+        let mut pages: Vec<Url> = metadata
+            .iter()
+            .flat_map(|metadata| {
+                let end_session = metadata.end_session_endpoint.clone();
+                std::iter::once(metadata.authorization_endpoint.clone()).chain(end_session)
+            })
+            .collect();
+        if let Logout::Redirect(redirect) = &provider.logout {
+            pages.extend(redirect.address.clone());
+        }
+        pages
     }
 
     /// Whether there is such a place.

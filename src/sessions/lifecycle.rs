@@ -17,6 +17,7 @@ use crate::domain::identity::{Person, VerifiedIdentity};
 use crate::domain::ids::{SessionId, TenantId, UserId};
 use crate::domain::session::{SessionTimes, Standing};
 use crate::domain::tenant::Tenant;
+use crate::domain::upstream_logout::SignedOutMeanwhile;
 use crate::ports::{Clock, SecureRandom};
 use crate::storage::{EndedSession, Ending, NewSession, StorageError, Store, StoredSession};
 
@@ -39,6 +40,17 @@ pub struct Established {
     pub person: Person,
     /// What became of the session that the browser had.
     pub origin: Origin,
+}
+
+/// Why a login became no session.
+#[derive(Debug, thiserror::Error)]
+pub enum NotEstablished {
+    /// The provider ended it meanwhile.
+    #[error(transparent)]
+    SignedOutMeanwhile(#[from] SignedOutMeanwhile),
+    /// The store's.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 /// Where an established session comes from.
@@ -96,7 +108,7 @@ impl Sessions {
     /// Whose session it is follows from the identity alone; `tenant` gives the lifetimes.
     ///
     /// # Errors
-    /// The store's. Then nothing was begun.
+    /// [`NotEstablished`]. Then nothing was begun.
     pub async fn establish(
         &self,
         tenant: &Tenant,
@@ -104,7 +116,7 @@ impl Sessions {
         id_token: Option<SecretString>,
         browser: Browser,
         presented: Option<Handle<SessionKind>>,
-    ) -> Result<Established, StorageError> {
+    ) -> Result<Established, NotEstablished> {
         let now = self.live.clock().now();
         let session = NewSession {
             id: SessionId::from_bytes(self.random.array()),
@@ -112,6 +124,7 @@ impl Sessions {
             new_user: UserId::from_bytes(self.random.array()),
             times: SessionTimes::begin(now, tenant.lifetimes),
             id_token,
+            upstream: identity.upstream_login(),
         };
         let mut origin = Origin::New;
         if let Some(presented) = presented
@@ -138,17 +151,24 @@ impl Sessions {
         login: Login,
         browser: &Browser,
         origin: Origin,
-    ) -> Result<Established, StorageError> {
+    ) -> Result<Established, NotEstablished> {
         let id = login.session.id;
         let ends_at = login.session.times.ends_at;
         let store = TenantSessionStore::for_login(&self.live, login, &self.random);
-        let session = Session::new(None, store, Some(Expiry::AtDateTime(ends_at)));
+        let session = Session::new(
+            None,
+            Arc::clone(&store) as _,
+            Some(Expiry::AtDateTime(ends_at)),
+        );
         let created = async {
             session.insert(BROWSER, browser).await?;
             session.save().await?;
             session.get(PERSON).await
         };
-        let person = created.await.map_err(storage_error)?;
+        let person = created.await.map_err(|error| match store.refused() {
+            Some(refused) => NotEstablished::from(refused),
+            None => storage_error(error).into(),
+        })?;
         match (session.id(), person) {
             (Some(handle), Some(person)) => Ok(Established {
                 handle: handle_of(handle),
@@ -156,9 +176,9 @@ impl Sessions {
                 person,
                 origin,
             }),
-            _ => Err(StorageError::Unreadable(
+            _ => Err(NotEstablished::Storage(StorageError::Unreadable(
                 "a session that was just begun has no person".into(),
-            )),
+            ))),
         }
     }
 
@@ -170,7 +190,7 @@ impl Sessions {
         identity: &VerifiedIdentity,
         session: &NewSession,
         browser: &Browser,
-    ) -> Result<Option<Established>, StorageError> {
+    ) -> Result<Option<Established>, NotEstablished> {
         let handle = Handle::<SessionKind>::from_bytes(self.random.array());
         let renewed = NewSession {
             handle: handle.digest(),
@@ -183,7 +203,7 @@ impl Sessions {
             .live
             .store()
             .renew_session(identity.tenant(), presented.digest(), &renewed, &data)
-            .await?;
+            .await??;
         // The person may have other groups now: what is in memory is read again.
         self.live.changed(found.id);
         Ok(live.then_some(Established {

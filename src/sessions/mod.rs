@@ -19,9 +19,10 @@ mod tenant_store;
 mod tests;
 mod tickets;
 mod upkeep;
+mod upstream_end;
 
 pub use app_sessions::{AppEntry, AppSessions, Recalled};
-pub use lifecycle::{CurrentSession, Established, ListedSession, Origin, Sessions};
+pub use lifecycle::{CurrentSession, Established, ListedSession, NotEstablished, Origin, Sessions};
 pub use live::{LiveSession, LiveSessions, TRUST};
 pub use record::{Browser, stored_person as person_of};
 pub use rounds::LOOP;

@@ -5,7 +5,7 @@
 //! [`SecureRandom`]; `save` updates what is there and cannot revive what has ended; `load` gives nothing
 //! that is over.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,7 @@ use crate::domain::handle::{Handle, SessionKind};
 use crate::domain::identity::{Person, VerifiedIdentity};
 use crate::domain::ids::{SessionId, TenantId};
 use crate::domain::session::SessionTimes;
+use crate::domain::upstream_logout::SignedOutMeanwhile;
 use crate::ports::SecureRandom;
 use crate::storage::{NewSession, StorageError};
 
@@ -83,6 +84,8 @@ pub struct TenantSessionStore {
     live: Arc<LiveSessions>,
     tenant: TenantId,
     login: Mutex<Option<(Login, Arc<dyn SecureRandom>)>>,
+    /// tower-sessions has no word for it.
+    refused: OnceLock<SignedOutMeanwhile>,
 }
 
 impl TenantSessionStore {
@@ -92,6 +95,7 @@ impl TenantSessionStore {
             live: Arc::clone(live),
             tenant: tenant.clone(),
             login: Mutex::default(),
+            refused: OnceLock::new(),
         })
     }
 
@@ -105,7 +109,13 @@ impl TenantSessionStore {
             live: Arc::clone(live),
             tenant: login.identity.tenant().clone(),
             login: Mutex::new(Some((login, Arc::clone(random)))),
+            refused: OnceLock::new(),
         })
+    }
+
+    /// Whether the login came too late, where it created nothing.
+    pub(super) fn refused(&self) -> Option<SignedOutMeanwhile> {
+        self.refused.get().copied()
     }
 }
 
@@ -140,7 +150,8 @@ impl SessionStore for TenantSessionStore {
             .store()
             .begin_session(identity, &session, &text)
             .await
-            .map_err(trouble)?;
+            .map_err(trouble)?
+            .map_err(|refused| Error::Backend(self.refused.get_or_init(|| refused).to_string()))?;
         record.data = with_person(user);
         record.id = id_of(&handle);
         Ok(())

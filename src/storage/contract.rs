@@ -18,9 +18,13 @@ use crate::domain::handle::{
 };
 use crate::domain::host::Host;
 use crate::domain::identity::{Profile, VerifiedIdentity};
-use crate::domain::ids::{Issuer, SessionId, TenantId, UserId};
+use crate::domain::ids::{Issuer, ProviderId, SessionId, TenantId, UserId};
 use crate::domain::login_attempt::{Callback, Continuation, PendingAttempt};
 use crate::domain::session::{SessionLifetimes, SessionTimes};
+use crate::domain::upstream_logout::{
+    LogoutNotice, NoticeRefused, SignedOutMeanwhile, SignedOutUpstream, UpstreamLogin,
+    UpstreamNames,
+};
 
 pub(crate) const START: OffsetDateTime = datetime!(2027-01-15 08:00 UTC);
 pub(crate) const CAPS: WaitingCaps = WaitingCaps {
@@ -59,6 +63,9 @@ macro_rules! storage_contract {
             a_last_use_never_goes_back,
             what_ended_is_told_in_order,
             what_is_over_is_swept_and_told,
+            c_a_logout_token_is_used_once,
+            t25_what_a_provider_ended_does_not_begin,
+            what_a_provider_ended_is_told_and_swept,
             it_can_be_probed,
         }
     };
@@ -121,6 +128,7 @@ pub(crate) fn identity(tenant_name: &str, issuer_key: &str, subject_key: &str) -
         issuer_key: issuer_key.into(),
         subject_key: subject_key.into(),
         issuer: Issuer::new(issuer_key),
+        naming_issuer: issuer_key.into(),
         subject: subject_key.into(),
         name: Some("Ada".into()),
         preferred_username: None,
@@ -149,7 +157,36 @@ pub(crate) fn new_session(number: u8) -> NewSession {
         new_user: UserId::from_bytes([number; 16]),
         times: times(START),
         id_token: Some("canary-id-token".into()),
+        upstream: upstream_login("sid", START),
     }
+}
+
+fn names(provider: &ProviderId) -> UpstreamNames<'_> {
+    UpstreamNames {
+        provider,
+        issuer: "issuer",
+    }
+}
+
+fn upstream_login(sid: &str, asked_at: OffsetDateTime) -> UpstreamLogin {
+    let provider = "entra".parse().expect("a name");
+    UpstreamLogin {
+        session: Some(names(&provider).session(sid)),
+        subject: names(&provider).subject("ada"),
+        asked_at,
+    }
+}
+
+fn notice(who: SignedOutUpstream, jti: &str) -> LogoutNotice {
+    LogoutNotice {
+        who,
+        token: names(&"entra".parse().expect("a name")).token(jti),
+        valid_until: seconds(180),
+    }
+}
+
+fn session_of(sid: &str) -> SignedOutUpstream {
+    SignedOutUpstream::Session(names(&"entra".parse().expect("a name")).session(sid))
 }
 
 pub(crate) async fn begin(store: &dyn Store, number: u8) -> UserId {
@@ -160,6 +197,7 @@ pub(crate) async fn begin(store: &dyn Store, number: u8) -> UserId {
             &|user| format!("{{\"user\":\"{user}\"}}"),
         )
         .await
+        .expect("written")
         .expect("begun")
 }
 
@@ -445,6 +483,7 @@ pub(crate) async fn a29_a_person_is_their_issuer_and_subject(store: &AnyStore) {
         let user = store
             .begin_session(&identity, &new_session(number), &|_| String::new())
             .await
+            .expect("written")
             .expect("begun");
         assert!(
             users.insert(user),
@@ -453,6 +492,7 @@ pub(crate) async fn a29_a_person_is_their_issuer_and_subject(store: &AnyStore) {
         let again = store
             .begin_session(&identity, &new_session(number + 100), &|_| String::new())
             .await
+            .expect("written")
             .expect("begun");
         assert_eq!(again, user);
         assert_eq!(store.user_of(&identity).await.expect("read"), Some(user));
@@ -498,7 +538,7 @@ pub(crate) async fn a26_a_renewed_session_has_lost_its_old_handle(store: &AnySto
     };
     let acme = tenant("acme");
     let renew = store.renew_session(&acme, handle(1), &renewed, "new data");
-    assert!(renew.await.expect("written"));
+    assert_eq!(renew.await.expect("written"), Ok(true));
     assert!(!is_live(&**store, 1).await);
     assert!(app_is_live(&**store, 1).await, "apps stay signed in");
     let found = store.find_session(&acme, handle(2)).await;
@@ -512,7 +552,8 @@ pub(crate) async fn a26_a_renewed_session_has_lost_its_old_handle(store: &AnySto
     assert_eq!(told, [found.id], "nobody goes on with the old data");
     let unknown = new_session(3);
     let again = store.renew_session(&acme, handle(1), &unknown, "x").await;
-    assert!(!again.expect("written"), "the old handle renews nothing");
+    let renewed = again.expect("written");
+    assert_eq!(renewed, Ok(false), "the old handle renews nothing");
     let ended = store.end_by_handle(&acme, handle(2), START).await;
     let token = ended.expect("written").expect("live").id_token;
     assert_eq!(
@@ -586,11 +627,12 @@ pub(crate) async fn t25_an_ended_session_stays_ended(store: &AnyStore) {
             .await
             .expect("written")
     );
-    assert!(
-        !store
+    assert_eq!(
+        store
             .renew_session(&acme, handle(1), &new_session(2), "late")
             .await
-            .expect("written")
+            .expect("written"),
+        Ok(false)
     );
     assert!(
         !store
@@ -633,7 +675,7 @@ pub(crate) async fn a_person_ends_their_own_sessions_only(store: &AnyStore) {
     let others = store
         .begin_session(&eve, &new_session(4), &|_| String::new())
         .await;
-    let eve = others.expect("begun");
+    let eve = others.expect("written").expect("begun");
     let acme = tenant("acme");
     let end = async |tenant: &TenantId, which| {
         store
@@ -908,6 +950,118 @@ pub(crate) async fn what_is_over_is_swept_and_told(store: &AnyStore) {
     assert_eq!(store.ended_since(sequence).await.expect("read").1, [id(1)]);
     let attempt = store.take_attempt(handle(1), handle(1)).await;
     assert!(attempt.expect("read").is_none());
+}
+
+/// At one tenant; what was refused for another reason is not used up.
+pub(crate) async fn c_a_logout_token_is_used_once(store: &AnyStore) {
+    let provider: ProviderId = "entra".parse().expect("a name");
+    begin(&**store, 1).await;
+    let end = async |tenant_name, who, jti| {
+        let (tenant, notice) = (tenant(tenant_name), notice(who, jti));
+        let ended = store
+            .end_by_logout_token(&tenant, &provider, &notice, START)
+            .await;
+        ended.expect("written").map(|ended| ended.len())
+    };
+    let (session, other) = (
+        names(&provider).session("sid"),
+        names(&provider).subject("eve"),
+    );
+    let contradiction = SignedOutUpstream::SessionOf(session, other);
+    assert_eq!(
+        end("acme", contradiction, "1").await,
+        Err(NoticeRefused::Contradiction)
+    );
+    assert!(is_live(&**store, 1).await);
+    assert_eq!(end("globex", session_of("sid"), "1").await, Ok(0));
+    assert!(is_live(&**store, 1).await);
+    assert_eq!(end("acme", session_of("sid"), "1").await, Ok(1));
+    assert!(!is_live(&**store, 1).await);
+    assert_eq!(
+        end("acme", session_of("other"), "1").await,
+        Err(NoticeRefused::Replayed)
+    );
+    assert_eq!(end("acme", session_of("sid"), "2").await, Ok(0));
+}
+
+/// For a login that was begun before, in a new session and in one that is there.
+pub(crate) async fn t25_what_a_provider_ended_does_not_begin(store: &AnyStore) {
+    let acme = tenant("acme");
+    let provider: ProviderId = "entra".parse().expect("a name");
+    let identity = identity("acme", "issuer", "ada");
+    let subject = SignedOutUpstream::Person(names(&provider).subject("ada"));
+    begin(&**store, 1).await;
+    for (who, jti) in [(session_of("new"), "1"), (subject, "2")] {
+        let notice = notice(who, jti);
+        store
+            .end_by_logout_token(&acme, &provider, &notice, seconds(10))
+            .await
+            .expect("written")
+            .expect("taken");
+    }
+    begin_asked_at(store, &identity, 2, "elsewhere", seconds(11))
+        .await
+        .expect("a later login");
+    for (number, sid, asked, expected) in [
+        (3, "new", 10, Err(SignedOutMeanwhile)),
+        (4, "other", 10, Err(SignedOutMeanwhile)),
+        (5, "new", 11, Ok(())),
+    ] {
+        let begun = begin_asked_at(store, &identity, number, sid, seconds(asked)).await;
+        assert_eq!(begun, expected, "{sid} at {asked}");
+        assert_eq!(is_live(&**store, number).await, expected.is_ok());
+    }
+    let renewed = NewSession {
+        upstream: upstream_login("new", seconds(10)),
+        ..new_session(6)
+    };
+    let renew = store
+        .renew_session(&acme, handle(2), &renewed, "late")
+        .await;
+    assert_eq!(renew.expect("written"), Err(SignedOutMeanwhile));
+    assert!(is_live(&**store, 2).await && !is_live(&**store, 6).await);
+}
+
+async fn begin_asked_at(
+    store: &AnyStore,
+    identity: &VerifiedIdentity,
+    number: u8,
+    sid: &str,
+    asked_at: OffsetDateTime,
+) -> Result<(), SignedOutMeanwhile> {
+    let session = NewSession {
+        upstream: upstream_login(sid, asked_at),
+        ..new_session(number)
+    };
+    let begun = store
+        .begin_session(identity, &session, &|_| String::new())
+        .await;
+    begun.expect("written").map(drop)
+}
+
+pub(crate) async fn what_a_provider_ended_is_told_and_swept(store: &AnyStore) {
+    let acme = tenant("acme");
+    let provider: ProviderId = "entra".parse().expect("a name");
+    begin(&**store, 1).await;
+    let session = SessionId::from_bytes([1; 16]);
+    let begun = store
+        .begin_app_session(session, &new_app_session(1), handle(9))
+        .await;
+    assert!(begun.expect("written"));
+    let notice = notice(session_of("sid"), "1");
+    let end = store
+        .end_by_logout_token(&acme, &provider, &notice, START)
+        .await;
+    assert_eq!(end.expect("written").expect("taken")[0].session, session);
+    assert!(!app_is_live(&**store, 1).await);
+    assert_eq!(store.ended_since(0).await.expect("read").1, [session]);
+    // The session and the news of it, then the token, then what a login under way would be held against.
+    assert_eq!(store.sweep(seconds(599)).await.expect("swept"), 0);
+    assert_eq!(store.sweep(seconds(601)).await.expect("swept"), 2);
+    assert_eq!(store.sweep(seconds(779)).await.expect("swept"), 0);
+    assert_eq!(store.sweep(seconds(781)).await.expect("swept"), 1);
+    assert_eq!(store.sweep(seconds(1199)).await.expect("swept"), 0);
+    assert_eq!(store.sweep(seconds(1201)).await.expect("swept"), 1);
 }
 
 pub(crate) async fn it_can_be_probed(store: &AnyStore) {

@@ -9,13 +9,16 @@ use time::OffsetDateTime;
 
 use crate::domain::handle::{
     AnswerKind, AppSessionKind, AttemptKind, BindingKind, Digest, SessionKind, SignInKind,
-    SignOutKind, StateKind, TicketKind,
+    SignOutKind, StateKind, TicketKind, UpstreamSessionKind,
 };
 use crate::domain::host::Host;
 use crate::domain::identity::VerifiedIdentity;
 use crate::domain::ids::{AppId, ProviderId, SessionId, TenantId, UserId};
 use crate::domain::login_attempt::PendingAttempt;
 use crate::domain::session::SessionTimes;
+use crate::domain::upstream_logout::{
+    EndedUpstream, LogoutNotice, NoticeRefused, SignedOutMeanwhile, UpstreamLogin,
+};
 
 use super::StorageError;
 
@@ -137,6 +140,8 @@ pub struct NewSession {
     pub times: SessionTimes,
     /// For `id_token_hint` at sign-out; sealed.
     pub id_token: Option<SecretString>,
+    /// What the provider will call it.
+    pub upstream: UpstreamLogin,
 }
 
 /// A session that has been ended, with what its sign-out at the provider needs.
@@ -162,13 +167,13 @@ pub enum Ending {
 pub trait Sessions: Send + Sync {
     /// Finds or makes the person of `identity`, keyed by tenant, issuer key and subject key, and begins
     /// `session` for them, all or nothing and durable. `data` is made from the person's id. Gives the
-    /// person's id.
+    /// person's id; nothing begins if the provider has ended this login since the person was sent there.
     async fn begin_session(
         &self,
         identity: &VerifiedIdentity,
         session: &NewSession,
         data: &(dyn Fn(UserId) -> String + Send + Sync),
-    ) -> Result<UserId, StorageError>;
+    ) -> Result<Result<UserId, SignedOutMeanwhile>, StorageError>;
 
     /// The person of `identity`, if they have signed in before.
     async fn user_of(&self, identity: &VerifiedIdentity) -> Result<Option<UserId>, StorageError>;
@@ -190,14 +195,15 @@ pub trait Sessions: Send + Sync {
 
     /// A live session gets another handle; the old one finds nothing from then on. `data`, `times` and the
     /// ID token are those of the new login; its name, tickets and app sessions stay. It is told to
-    /// [`Sessions::ended_since`] too, so that nobody goes on with the old data. Whether it was live.
+    /// [`Sessions::ended_since`] too, so that nobody goes on with the old data. Whether it was live. Nothing
+    /// changes if the provider has ended the new login since the person was sent there.
     async fn renew_session(
         &self,
         tenant: &TenantId,
         old: Digest<SessionKind>,
         renewed: &NewSession,
         data: &str,
-    ) -> Result<bool, StorageError>;
+    ) -> Result<Result<bool, SignedOutMeanwhile>, StorageError>;
 
     /// The live sessions of a person, newest first, at most 100.
     async fn sessions_of(
@@ -368,13 +374,40 @@ pub trait SignOuts: Send + Sync {
     ) -> Result<Option<SecretString>, StorageError>;
 }
 
+/// Sign-outs that a provider tells of.
+#[async_trait]
+pub trait UpstreamLogouts: Send + Sync {
+    /// Ends what a logout token of `provider` names, in one durable step: the token is remembered, and is used
+    /// once; the sessions end with their app sessions; logins that are under way and bring the same name begin
+    /// no session. Of a session and its person, sessions of that person end too of which it is not known what
+    /// the provider calls them. Gives what ended.
+    async fn end_by_logout_token(
+        &self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+        notice: &LogoutNotice,
+        now: OffsetDateTime,
+    ) -> Result<Result<Vec<EndedUpstream>, NoticeRefused>, StorageError>;
+
+    /// Ends what a page names that the provider had a browser load: the provider's session `named`, and the
+    /// browser's `own` of that provider. Gives what ended; nothing where the two are known to be different.
+    async fn end_by_front_channel(
+        &self,
+        tenant: &TenantId,
+        named: Option<Digest<UpstreamSessionKind>>,
+        own: Option<SessionId>,
+        now: OffsetDateTime,
+    ) -> Result<Result<Vec<EndedUpstream>, NoticeRefused>, StorageError>;
+}
+
 /// Upkeep.
 #[async_trait]
 pub trait Upkeep: Send + Sync {
     /// Whether the store answers and can be written to.
     async fn probe(&self) -> Result<(), StorageError>;
 
-    /// Deletes what is over: attempts and sign-ins after an hour, sessions a minute after their end by idle
+    /// Deletes what is over: attempts and sign-ins after an hour, what a provider ended after twenty minutes
+    /// (no login takes longer), logout tokens that would be refused for their age, sessions a minute after their end by idle
     /// or absolute time and ten minutes after being ended, with their app sessions. How many rows went.
     async fn sweep(&self, now: OffsetDateTime) -> Result<u64, StorageError>;
 
@@ -383,6 +416,12 @@ pub trait Upkeep: Send + Sync {
 }
 
 /// A whole store.
-pub trait Store: LoginAttempts + Sessions + SignIns + SignOuts + Upkeep + std::fmt::Debug {}
+pub trait Store:
+    LoginAttempts + Sessions + SignIns + SignOuts + UpstreamLogouts + Upkeep + std::fmt::Debug
+{
+}
 
-impl<T: LoginAttempts + Sessions + SignIns + SignOuts + Upkeep + std::fmt::Debug> Store for T {}
+impl<T: LoginAttempts + Sessions + SignIns + SignOuts + UpstreamLogouts + Upkeep + std::fmt::Debug>
+    Store for T
+{
+}

@@ -18,7 +18,8 @@ use crate::domain::login_attempt::Continuation;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::return_target::{InvalidReturnTarget, ReturnTarget};
 use crate::domain::upstream_provider::UpstreamProvider;
-use crate::relying_party::{Completed, LoginRequest};
+use crate::relying_party::{Completed, Failure, LoginRequest};
+use crate::sessions::NotEstablished;
 use crate::storage::SignIn;
 use crate::telemetry::metrics::{count_login, count_session};
 use crate::telemetry::traces;
@@ -228,7 +229,6 @@ impl Visit {
         if let Err(over) = limiter.count_identity(Counted::Callback, &completed.identity) {
             return self.over_limit(over, &again);
         }
-        count_login(self.tenant.id.as_str(), provider.id.as_str(), "completed");
         let sessions = &self.door.parts.sessions;
         let established = sessions
             .establish(
@@ -241,8 +241,16 @@ impl Visit {
             .await;
         let established = match established {
             Ok(established) => established,
-            Err(error) => return self.store_failed(&error),
+            Err(NotEstablished::Storage(error)) => return self.store_failed(&error),
+            Err(NotEstablished::SignedOutMeanwhile(refused)) => {
+                let failure = Failure {
+                    reason: refused.into(),
+                    continuation: Some(completed.continuation),
+                };
+                return self.login_failed(provider, failure).await;
+            }
         };
+        count_login(self.tenant.id.as_str(), provider.id.as_str(), "completed");
         count_session(self.tenant.id.as_str(), "begun");
         tracing::info!(
             target: "audit", event = "signed_in", tenant = %self.tenant.id, provider = %provider.id,

@@ -144,10 +144,12 @@ impl Visit {
                 StatusCode::BAD_REQUEST,
                 self.cookies_refused(&self.tenant.base.host.to_string(), &again),
             ),
-            LoginFailed::Unknown | LoginFailed::Refused(_) => (
-                StatusCode::BAD_REQUEST,
-                ErrorPage::login_expired(stamp, &again),
-            ),
+            LoginFailed::Unknown | LoginFailed::Refused(_) | LoginFailed::SignedOutMeanwhile(_) => {
+                (
+                    StatusCode::BAD_REQUEST,
+                    ErrorPage::login_expired(stamp, &again),
+                )
+            }
             LoginFailed::Upstream(trouble) if trouble.is_unreachable() => (
                 StatusCode::BAD_GATEWAY,
                 ErrorPage::provider_unreachable(stamp, &provider.name, &again, Vec::new()),

@@ -79,7 +79,7 @@ pub(crate) async fn post(
 }
 
 /// With a parameter such as `charset`, which says nothing about a form (RFC 1866 §8.2.1).
-fn is_form(headers: &HeaderMap) -> bool {
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();

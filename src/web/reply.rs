@@ -154,6 +154,10 @@ pub(crate) fn retry_after(response: &mut Response, over: OverLimit) {
         .insert(header::RETRY_AFTER, HeaderValue::from(over.seconds()));
 }
 
+/// Marks an answer that others may hold in a frame: which, its own policy says (CSP Level 3 §6.4.2).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Framed;
+
 /// Headers of every answer that is not a check.
 const EVERYWHERE: [(HeaderName, &str); 7] = [
     (header::CACHE_CONTROL, "no-store"),

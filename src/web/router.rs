@@ -13,12 +13,12 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
 
-use http::StatusCode;
+use http::{StatusCode, header};
 
 use super::reply::{self, RequestId};
 use super::{
     Door, app_host, check, choose, login, logout, operations, posted_answer, sessions, traced,
-    visit,
+    upstream_logout, visit,
 };
 use crate::telemetry::traces;
 
@@ -69,6 +69,14 @@ fn tenant_routes(base: &str) -> Router<Arc<Door>> {
         .route(
             &at("/login/{provider}/callback"),
             get(login::callback).post(posted_answer::post),
+        )
+        .route(
+            &at("/login/{provider}/backchannel-logout"),
+            post(upstream_logout::back_channel),
+        )
+        .route(
+            &at("/login/{provider}/frontchannel-logout"),
+            get(upstream_logout::front_channel),
         )
         .route(&at("/sessions"), get(sessions::show))
         .route(&at("/sessions/end"), post(sessions::end))
@@ -141,7 +149,12 @@ async fn in_time(State(door): State<Arc<Door>>, request: Request, next: Next) ->
 
 async fn secure(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
+    let framed = response.extensions().get::<reply::Framed>().is_some();
     reply::secure(response.headers_mut());
+    if framed {
+        // What may hold it stands in its policy; this header has no word for another site.
+        response.headers_mut().remove(header::X_FRAME_OPTIONS);
+    }
     response
 }
 
@@ -164,6 +177,7 @@ fn route(path: &str) -> &'static str {
         Some("login") => "login",
         Some("sign_in" | "start") => "sign_in",
         Some("sign_out" | "logout" | "signed-out") => "sign_out",
+        Some("backchannel-logout" | "frontchannel-logout") => "upstream_logout",
         Some("sessions" | "end" | "end-others") => "sessions",
         Some("userinfo") => "userinfo",
         _ => "other",

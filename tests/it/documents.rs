@@ -380,6 +380,54 @@ fn every_metric_is_described_and_no_other() {
     assert_eq!(described, made);
 }
 
+/// `docs/conformance.md` names code and tests: `file.rs::function`, and of a test perhaps one of its cases.
+#[test]
+fn what_the_page_of_conformance_names_is_there() {
+    let page = read("docs/conformance.md");
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let rows: Vec<Vec<&str>> = rows.map(|row| row.split(" | ").collect()).collect();
+    let mut tests = 0;
+    for row in &rows {
+        let [.., place, shown] = row.as_slice() else {
+            panic!("four columns: {row:?}");
+        };
+        if *place == "Where" {
+            continue;
+        }
+        let places = between_quotes(place);
+        assert!(!places.is_empty(), "{row:?}");
+        for place in places {
+            let (file, name) = place.split_once("::").expect("a file and a name");
+            let code = read(&format!("src/{file}"));
+            assert!(code.contains(&format!("fn {name}(")), "{place}");
+        }
+        let shown = between_quotes(shown);
+        assert!(!shown.is_empty(), "{row:?}");
+        for test in shown {
+            tests += 1;
+            let mut parts = test.split("::");
+            let (file, name) = (parts.next().expect("a file"), parts.next());
+            let code = read(file);
+            let name = name.unwrap_or_else(|| panic!("{test}"));
+            let (before, _) = code
+                .split_once(&format!("fn {name}("))
+                .unwrap_or_else(|| panic!("{test}"));
+            // What stands above it, up to the end of what comes before.
+            let above = before.rsplit("\n}\n").next().unwrap_or_default();
+            let above = above.rsplit("\n    }\n").next().unwrap_or_default();
+            assert!(above.contains("test]"), "{test} is no test");
+            if let Some(case) = parts.next() {
+                assert!(above.contains(&format!("#[case::{case}(")), "{test}");
+            }
+        }
+    }
+    assert!(tests > 40, "{tests}");
+}
+
+fn between_quotes(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
 /// What oauth2-proxy's options are called here is a setting, or a value that the reference knows.
 #[test]
 fn the_migration_guide_names_settings_that_exist() {

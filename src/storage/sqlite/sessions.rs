@@ -12,11 +12,13 @@ use super::super::traits::{
 };
 use super::app_sessions::insert_app_session;
 use super::rows::{self, bytes, length, parsed, stamp, time_of, unreadable};
+use super::upstream_logouts::{upstream_session, was_ended_upstream};
 use super::{Durability, SqliteStore, in_time};
 use crate::domain::handle::{AppSessionKind, Digest, SessionKind, SignInKind};
 use crate::domain::host::Host;
 use crate::domain::identity::VerifiedIdentity;
 use crate::domain::ids::{AppId, SessionId, TenantId, UserId};
+use crate::domain::upstream_logout::SignedOutMeanwhile;
 
 #[async_trait]
 impl Sessions for SqliteStore {
@@ -25,18 +27,22 @@ impl Sessions for SqliteStore {
         identity: &VerifiedIdentity,
         session: &NewSession,
         data: &(dyn Fn(UserId) -> String + Send + Sync),
-    ) -> Result<UserId, StorageError> {
+    ) -> Result<Result<UserId, SignedOutMeanwhile>, StorageError> {
         in_time(async {
             let tenant = identity.tenant();
             let mut writing = self.write(Durability::Durable).await?;
+            if was_ended_upstream(&mut writing, tenant, &session.upstream).await? {
+                return Ok(Err(SignedOutMeanwhile));
+            }
             let user = match find_user(&mut writing, identity).await? {
                 Some(user) => user,
                 None => insert_user(&mut writing, identity, session).await?,
             };
             sqlx::query(
                 "INSERT INTO session
-                     (id, tenant, user, handle, data, id_token, began_at, used_at, idle, ends_at)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                     (id, tenant, user, handle, data, id_token, began_at, used_at, idle, ends_at,
+                      upstream_session, upstream_subject)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )
             .bind(session.id.as_bytes().as_slice())
             .bind(tenant.as_str())
@@ -48,10 +54,12 @@ impl Sessions for SqliteStore {
             .bind(stamp(session.times.used_at))
             .bind(length(session.times.idle))
             .bind(stamp(session.times.ends_at))
+            .bind(upstream_session(&session.upstream))
+            .bind(session.upstream.subject.as_bytes().as_slice())
             .execute(&mut *writing)
             .await?;
             writing.commit().await?;
-            Ok(user)
+            Ok(Ok(user))
         })
         .await
     }
@@ -112,12 +120,16 @@ impl Sessions for SqliteStore {
         old: Digest<SessionKind>,
         renewed: &NewSession,
         data: &str,
-    ) -> Result<bool, StorageError> {
+    ) -> Result<Result<bool, SignedOutMeanwhile>, StorageError> {
         in_time(async {
             let mut writing = self.write(Durability::Durable).await?;
+            if was_ended_upstream(&mut writing, tenant, &renewed.upstream).await? {
+                return Ok(Err(SignedOutMeanwhile));
+            }
             let row = sqlx::query(
                 "UPDATE session
-                 SET handle = ?, data = ?, id_token = ?, began_at = ?, used_at = ?, idle = ?, ends_at = ?
+                 SET handle = ?, data = ?, id_token = ?, began_at = ?, used_at = ?, idle = ?, ends_at = ?,
+                     upstream_session = ?, upstream_subject = ?
                  WHERE tenant = ? AND handle = ? AND ended_at IS NULL
                  RETURNING id",
             )
@@ -128,6 +140,8 @@ impl Sessions for SqliteStore {
             .bind(stamp(renewed.times.used_at))
             .bind(length(renewed.times.idle))
             .bind(stamp(renewed.times.ends_at))
+            .bind(upstream_session(&renewed.upstream))
+            .bind(renewed.upstream.subject.as_bytes().as_slice())
             .bind(tenant.as_str())
             .bind(old.as_bytes().as_slice())
             .fetch_optional(&mut *writing)
@@ -138,7 +152,7 @@ impl Sessions for SqliteStore {
                 announce(&mut writing, tenant, id, renewed.times.began_at).await?;
             }
             writing.commit().await?;
-            Ok(live)
+            Ok(Ok(live))
         })
         .await
     }
@@ -438,7 +452,7 @@ async fn insert_user(
 }
 
 /// Ends a session that is alive, with its app sessions. Its ID token is not needed any more.
-async fn end(
+pub(super) async fn end(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
     id: SessionId,

@@ -15,7 +15,7 @@ const STEP: u64 = 500;
 
 /// Statements that delete at most [`STEP`] rows older than a time, and that age. SQLite is built without
 /// `DELETE … LIMIT`.
-const BY_AGE: [(&str, Duration); 5] = [
+const BY_AGE: [(&str, Duration); 7] = [
     (
         "DELETE FROM login_attempt WHERE state IN
              (SELECT state FROM login_attempt WHERE began_at < ? LIMIT 500)",
@@ -37,6 +37,18 @@ const BY_AGE: [(&str, Duration); 5] = [
         "DELETE FROM ended_session WHERE sequence IN
              (SELECT sequence FROM ended_session WHERE ended_at < ? LIMIT 500)",
         Duration::minutes(10),
+    ),
+    // Longer than they are good for: a clock can step back.
+    (
+        "DELETE FROM logout_token WHERE (tenant, token) IN
+             (SELECT tenant, token FROM logout_token WHERE valid_until < ? LIMIT 500)",
+        Duration::minutes(10),
+    ),
+    // No login takes longer.
+    (
+        "DELETE FROM upstream_logout WHERE (tenant, name) IN
+             (SELECT tenant, name FROM upstream_logout WHERE ended_at < ? LIMIT 500)",
+        Duration::minutes(20),
     ),
 ];
 

@@ -7,9 +7,11 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::support::http::post_form;
 use crate::support::provider::{
     AuthorizeFault, CLIENT_SECRET, DiscoveryFault, Endpoint, IdTokenFault as F, JwksFault, Person,
 };
+use crate::support::raw;
 
 pub(super) const ACME: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
 pub(super) const OTHER: &str = "bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee";
@@ -18,9 +20,17 @@ pub(super) const PERSONAL: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 /// A broker with Entra as `acme`'s second provider, for `tenant` and what `more` says; people come from the
 /// directory [`ACME`].
 pub(super) async fn start(tenant: &str, more: &str) -> (Broker, TestProvider) {
-    let settings =
-        format!("preset = \"entra\"\nhost = \"{{second_host}}\"\ntenant = \"{tenant}\"\n{more}");
+    let settings = settings(tenant, more);
     let (broker, entra) = with_second_provider(&settings, Setup::default()).await;
+    plays_entra(&entra, tenant);
+    (broker, entra)
+}
+
+fn settings(tenant: &str, more: &str) -> String {
+    format!("preset = \"entra\"\nhost = \"{{second_host}}\"\ntenant = \"{tenant}\"\n{more}")
+}
+
+fn plays_entra(entra: &TestProvider, tenant: &str) {
     let shared = tenant == "common" || tenant == "organizations";
     let named = if shared { "{tenantid}" } else { ACME };
     let issuer = format!("{}/{named}/v2.0", entra.base());
@@ -47,9 +57,8 @@ pub(super) async fn start(tenant: &str, more: &str) -> (Broker, TestProvider) {
         ];
         settings.session = String::new();
     });
-    comes_from(&entra, ACME);
+    comes_from(entra, ACME);
     entra.person("ada", |person| account(person, ACME, 1));
-    (broker, entra)
 }
 
 /// Tokens are of this directory from now on.
@@ -480,4 +489,76 @@ async fn t02_metadata_is_of_whom_it_should_be() {
     let page = browser.visit(&login).await;
     assert_page(&page, 502, "Second ID cannot be reached");
     assert_eq!(entra.count(Endpoint::Authorize), 0);
+}
+
+/// As Entra asks for it: in a frame, without our cookies, with the issuer of the person's directory. The same
+/// name of a session in another directory is another session.
+#[tokio::test]
+async fn t02_a_sign_out_there_ends_the_session_of_its_directory() {
+    let admits = format!("allowed_tenants = [\"{ACME}\", \"{OTHER}\"]");
+    let (broker, entra) = start("organizations", &admits).await;
+    entra.configure(|settings| settings.session = "s1".to_owned());
+    let mut browser = broker.browser();
+    signs_in_at_second(&broker, &mut browser).await;
+    let authority = format!("acme.localhost:{}", broker.address.port());
+    let headers = [
+        ("host", authority.as_str()),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-dest", "iframe"),
+    ];
+    for (directory, sid, expected, ended) in [
+        (OTHER, "s1", StatusCode::OK, false),
+        ("{tenantid}", "s1", StatusCode::BAD_REQUEST, false),
+        ("organizations", "s1", StatusCode::BAD_REQUEST, false),
+        (ACME, "s2", StatusCode::OK, false),
+        (ACME, "s1", StatusCode::OK, true),
+    ] {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("sid", sid)
+            .append_pair("iss", &format!("{}/{directory}/v2.0", entra.base()))
+            .finish();
+        let target = format!("/login/second/frontchannel-logout?{query}");
+        let answer = raw::get(broker.address, &target, &headers).await;
+        assert_eq!(answer.status(), expected, "{directory}");
+        let check = broker.check(&browser, "GET", WIKI, "/").await;
+        let is_in = check.status == StatusCode::ACCEPTED;
+        assert_eq!(is_in, !ended, "{directory} {sid}");
+    }
+}
+
+/// Were it to send logout tokens: the directory in `iss` and `tid` is one, and the session's.
+#[tokio::test]
+async fn t02_a_logout_token_is_of_its_directory() {
+    let rewrite = |text: &str, _: &TestProvider| {
+        let known = "frontchannel_logout = true";
+        assert!(text.contains(known));
+        text.replacen(known, &format!("{known}\nbackchannel_logout = true"), 1)
+    };
+    let admits = format!("allowed_tenants = [\"{ACME}\", \"{OTHER}\"]");
+    let settings = |_: &TestProvider| settings("organizations", &admits);
+    let (broker, entra) =
+        with_rewritten_preset(Some("entra"), rewrite, settings, Setup::default()).await;
+    plays_entra(&entra, "organizations");
+    entra.configure(|settings| settings.session = "s1".to_owned());
+    let mut browser = broker.browser();
+    signs_in_at_second(&broker, &mut browser).await;
+    let authority = format!("acme.localhost:{}", broker.address.port());
+    let issuer = |directory: &str| format!("{}/{directory}/v2.0", entra.base());
+    for (iss, tid, expected, ended) in [
+        (issuer(ACME), Value::from(OTHER), 400, false),
+        (issuer(ACME), Value::Null, 400, false),
+        (issuer("{tenantid}"), "{tenantid}".into(), 400, false),
+        (issuer(OTHER), OTHER.into(), 200, false),
+        (issuer(ACME), ACME.into(), 200, true),
+    ] {
+        let token = entra.logout_token(json!({"iss": iss, "tid": tid, "sid": "s1"}));
+        let path = "/login/second/backchannel-logout";
+        let (headers, form) = ([("host", &*authority)], [("logout_token", &*token)]);
+        let answer = post_form(broker.address, path, &headers, &form).await;
+        let status = answer.expect("an answer").status();
+        assert_eq!(status, expected, "{iss} {tid}");
+        let check = broker.check(&browser, "GET", WIKI, "/").await;
+        let is_in = check.status == StatusCode::ACCEPTED;
+        assert_eq!(is_in, !ended, "{iss} {tid}");
+    }
 }

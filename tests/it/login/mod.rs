@@ -9,6 +9,7 @@ mod callback;
 mod choosing;
 mod client_authentication;
 mod cognito;
+mod conformance;
 mod discovery_and_keys;
 mod entra;
 mod firebase;

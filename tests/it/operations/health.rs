@@ -134,7 +134,14 @@ async fn labels_come_from_the_configuration_alone() {
         .map(|(route, _)| route)
         .collect();
     let known = [
-        "callback", "login", "other", "sessions", "sign_in", "sign_out", "userinfo",
+        "callback",
+        "login",
+        "other",
+        "sessions",
+        "sign_in",
+        "sign_out",
+        "upstream_logout",
+        "userinfo",
     ];
     assert!(
         routes.iter().all(|route| known.contains(route)),

@@ -41,7 +41,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use doorward::ports::{Clock, ManualClock};
 use http::{HeaderMap, Method};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
 pub(crate) use assertion::RegisteredKey;
@@ -391,6 +391,29 @@ impl TestProvider {
         self.shared.forge(&state, CLIENT_ID, claims)
     }
 
+    /// A logout token (OIDC Back-Channel Logout 1.0 §2.4) about `about`, which can also replace its claims; one
+    /// that is null is left out. The ID token faults that are set apply to it too.
+    pub(crate) fn logout_token(&self, about: Value) -> String {
+        let Value::Object(about) = about else {
+            panic!("claims are an object");
+        };
+        let mut state = self.shared.lock();
+        let jti = state.unique("logout-token");
+        let now = self.shared.now(&state);
+        let event = "http://schemas.openid.net/event/backchannel-logout";
+        let Value::Object(mut claims) = json!({
+            "iss": state.settings.issuer, "aud": CLIENT_ID, "iat": now, "exp": now + 120, "jti": jti,
+            "events": { event: {} },
+        }) else {
+            unreachable!("it is an object");
+        };
+        claims.extend(about);
+        claims.retain(|_, value| !value.is_null());
+        let kind = IdTokenFault::Type("logout+jwt");
+        self.shared
+            .forge_with(&state, CLIENT_ID, claims, Some(kind))
+    }
+
     // Being slow, without sleeping.
 
     /// Lets everything go that waits at `endpoint`, and holds nothing there any more.
@@ -544,6 +567,17 @@ impl Shared {
     }
 
     fn forge(&self, state: &State, client_id: &str, claims: Map<String, Value>) -> String {
+        self.forge_with(state, client_id, claims, None)
+    }
+
+    /// With something that is so unless the faults that are set say otherwise.
+    fn forge_with(
+        &self,
+        state: &State,
+        client_id: &str,
+        claims: Map<String, Value>,
+        first: Option<IdTokenFault>,
+    ) -> String {
         let algorithm = state.settings.algorithm;
         let secret = state.settings.clients.get(client_id).cloned().flatten();
         let forge = Forge {
@@ -556,14 +590,11 @@ impl Shared {
             retired: state.keys.retired.last(),
             strangers: &self.strangers,
         };
-        let faults: Vec<IdTokenFault> = state
-            .faults
-            .iter()
-            .filter_map(|fault| match fault {
-                Fault::IdToken(fault) => Some(fault.clone()),
-                _ => None,
-            })
-            .collect();
+        let set = state.faults.iter().filter_map(|fault| match fault {
+            Fault::IdToken(fault) => Some(fault.clone()),
+            _ => None,
+        });
+        let faults: Vec<IdTokenFault> = first.into_iter().chain(set).collect();
         forge.token(claims, &faults)
     }
 }
