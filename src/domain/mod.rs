@@ -24,3 +24,4 @@ pub mod return_target;
 pub mod session;
 pub mod tenant;
 pub mod upstream_provider;
+pub mod upstream_tokens;

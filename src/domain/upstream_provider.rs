@@ -19,6 +19,7 @@ use super::email::{EmailAddress, EmailDomain};
 use super::email_rule::EmailRule;
 use super::ids::{Issuer, ProviderId, is_guid};
 use super::login_hint::LoginHint;
+use super::upstream_tokens::TokenKeeping;
 
 /// A provider of one tenant, ready to be used.
 #[derive(Clone, Debug)]
@@ -80,6 +81,8 @@ pub struct UpstreamProvider {
     pub preferred_username_is_stable: bool,
     /// How a sign-out reaches the provider.
     pub logout: Logout,
+    /// What is kept of its tokens, and what for.
+    pub tokens: TokenKeeping,
     /// How the provider is reached.
     pub reach: Reach,
 }

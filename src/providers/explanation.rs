@@ -8,6 +8,7 @@ use super::claims::{Claims, Email, Place};
 use super::logout::Logout;
 use super::parameters::Parameter;
 use super::preset::{Definition, Preset, Protocol, Status};
+use super::refresh::{Comes, Refresh, Rotation};
 use super::required_claims::{RequiredClaim, Rule};
 use super::template::Template;
 use crate::config::AuthenticationMethod;
@@ -186,6 +187,7 @@ fn facts(definition: &Definition) -> Vec<(&'static str, String)> {
     }
     facts.push(("e-mail", email(claims)));
     facts.push(("groups", groups(claims)));
+    facts.push(("refresh tokens", refresh(&definition.refresh)));
     facts.push(("signing out", logout(&definition.logout)));
     facts
 }
@@ -303,6 +305,32 @@ fn groups(claims: &Claims) -> String {
         })
         .collect();
     lists.join(", ")
+}
+
+fn refresh(refresh: &Refresh) -> String {
+    let comes = match refresh.comes {
+        Comes::Never => return "never".into(),
+        Comes::Sometimes => "where the registration there says so",
+        Comes::Always => "always",
+    };
+    let scope = refresh.scope.as_ref();
+    let scope = scope.map(|scope| format!("the scope `{scope}`"));
+    let parameters = refresh.parameters.iter();
+    let parameters = parameters.map(|(name, value)| format!("`{name}={value}`"));
+    let prompt = refresh.prompt.as_ref();
+    let prompt = prompt.map(|prompt| format!("`prompt={prompt}`, a page at each sign-in"));
+    let asked: Vec<_> = scope.into_iter().chain(parameters).chain(prompt).collect();
+    let comes = if asked.is_empty() {
+        comes.to_owned()
+    } else {
+        format!("with {}", asked.join(" and "))
+    };
+    let rotation = match refresh.rotation {
+        Rotation::Kept => "kept when used",
+        Rotation::Sometimes => "replaced now and then",
+        Rotation::EachUse => "replaced at each use",
+    };
+    format!("{comes}; {rotation}")
 }
 
 fn logout(logout: &Logout) -> String {

@@ -17,6 +17,7 @@ mod mapping;
 mod metadata;
 mod parameters;
 mod preset;
+mod refresh;
 mod registry;
 mod requests;
 mod required_claims;

@@ -13,6 +13,7 @@ use super::claims::{Claims, ClaimsReader};
 use super::layers::{Layers, Names};
 use super::logout::{self, Logout};
 use super::parameters::{self, List, Lists, Parameter};
+use super::refresh::{self, Refresh};
 use super::requests::{self, Request};
 use super::required_claims::{self, RequiredClaim, Rule};
 use super::template::{Template, Values};
@@ -68,6 +69,7 @@ pub(super) struct Definition {
     pub(super) claims: Claims,
     pub(super) preferred_username_is_stable: bool,
     pub(super) logout: Logout,
+    pub(super) refresh: Refresh,
     /// Parameters and variables that something here depends on, without those that a variant withholds.
     pub(super) used: BTreeSet<Box<str>>,
 }
@@ -335,6 +337,7 @@ fn definition(
     let errors_with_success_status = layers.flag("errors_with_success_status", false);
     let preferred_username_is_stable = layers.flag("preferred_username_is_stable", false);
     let logout = logout::read(layers, &names);
+    let refresh = refresh::read(layers, &names);
     if let (Some(protocol), Some(required)) = (&protocol, &required_claims) {
         check_tenants(layers, protocol, required);
     }
@@ -353,6 +356,7 @@ fn definition(
         claims: claims?,
         preferred_username_is_stable: preferred_username_is_stable?,
         logout: logout?,
+        refresh: refresh?,
         used: names.into_used(withheld),
     })
 }

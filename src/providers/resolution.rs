@@ -7,6 +7,7 @@ use super::logout::Logout as LogoutDefinition;
 use super::mapping::Written;
 use super::parameters::{List, Lists, Parameter};
 use super::preset::{Definition, Preset, Protocol as Speaks};
+use super::refresh;
 use super::requests::{Pages as PagesDefinition, Request};
 use super::required_claims::Rule;
 use super::template::{Template, Values};
@@ -20,6 +21,7 @@ use crate::domain::upstream_provider::{
     ClaimRule, Logout, LogoutRedirect, OpenIdConnect, Pages, ProfileRequest, Protocol,
     RequiredClaim, UpstreamProvider,
 };
+use crate::domain::upstream_tokens::TokenKeeping;
 
 /// The provider that `settings` describe.
 pub(super) fn resolve(
@@ -230,7 +232,26 @@ impl Resolution<'_> {
             let scopes = authorization.scopes.iter();
             scopes.filter_map(|scope| self.text(scope)).collect()
         };
-        let scopes = settings.scopes.clone().unwrap_or_else(scopes);
+        let mut scopes = settings.scopes.clone().unwrap_or_else(scopes);
+        let mut authorization_parameters = self.filled(&authorization.parameters);
+        let (protocol, claims) = (protocol?, self.written().claims(&definition.claims)?);
+        let required_claims = self.required_claims(definition)?;
+        let refresh = refresh::wanted(&definition.refresh, &settings.tokens);
+        let asked = refresh::Asked {
+            protocol: &protocol,
+            claims: &claims,
+            required: &required_claims,
+        };
+        let name = &settings.preset.value;
+        let faults = refresh::faults(&definition.refresh, &settings.tokens, name, asked);
+        self.faults.extend(faults);
+        // Offline access is asked for only where something comes of it.
+        if refresh.is_some() {
+            let scope = definition.refresh.scope.as_ref();
+            let scope = scope.and_then(|scope| self.text(scope));
+            scopes.extend(scope.filter(|scope| !scopes.contains(scope)));
+            authorization_parameters.extend(self.filled(&definition.refresh.parameters));
+        }
         Some(UpstreamProvider {
             id: settings.id.value.clone(),
             name: settings
@@ -241,11 +262,11 @@ impl Resolution<'_> {
             client_id: settings.client_id.clone(),
             client_secret: settings.client_secret.as_ref().map(|it| it.value.clone()),
             client_authentication,
-            protocol: protocol?,
+            protocol,
             pkce: authorization.pkce,
             scopes,
             scope_separator: authorization.scope_separator.clone(),
-            authorization_parameters: self.filled(&authorization.parameters),
+            authorization_parameters,
             switch_account_parameters: self.filled(&authorization.switch_account_parameters),
             response_mode: authorization.response_mode,
             email_domains: settings.email_domains.clone(),
@@ -258,12 +279,13 @@ impl Resolution<'_> {
             token_request: definition.token_request,
             errors_with_success_status: definition.errors_with_success_status,
             profile_requests: requests.into_iter().collect::<Option<_>>()?,
-            required_claims: self.required_claims(definition)?,
-            claims: self.written().claims(&definition.claims)?,
+            required_claims,
+            claims,
             issuer_key,
             has_separate_people: self.has_separate_people(definition),
             preferred_username_is_stable: definition.preferred_username_is_stable,
             logout: self.logout(&definition.logout)?,
+            tokens: TokenKeeping { refresh },
             reach: settings.reach.clone(),
         })
     }

@@ -7,13 +7,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::callback_parameters::CallbackParameters;
 use super::code_exchange::Tokens;
-use super::id_token::{Expected, IdTokenRefused, VerifiedIdToken};
+use super::id_token::{Expected, ExpectedNonce, IdTokenRefused, VerifiedIdToken};
 use super::{RelyingParty, UpstreamTrouble};
 use crate::domain::handle::{AttemptKind, Handle};
 use crate::domain::identity::VerifiedIdentity;
 use crate::domain::login_attempt::{Callback, CallbackRefused, Continuation, MatchedAttempt};
 use crate::domain::tenant::Tenant;
 use crate::domain::upstream_provider::{OpenIdConnect, Protocol, UpstreamProvider};
+use crate::domain::upstream_tokens::UpstreamTokens;
 use crate::jose::{JoseHeader, KeySet, SignatureAlgorithm};
 use crate::outbound::{Budget, Spending};
 use crate::storage::StorageError;
@@ -26,6 +27,8 @@ pub struct Completed {
     pub identity: VerifiedIdentity,
     /// For `id_token_hint` at sign-out.
     pub id_token: Option<SecretString>,
+    /// What else is kept, where the provider's tokens are.
+    pub tokens: Option<UpstreamTokens>,
     /// Where the person goes now.
     pub continuation: Continuation,
 }
@@ -60,11 +63,11 @@ pub struct Failure {
 
 /// Whose ID token is checked.
 #[derive(Clone, Copy, Debug)]
-struct Provider<'a> {
-    tenant: &'a Tenant,
-    upstream: &'a UpstreamProvider,
-    openid: &'a OpenIdConnect,
-    jwks_uri: &'a url::Url,
+pub(super) struct Provider<'a> {
+    pub(super) tenant: &'a Tenant,
+    pub(super) upstream: &'a UpstreamProvider,
+    pub(super) openid: &'a OpenIdConnect,
+    pub(super) jwks_uri: &'a url::Url,
 }
 
 impl RelyingParty {
@@ -88,9 +91,10 @@ impl RelyingParty {
         let (of, at) = (tenant.id.as_str(), provider.id.as_str());
         provider_took(of, at, identified.is_ok(), took);
         identified
-            .map(|(identity, id_token)| Completed {
+            .map(|(identity, tokens)| Completed {
                 identity,
-                id_token,
+                tokens: kept(tenant, provider, &tokens),
+                id_token: tokens.id_token,
                 continuation: continuation.clone(),
             })
             .map_err(|trouble| Failure {
@@ -144,9 +148,9 @@ impl RelyingParty {
         tenant: &Tenant,
         provider: &UpstreamProvider,
         matched: &MatchedAttempt,
-    ) -> Result<(VerifiedIdentity, Option<SecretString>), UpstreamTrouble> {
+    ) -> Result<(VerifiedIdentity, Tokens), UpstreamTrouble> {
         let redirect_uri = tenant.base.redirect_uri(&provider.id);
-        let (documents, id_token) = match &provider.protocol {
+        let (documents, tokens) = match &provider.protocol {
             Protocol::OpenIdConnect(openid) => {
                 let metadata = self.metadata(provider, openid).await?;
                 let authentication =
@@ -171,7 +175,7 @@ impl RelyingParty {
                             jwks_uri: &metadata.jwks_uri,
                         },
                         algorithm,
-                        matched,
+                        ExpectedNonce::Attempt(&matched.attempt().nonce),
                         &tokens,
                     )
                     .await?;
@@ -182,7 +186,7 @@ impl RelyingParty {
                 let documents = self
                     .claims_documents(provider, openid, endpoint, &verified, &tokens)
                     .await?;
-                (documents, tokens.id_token)
+                (documents, tokens)
             }
             Protocol::OAuth2 { token_endpoint, .. } => {
                 let tokens = self
@@ -194,22 +198,26 @@ impl RelyingParty {
                         matched,
                     )
                     .await?;
-                let documents = self.profile_documents(provider, &tokens).await?;
-                (documents, None)
+                let further = tokens.further.clone();
+                let documents = self
+                    .profile_documents(provider, &tokens.access_token, further)
+                    .await?;
+                let id_token = None;
+                (documents, Tokens { id_token, ..tokens })
             }
         };
         let profile = documents.profile(&tenant.id, provider)?;
-        Ok((VerifiedIdentity::new(matched, profile), id_token))
+        Ok((VerifiedIdentity::new(matched, profile), tokens))
     }
 
     /// The ID token, checked with the one key of the provider that fits it. A provider can put a new key in
     /// the place of an old one without changing its name: a signature that does not fit is tried once more,
     /// with the key that stands there now.
-    async fn verified(
+    pub(super) async fn verified(
         &self,
         provider: Provider<'_>,
         algorithm: SignatureAlgorithm,
-        matched: &MatchedAttempt,
+        nonce: ExpectedNonce<'_>,
         tokens: &Tokens,
     ) -> Result<VerifiedIdToken, UpstreamTrouble> {
         let raw = tokens.id_token.as_ref().ok_or(IdTokenRefused::Missing)?;
@@ -233,7 +241,7 @@ impl RelyingParty {
                 client_id: &provider.upstream.client_id,
                 algorithm,
                 key,
-                nonce: &matched.attempt().nonce,
+                nonce,
                 access_token: &tokens.access_token,
                 now: self.clock.now(),
             };
@@ -280,4 +288,28 @@ impl RelyingParty {
         }
         Ok(metadata)
     }
+}
+
+/// What is kept of the tokens, where this provider's are.
+fn kept(tenant: &Tenant, provider: &UpstreamProvider, tokens: &Tokens) -> Option<UpstreamTokens> {
+    if !provider.tokens.keeps() {
+        return None;
+    }
+    let refresh = provider.tokens.refresh.as_ref();
+    let uses_refresh_tokens = refresh.is_some_and(|refresh| refresh.uses_refresh_tokens);
+    if refresh.is_some_and(|refresh| refresh.expects_refresh_tokens)
+        && tokens.refresh_token.is_none()
+    {
+        tracing::warn!(
+            target: "audit", event = "no_refresh_token", tenant = %tenant.id, provider = %provider.id,
+            "the provider gave no refresh token: people are looked at again as long as the access token lives"
+        );
+    }
+    Some(UpstreamTokens {
+        access_token: tokens.access_token.clone(),
+        expires_at: tokens.expires_at,
+        refresh_token: tokens.refresh_token.clone().filter(|_| uses_refresh_tokens),
+        // It is the session's own.
+        id_token: None,
+    })
 }

@@ -17,7 +17,7 @@ use crate::domain::ids::{AppId, ProviderId, SessionId, TenantId, UserId};
 use crate::domain::login_attempt::PendingAttempt;
 use crate::domain::session::SessionTimes;
 
-use super::StorageError;
+use super::{NewTokens, StorageError, UpstreamTokenStore};
 
 /// An anonymous request was not remembered because too many wait already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -122,6 +122,8 @@ pub struct StoredSession {
     pub data: String,
     /// Its times.
     pub times: SessionTimes,
+    /// When its person is to be looked at again at their provider; none: never.
+    pub due_at: Option<OffsetDateTime>,
 }
 
 /// A session to be begun.
@@ -137,6 +139,8 @@ pub struct NewSession {
     pub times: SessionTimes,
     /// For `id_token_hint` at sign-out; sealed.
     pub id_token: Option<SecretString>,
+    /// What else the provider gave, where it is kept; sealed.
+    pub tokens: Option<NewTokens>,
 }
 
 /// A session that has been ended, with what its sign-out at the provider needs.
@@ -188,8 +192,8 @@ pub trait Sessions: Send + Sync {
         data: &str,
     ) -> Result<bool, StorageError>;
 
-    /// A live session gets another handle; the old one finds nothing from then on. `data`, `times` and the
-    /// ID token are those of the new login; its name, tickets and app sessions stay. It is told to
+    /// A live session gets another handle; the old one finds nothing from then on. `data`, `times` and all
+    /// tokens are those of the new login; its name, tickets and app sessions stay. It is told to
     /// [`Sessions::ended_since`] too, so that nobody goes on with the old data. Whether it was live.
     async fn renew_session(
         &self,
@@ -383,6 +387,18 @@ pub trait Upkeep: Send + Sync {
 }
 
 /// A whole store.
-pub trait Store: LoginAttempts + Sessions + SignIns + SignOuts + Upkeep + std::fmt::Debug {}
+pub trait Store:
+    LoginAttempts + Sessions + SignIns + SignOuts + UpstreamTokenStore + Upkeep + std::fmt::Debug
+{
+}
 
-impl<T: LoginAttempts + Sessions + SignIns + SignOuts + Upkeep + std::fmt::Debug> Store for T {}
+impl<T> Store for T where
+    T: LoginAttempts
+        + Sessions
+        + SignIns
+        + SignOuts
+        + UpstreamTokenStore
+        + Upkeep
+        + std::fmt::Debug
+{
+}

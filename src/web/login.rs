@@ -19,6 +19,7 @@ use crate::domain::login_offer::is_navigation;
 use crate::domain::return_target::{InvalidReturnTarget, ReturnTarget};
 use crate::domain::upstream_provider::UpstreamProvider;
 use crate::relying_party::{Completed, LoginRequest};
+use crate::sessions::Granted;
 use crate::storage::SignIn;
 use crate::telemetry::metrics::{count_login, count_session};
 use crate::telemetry::traces;
@@ -230,11 +231,16 @@ impl Visit {
         }
         count_login(self.tenant.id.as_str(), provider.id.as_str(), "completed");
         let sessions = &self.door.parts.sessions;
+        let refresh = provider.tokens.refresh.clone();
+        let granted = Granted {
+            id_token: completed.id_token,
+            tokens: completed.tokens.zip(refresh),
+        };
         let established = sessions
             .establish(
                 &self.tenant,
                 completed.identity,
-                completed.id_token,
+                granted,
                 self.browser(),
                 self.session_handle(),
             )

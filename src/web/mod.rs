@@ -28,6 +28,7 @@ mod sessions;
 mod silence;
 mod tls;
 mod traced;
+mod upstream_tokens;
 mod visit;
 
 pub use door::{Door, Parts};

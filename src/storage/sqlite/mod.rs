@@ -14,6 +14,7 @@ mod sign_ins;
 #[cfg(test)]
 pub(crate) mod tests;
 mod upkeep;
+mod upstream_tokens;
 mod waiting;
 
 use std::cmp::Ordering;
@@ -48,7 +49,7 @@ const BUSY: Duration = Duration::from_millis(1500);
 const READERS: u32 = 2;
 
 /// The migrations, oldest first: version, what it brings, SQL.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (
         1,
         "people, logins, sessions",
@@ -58,6 +59,11 @@ const MIGRATIONS: [(i64, &str, &str); 2] = [
         2,
         "posted answers",
         include_str!("../migrations/sqlite/0002_posted_answers.sql"),
+    ),
+    (
+        3,
+        "upstream tokens",
+        include_str!("../migrations/sqlite/0003_upstream_tokens.sql"),
     ),
 ];
 
