@@ -162,6 +162,12 @@ pub(super) static TABLE: Table = Table::new(
         )
         .or("1h"),
         Key::new(
+            "revoke_tokens",
+            Shape::Flag,
+            "With `refresh`: whether tokens are revoked there when their session ends.",
+        )
+        .or("where nothing ends but the sign-in they came from"),
+        Key::new(
             "ca_file",
             Shape::Path,
             "Certificate authorities to trust beside the usual ones, PEM.",
@@ -212,6 +218,7 @@ pub(crate) const PRESET_WORDS: &[&str] = &[
     "authorization_server",
     "groups_scope",
     "refresh_scope",
+    "revocation_endpoint",
     "groups_from",
     "identity_provider",
     "guild",

@@ -18,6 +18,8 @@ pub struct TokenSettings {
     pub refresh: Option<Located<bool>>,
     /// After how long at the latest.
     pub recheck_after: Option<Located<Duration>>,
+    /// Whether tokens are revoked when their session ends.
+    pub revoke_tokens: Option<Located<bool>>,
 }
 
 impl TokenSettings {
@@ -29,6 +31,7 @@ impl TokenSettings {
         };
         Self {
             refresh: flag("refresh"),
+            revoke_tokens: flag("revoke_tokens"),
             recheck_after: section
                 .get("recheck_after")
                 .and_then(|item| located(&item, item.duration(SHORTEST_RECHECK, LONGEST_RECHECK))),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use time::OffsetDateTime;
+use url::Url;
 
 /// The tokens of one token answer (RFC 6749 §5.1, OIDC Core 1.0 §3.1.3.3), as far as they are kept.
 #[derive(Clone, Debug)]
@@ -26,6 +27,41 @@ pub struct UpstreamTokens {
 pub struct TokenKeeping {
     /// How people are looked at again; none: only at their next sign-in.
     pub refresh: Option<Refresh>,
+    /// How they are revoked when their session ends; none: they live until they expire.
+    pub revocation: Option<Revocation>,
+}
+
+/// How a provider is told that a token is not needed any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Whether the metadata's `revocation_endpoint` counts, where it has one (RFC 8414 §2).
+    pub discovered: bool,
+    /// Otherwise here.
+    pub address: Option<Url>,
+    /// Which token.
+    pub token: RevokedToken,
+    /// How it is written.
+    pub request: RevocationRequest,
+}
+
+/// Which token is revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevokedToken {
+    /// The refresh token, with which the access token goes (RFC 7009 §2.1), or without one the access token.
+    Either,
+    /// Only refresh tokens are taken (Cognito).
+    Refresh,
+    /// The access token (Twitch).
+    Access,
+}
+
+/// How a revocation is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevocationRequest {
+    /// As a form (RFC 7009 §2.1).
+    Form,
+    /// As DELETE with a JSON object (GitHub).
+    Delete,
 }
 
 impl TokenKeeping {

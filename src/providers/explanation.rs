@@ -10,6 +10,7 @@ use super::parameters::Parameter;
 use super::preset::{Definition, Preset, Protocol, Status};
 use super::refresh::{Comes, Refresh, Rotation};
 use super::required_claims::{RequiredClaim, Rule};
+use super::revocation::{Effect, Revocation};
 use super::template::Template;
 use crate::config::AuthenticationMethod;
 use crate::domain::upstream_provider::{LogoutValue, Source, Userinfo};
@@ -187,7 +188,9 @@ fn facts(definition: &Definition) -> Vec<(&'static str, String)> {
     }
     facts.push(("e-mail", email(claims)));
     facts.push(("groups", groups(claims)));
-    facts.push(("refresh tokens", refresh(&definition.refresh)));
+    facts.push(("refreshing", refresh(&definition.refresh)));
+    let revoked = revocation(definition.revocation.as_ref());
+    facts.push(("revoking", revoked));
     facts.push(("signing out", logout(&definition.logout)));
     facts
 }
@@ -331,6 +334,20 @@ fn refresh(refresh: &Refresh) -> String {
         Rotation::EachUse => "replaced at each use",
     };
     format!("{comes}; {rotation}")
+}
+
+fn revocation(revocation: Option<&Revocation>) -> String {
+    let Some(revocation) = revocation else {
+        return "tokens live until they expire".into();
+    };
+    let address = revocation.address.as_ref().map(ToString::to_string);
+    let place = address.unwrap_or_else(|| "where its metadata say so".into());
+    match revocation.effect {
+        Effect::Session => format!("at the end of a session: {place}"),
+        Effect::Grant => {
+            format!("with revoke_tokens = true, and then for all browsers of a person: {place}")
+        }
+    }
 }
 
 fn logout(logout: &Logout) -> String {

@@ -22,9 +22,11 @@ mod registry;
 mod requests;
 mod required_claims;
 mod resolution;
+mod revocation;
 mod template;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 pub use explanation::Explanation;
 pub use metadata::{MetadataFault, ProviderMetadata, metadata_cache};

@@ -16,6 +16,7 @@ use super::parameters::{self, List, Lists, Parameter};
 use super::refresh::{self, Refresh};
 use super::requests::{self, Request};
 use super::required_claims::{self, RequiredClaim, Rule};
+use super::revocation::{self, Revocation};
 use super::template::{Template, Values};
 use crate::config::reader::{Document, Section};
 use crate::config::source::Source as FileSource;
@@ -70,6 +71,7 @@ pub(super) struct Definition {
     pub(super) preferred_username_is_stable: bool,
     pub(super) logout: Logout,
     pub(super) refresh: Refresh,
+    pub(super) revocation: Option<Revocation>,
     /// Parameters and variables that something here depends on, without those that a variant withholds.
     pub(super) used: BTreeSet<Box<str>>,
 }
@@ -338,6 +340,7 @@ fn definition(
     let preferred_username_is_stable = layers.flag("preferred_username_is_stable", false);
     let logout = logout::read(layers, &names);
     let refresh = refresh::read(layers, &names);
+    let revocation = revocation::read(layers, &names);
     if let (Some(protocol), Some(required)) = (&protocol, &required_claims) {
         check_tenants(layers, protocol, required);
     }
@@ -357,6 +360,7 @@ fn definition(
         preferred_username_is_stable: preferred_username_is_stable?,
         logout: logout?,
         refresh: refresh?,
+        revocation: revocation?,
         used: names.into_used(withheld),
     })
 }

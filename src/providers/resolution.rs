@@ -21,7 +21,6 @@ use crate::domain::upstream_provider::{
     ClaimRule, Logout, LogoutRedirect, OpenIdConnect, Pages, ProfileRequest, Protocol,
     RequiredClaim, UpstreamProvider,
 };
-use crate::domain::upstream_tokens::TokenKeeping;
 
 /// The provider that `settings` describe.
 pub(super) fn resolve(
@@ -66,14 +65,14 @@ pub(super) fn resolve(
 }
 
 /// One provider on its way.
-struct Resolution<'a> {
-    settings: &'a ProviderSettings,
+pub(super) struct Resolution<'a> {
+    pub(super) settings: &'a ProviderSettings,
     development: bool,
     values: Values,
     lists: Lists,
     /// Parameters that are there under a name that is not quite theirs.
     misspelt: Vec<Box<str>>,
-    faults: Vec<Fault>,
+    pub(super) faults: Vec<Fault>,
 }
 
 impl Resolution<'_> {
@@ -236,17 +235,14 @@ impl Resolution<'_> {
         let mut authorization_parameters = self.filled(&authorization.parameters);
         let (protocol, claims) = (protocol?, self.written().claims(&definition.claims)?);
         let required_claims = self.required_claims(definition)?;
-        let refresh = refresh::wanted(&definition.refresh, &settings.tokens);
         let asked = refresh::Asked {
             protocol: &protocol,
             claims: &claims,
             required: &required_claims,
         };
-        let name = &settings.preset.value;
-        let faults = refresh::faults(&definition.refresh, &settings.tokens, name, asked);
-        self.faults.extend(faults);
+        let tokens = self.tokens(definition, asked)?;
         // Offline access is asked for only where something comes of it.
-        if refresh.is_some() {
+        if tokens.refresh.is_some() {
             let scope = definition.refresh.scope.as_ref();
             let scope = scope.and_then(|scope| self.text(scope));
             scopes.extend(scope.filter(|scope| !scopes.contains(scope)));
@@ -285,7 +281,7 @@ impl Resolution<'_> {
             has_separate_people: self.has_separate_people(definition),
             preferred_username_is_stable: definition.preferred_username_is_stable,
             logout: self.logout(&definition.logout)?,
-            tokens: TokenKeeping { refresh },
+            tokens,
             reach: settings.reach.clone(),
         })
     }
@@ -438,7 +434,7 @@ impl Resolution<'_> {
         parameters.iter().filter_map(filled).collect()
     }
 
-    fn text(&self, template: &Template) -> Option<Box<str>> {
+    pub(super) fn text(&self, template: &Template) -> Option<Box<str>> {
         template.fill(&self.values).map(Into::into)
     }
 
@@ -447,7 +443,7 @@ impl Resolution<'_> {
         self.checked(&text)
     }
 
-    fn checked(&mut self, text: &str) -> Option<Url> {
+    pub(super) fn checked(&mut self, text: &str) -> Option<Url> {
         checked_url(text, self.development)
             .map_err(|fault| {
                 let at = self.settings.preset.at.clone();

@@ -91,14 +91,16 @@ impl RelyingParty {
         redirect_uri: String,
         matched: &MatchedAttempt,
     ) -> Result<Tokens, UpstreamTrouble> {
-        let Authenticated { client, assertion } =
-            self.authenticated(provider, token_endpoint, authentication)?;
+        let Authenticated {
+            client,
+            credentials,
+        } = self.authenticated(provider, token_endpoint, authentication)?;
         let client = client
             .set_token_uri(TokenUrl::from_url(token_endpoint.clone()))
             .set_redirect_uri(RedirectUrl::new(redirect_uri)?);
         let code = AuthorizationCode::new(matched.code().expose_secret().to_owned());
         let mut request = client.exchange_code(code);
-        for (name, value) in assertion.iter().flat_map(assertion_parameters) {
+        for (name, value) in credentials.assertion_parameters() {
             request = request.add_extra_param(name, value);
         }
         if provider.pkce {
@@ -119,12 +121,14 @@ impl RelyingParty {
         authentication: &ClientAuthentication,
         refresh_token: &SecretString,
     ) -> Result<Tokens, UpstreamTrouble> {
-        let Authenticated { client, assertion } =
-            self.authenticated(provider, token_endpoint, authentication)?;
+        let Authenticated {
+            client,
+            credentials,
+        } = self.authenticated(provider, token_endpoint, authentication)?;
         let client = client.set_token_uri(TokenUrl::from_url(token_endpoint.clone()));
         let refresh_token = RefreshToken::new(refresh_token.expose_secret().to_owned());
         let mut request = client.exchange_refresh_token(&refresh_token);
-        for (name, value) in assertion.iter().flat_map(assertion_parameters) {
+        for (name, value) in credentials.assertion_parameters() {
             request = request.add_extra_param(name, value);
         }
         let sender = self.sender(provider)?;
@@ -171,43 +175,78 @@ impl Sender {
 /// The client of one request to the token endpoint.
 struct Authenticated {
     client: Client,
-    /// What stands beside it, where it proves who it is by an assertion.
+    credentials: Credentials,
+}
+
+/// What proves who we are.
+pub(super) struct Credentials {
+    /// Whether the secret goes into `Authorization`.
+    pub(super) in_header: bool,
+    pub(super) secret: Option<SecretString>,
+    /// In place of a secret.
     assertion: Option<SecretString>,
 }
 
+impl Credentials {
+    /// RFC 7523 §2.2.
+    pub(super) fn assertion_parameters(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.assertion.iter().flat_map(assertion_parameters)
+    }
+}
+
 impl RelyingParty {
-    /// We ourselves, as this provider wants to see it. What is signed is signed anew for each request.
+    /// What proves who we are, as this provider wants to see it. What is signed is signed anew for each request.
+    pub(super) fn credentials(
+        &self,
+        provider: &UpstreamProvider,
+        token_endpoint: &Url,
+        authentication: &ClientAuthentication,
+    ) -> Result<Credentials, UpstreamTrouble> {
+        let now = self.clock.now();
+        let own = provider.client_secret.clone();
+        let (in_header, secret, assertion) = match authentication {
+            ClientAuthentication::Basic | ClientAuthentication::Discovered => (true, own, None),
+            ClientAuthentication::Post => (false, own, None),
+            ClientAuthentication::GeneratedSecret(ours) => {
+                let secret = ours.secret(token_endpoint, now)?;
+                (false, Some(secret), None)
+            }
+            // `client_id` may stand beside an assertion (RFC 7521 §4.2); some providers ask for it.
+            ClientAuthentication::Assertion(ours) => {
+                let assertion = ours.assertion(token_endpoint, now, self.random.array())?;
+                (false, None, Some(assertion))
+            }
+        };
+        Ok(Credentials {
+            in_header,
+            secret,
+            assertion,
+        })
+    }
+
     fn authenticated(
         &self,
         provider: &UpstreamProvider,
         token_endpoint: &Url,
         authentication: &ClientAuthentication,
     ) -> Result<Authenticated, UpstreamTrouble> {
-        let now = self.clock.now();
-        let own = provider.client_secret.clone();
-        let (how, secret, assertion) = match authentication {
-            ClientAuthentication::Basic | ClientAuthentication::Discovered => {
-                (AuthType::BasicAuth, own, None)
-            }
-            ClientAuthentication::Post => (AuthType::RequestBody, own, None),
-            ClientAuthentication::GeneratedSecret(ours) => {
-                let secret = ours.secret(token_endpoint, now)?;
-                (AuthType::RequestBody, Some(secret), None)
-            }
-            // `client_id` may stand beside an assertion (RFC 7521 §4.2); some providers ask for it.
-            ClientAuthentication::Assertion(ours) => {
-                let assertion = ours.assertion(token_endpoint, now, self.random.array())?;
-                (AuthType::RequestBody, None, Some(assertion))
-            }
+        let credentials = self.credentials(provider, token_endpoint, authentication)?;
+        let how = if credentials.in_header {
+            AuthType::BasicAuth
+        } else {
+            AuthType::RequestBody
         };
         let client = Client::new(ClientId::new(provider.client_id.to_string())).set_auth_type(how);
-        let client = match secret {
+        let client = match &credentials.secret {
             Some(secret) => {
                 client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()))
             }
             None => client,
         };
-        Ok(Authenticated { client, assertion })
+        Ok(Authenticated {
+            client,
+            credentials,
+        })
     }
 }
 

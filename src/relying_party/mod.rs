@@ -12,6 +12,7 @@ mod posted_answer;
 mod profile;
 mod profile_requests;
 mod refresh;
+mod revocation;
 pub mod upstream_logout;
 
 use std::sync::Arc;

@@ -28,6 +28,17 @@ impl Fresh {
     pub const fn refresh_token(&self) -> Option<&SecretString> {
         self.0.refresh_token.as_ref()
     }
+
+    /// All of them, for [`RelyingParty::revoke`].
+    #[must_use]
+    pub fn to_revoke(&self) -> UpstreamTokens {
+        UpstreamTokens {
+            access_token: self.0.access_token.clone(),
+            expires_at: None,
+            refresh_token: self.0.refresh_token.clone(),
+            id_token: None,
+        }
+    }
 }
 
 /// A person who is as their provider describes them now.

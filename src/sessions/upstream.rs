@@ -22,6 +22,12 @@ pub const LEASE: Duration = Duration::from_mins(1);
 /// When the store is asked again that did not answer.
 const STORE_AGAIN: Duration = Duration::from_secs(30);
 
+/// How often a new refresh token is written, until it is.
+const TRIES: u32 = 5;
+
+/// Between two of them.
+const BETWEEN_TRIES: Duration = Duration::from_millis(500);
+
 /// What a provider gave for a session beside its word.
 #[derive(Clone, Debug, Default)]
 pub struct Granted {
@@ -85,7 +91,21 @@ impl Sessions {
         claim: &Claim,
         refresh_token: &SecretString,
     ) -> Result<bool, StorageError> {
-        self.live().store().keep_rotated(claim, refresh_token).await
+        let store = self.live().store();
+        let mut kept = store.keep_rotated(claim, refresh_token).await;
+        // It is nowhere else: a database that is locked for a moment must not lose it.
+        for _ in 1..TRIES {
+            if kept.is_ok() {
+                break;
+            }
+            tokio::time::sleep(BETWEEN_TRIES).await;
+            kept = store.keep_rotated(claim, refresh_token).await;
+        }
+        if kept.is_err() {
+            let again = self.live().clock().now() + STORE_AGAIN;
+            self.live().set_due(claim.session, Some(again));
+        }
+        kept
     }
 
     /// Writes what a look has found. All app sessions of a person who has changed are told within a second.

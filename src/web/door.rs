@@ -90,6 +90,7 @@ impl Door {
         self.parts.relying_party.documents.tick();
         self.parts.relying_party.key_sets.tick();
         self.look_at_people();
+        self.revoke_ended();
         let app_sessions = u32::try_from(self.gate.sessions.count()).unwrap_or(u32::MAX);
         let sessions = u32::try_from(self.parts.sessions.live().count()).unwrap_or(u32::MAX);
         sessions_in_memory(sessions, app_sessions);

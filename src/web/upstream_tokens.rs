@@ -1,4 +1,4 @@
-//! Looking at people again in the background: here sessions and relying party meet.
+//! Looking at people again, and revoking their tokens, in the background: here sessions and relying party meet.
 //!
 //! A look is one person's turn from the claim to what becomes of their session. No request waits for it. Invariants:
 //! a refresh token that came is kept before anything else is done with the answer; only what the provider says of a
@@ -9,14 +9,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 
 use super::Door;
 use crate::domain::ids::SessionId;
 use crate::domain::tenant::Tenant;
 use crate::domain::upstream_provider::UpstreamProvider;
-use crate::domain::upstream_tokens::Refresh;
-use crate::relying_party::{LookedAgain, NotRefreshed, UpstreamTrouble};
-use crate::storage::{Claimed, Settled, StorageError};
+use crate::domain::upstream_tokens::{Refresh, UpstreamTokens};
+use crate::relying_party::{Fresh, LookedAgain, NotRefreshed, UpstreamTrouble};
+use crate::storage::{Claimed, EndedTokens, Settled, StorageError};
 use crate::telemetry::metrics::{count_refresh, count_session};
 
 /// How many looks are under way at once.
@@ -25,10 +26,18 @@ const AT_ONCE: u32 = 16;
 /// After so long a look is given up. Shorter than its lease, so that nobody else has begun one meanwhile.
 const DEADLINE: Duration = Duration::from_secs(25);
 
-/// The looks under way.
+/// How many sessions' tokens are revoked at once.
+const REVOKED_AT_ONCE: u32 = 16;
+
+/// A provider that takes longer to revoke tokens is not waited for.
+const REVOCATION_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The looks under way, and what is told to providers.
 #[derive(Debug)]
 pub(super) struct Looks {
     places: Arc<Semaphore>,
+    /// One task revokes for all.
+    revoking: Arc<Semaphore>,
     /// No more are begun.
     stopped: AtomicBool,
 }
@@ -37,6 +46,7 @@ impl Looks {
     pub(super) fn new() -> Self {
         Self {
             places: Arc::new(Semaphore::new(AT_ONCE as usize)),
+            revoking: Arc::new(Semaphore::new(1)),
             stopped: AtomicBool::new(false),
         }
     }
@@ -49,6 +59,7 @@ impl Looks {
     async fn done(&self) {
         // It is never closed.
         let _all = self.places.acquire_many(AT_ONCE).await;
+        let _one = self.revoking.acquire().await;
     }
 }
 
@@ -80,6 +91,79 @@ impl Door {
                 }
                 drop(place);
             });
+        }
+    }
+
+    /// Begins to revoke the tokens of sessions that have ended, however they did, and waits for none of it. They are
+    /// taken out of the store first: each is tried once.
+    pub(super) fn revoke_ended(self: &Arc<Self>) {
+        let Ok(turn) = Arc::clone(&self.looks.revoking).try_acquire_owned() else {
+            return;
+        };
+        let door = Arc::clone(self);
+        tokio::spawn(async move {
+            loop {
+                let ended = match door.parts.store.take_ended_tokens(REVOKED_AT_ONCE).await {
+                    Ok(ended) => ended,
+                    Err(error) => {
+                        tracing::error!(%error, "tokens of ended sessions are not revoked; it will be tried again");
+                        break;
+                    }
+                };
+                if ended.is_empty() {
+                    break;
+                }
+                let mut all = JoinSet::new();
+                for ended in ended {
+                    let door = Arc::clone(&door);
+                    all.spawn(async move { door.revoke(&ended).await });
+                }
+                all.join_all().await;
+            }
+            drop(turn);
+        });
+    }
+
+    async fn revoke(&self, ended: &EndedTokens) {
+        let snapshot = self.parts.directory.snapshot();
+        let tenant = snapshot.tenant(&ended.tenant);
+        let Some(provider) = tenant.and_then(|tenant| tenant.provider(&ended.provider)) else {
+            return;
+        };
+        let revoked = self.parts.relying_party.revoke(provider, &ended.tokens);
+        let revoked = tokio::time::timeout(REVOCATION_DEADLINE, revoked).await;
+        let trouble = match revoked {
+            Ok(Ok(told)) => {
+                if told {
+                    tracing::info!(
+                        target: "audit", event = "tokens_revoked", tenant = %ended.tenant,
+                        provider = %ended.provider, session = %ended.session,
+                    );
+                }
+                return;
+            }
+            Ok(Err(trouble)) => trouble,
+            Err(_) => UpstreamTrouble::Slow(REVOCATION_DEADLINE.as_secs()),
+        };
+        tracing::warn!(
+            target: "audit", event = "tokens_not_revoked", tenant = %ended.tenant, provider = %ended.provider,
+            session = %ended.session, reason = %trouble, "they live until they expire"
+        );
+    }
+
+    /// Tokens that came when their session had ended already. Where somebody has only signed in anew they are left
+    /// alone: with them, the provider might end the new ones.
+    async fn revoke_late(&self, claimed: &Claimed, tokens: Option<UpstreamTokens>) {
+        let claim = &claimed.claim;
+        let alive = self.parts.store.last_use(claim.session).await;
+        if let (Ok(None), Some(tokens)) = (alive, tokens) {
+            let ended = EndedTokens {
+                tenant: claim.tenant.clone(),
+                session: claim.session,
+                provider: claimed.provider.clone(),
+                tokens,
+            };
+            self.revoke(&ended).await;
         }
     }
 
@@ -142,9 +226,11 @@ impl Door {
         let fresh = relying_party
             .refresh_tokens(provider, refresh, claimed)
             .await?;
-        if let Some(token) = fresh.as_ref().and_then(|fresh| fresh.refresh_token())
+        let late = fresh.as_ref().map(Fresh::to_revoke);
+        if let Some(token) = fresh.as_ref().and_then(Fresh::refresh_token)
             && !sessions.keep_rotated(&claimed.claim, token).await?
         {
+            self.revoke_late(claimed, late).await;
             return Err(Failed::Lost);
         }
         let LookedAgain { profile, tokens } = relying_party
@@ -155,7 +241,10 @@ impl Door {
             .await?;
         match settled {
             Settled::AnotherPerson => Err(NotRefreshed::Refused(UpstreamTrouble::Subject).into()),
-            Settled::Lost => Err(Failed::Lost),
+            Settled::Lost => {
+                self.revoke_late(claimed, late).await;
+                Err(Failed::Lost)
+            }
             settled => Ok(settled),
         }
     }

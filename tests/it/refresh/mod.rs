@@ -4,6 +4,7 @@
 mod admission;
 mod continuity;
 mod hands;
+mod revocation;
 mod trouble;
 
 use std::time::Duration;

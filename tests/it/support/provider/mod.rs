@@ -486,6 +486,16 @@ impl TestProvider {
         self.shared.lock().reused_refresh_tokens
     }
 
+    /// How many refresh tokens are good for something.
+    pub(crate) fn live_refresh_tokens(&self) -> usize {
+        let state = self.shared.lock();
+        state
+            .refresh_tokens
+            .values()
+            .filter(|it| it.is_live())
+            .count()
+    }
+
     /// Withdraws everything that was granted: the account was closed.
     pub(crate) fn withdraw(&self) {
         let mut state = self.shared.lock();

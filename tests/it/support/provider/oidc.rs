@@ -26,6 +26,7 @@ pub(super) fn discovery(shared: &Shared) -> Response<Body> {
         "jwks_uri": format!("{base}/jwks"),
         "userinfo_endpoint": format!("{base}/userinfo"),
         "end_session_endpoint": format!("{base}/end_session"),
+        "revocation_endpoint": format!("{base}/revoke"),
         "scopes_supported": ["openid", "profile", "email", "groups"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],
@@ -300,7 +301,7 @@ fn oauth_error(status: StatusCode, error: &str, why: &str) -> Response<Body> {
     no_store((status, Json(body)).into_response())
 }
 
-fn invalid_client(why: &str) -> Response<Body> {
+pub(super) fn invalid_client(why: &str) -> Response<Body> {
     let mut response = oauth_error(StatusCode::UNAUTHORIZED, "invalid_client", why);
     response.headers_mut().insert(
         header::WWW_AUTHENTICATE,

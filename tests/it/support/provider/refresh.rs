@@ -1,7 +1,13 @@
 //! Refresh tokens (RFC 6749 §6): given, used, replaced. A token that was replaced and comes again kills all of its
 //! family, as RFC 9700 §4.14.2 has it: whoever races loses.
 
-use super::{Grant, Person, Recorded, State};
+use axum::body::Body;
+use axum::response::IntoResponse;
+use http::{Method, Response, StatusCode};
+use serde_json::Value;
+
+use super::oidc::{authenticated_client, invalid_client};
+use super::{Grant, Person, Recorded, Shared, State};
 
 /// How refresh tokens are given.
 #[derive(Clone, Debug)]
@@ -36,6 +42,12 @@ pub(super) struct Issued {
     grant: Grant,
     family: usize,
     replaced: bool,
+}
+
+impl Issued {
+    pub(super) const fn is_live(&self) -> bool {
+        !self.replaced
+    }
 }
 
 /// The one that comes with a code's tokens, if one does.
@@ -86,4 +98,28 @@ pub(super) fn again(
         grant.nonce = None;
     }
     Ok((next, grant))
+}
+
+/// RFC 7009 §2: the token, and with a refresh token all of its family, is dead; one that is unknown is no error. GitHub
+/// wants DELETE, and 204 is its answer.
+pub(super) fn revoke(shared: &Shared, request: &Recorded) -> Response<Body> {
+    let mut state = shared.lock();
+    if let Err(why) = authenticated_client(shared, &mut state, request) {
+        return invalid_client(why);
+    }
+    if request.method == Method::DELETE {
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let token = body["access_token"].as_str().unwrap_or_default();
+        return match state.access_tokens.remove(token) {
+            Some(_) => StatusCode::NO_CONTENT.into_response(),
+            None => StatusCode::NOT_FOUND.into_response(),
+        };
+    }
+    let token = request.form("token").unwrap_or_default().to_owned();
+    state.access_tokens.remove(&token);
+    if let Some(issued) = state.refresh_tokens.get(&token) {
+        let family = issued.family;
+        state.refresh_tokens.retain(|_, it| it.family != family);
+    }
+    StatusCode::OK.into_response()
 }
