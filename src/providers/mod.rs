@@ -17,6 +17,7 @@ mod mapping;
 mod metadata;
 mod parameters;
 mod preset;
+mod protocol;
 mod refresh;
 mod registry;
 mod requests;
@@ -27,6 +28,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod value;
 
 pub use explanation::Explanation;
 pub use metadata::{MetadataFault, ProviderMetadata, metadata_cache};

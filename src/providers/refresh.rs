@@ -199,7 +199,7 @@ impl Asked<'_> {
             .chain(&claims.name)
             .chain(&claims.preferred_username)
             .chain(claims.groups.iter().map(|groups| &groups.place))
-            .chain(self.required.iter().map(|required| &required.place));
+            .chain(self.required.iter().flat_map(|required| &required.places));
         let asks = match self.protocol {
             Protocol::OpenIdConnect(OpenIdConnect { userinfo, .. }) => *userinfo != Userinfo::Never,
             Protocol::OAuth2 { .. } => true,

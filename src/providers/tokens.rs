@@ -1,15 +1,10 @@
 //! What a preset says of tokens, and what the operator wants, become what is kept.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
 use super::preset::Definition;
 use super::refresh::{self, Asked};
 use super::resolution::Resolution;
 use super::revocation;
 use crate::domain::upstream_tokens::{Revocation, TokenKeeping};
-
-/// Stands in an address for our name at the provider (GitHub).
-const CLIENT_ID: &str = "{client_id}";
 
 impl Resolution<'_> {
     /// `None`: something is wrong, and has been told.
@@ -40,10 +35,7 @@ impl Resolution<'_> {
         // An address that depends on what the operator left out is none.
         let address = told.address.as_ref().and_then(|it| self.text(it));
         let address = match address {
-            Some(text) => {
-                let client_id = utf8_percent_encode(&self.settings.client_id, NON_ALPHANUMERIC);
-                Some(self.checked(&text.replace(CLIENT_ID, &client_id.to_string()))?)
-            }
+            Some(text) => Some(self.checked(&text)?),
             None => None,
         };
         Some(Revocation {

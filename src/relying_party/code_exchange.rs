@@ -40,6 +40,17 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
+    /// Where none were asked for.
+    pub(super) fn none() -> Self {
+        Self {
+            access_token: SecretString::default(),
+            expires_at: None,
+            refresh_token: None,
+            id_token: None,
+            further: Value::Null,
+        }
+    }
+
     fn of(response: &TokenResponse, now: OffsetDateTime) -> Result<Self, UpstreamTrouble> {
         let further = Value::Object(response.extra_fields().further.clone());
         if !is_shallow(&further) {
@@ -91,6 +102,59 @@ impl RelyingParty {
         redirect_uri: String,
         matched: &MatchedAttempt,
     ) -> Result<Tokens, UpstreamTrouble> {
+        let code = AuthorizationCode::new(matched.code().expose_secret().to_owned());
+        let verifier = &matched.attempt().code_verifier;
+        let response = self
+            .redeem(
+                provider,
+                token_endpoint,
+                authentication,
+                redirect_uri,
+                code,
+                verifier,
+            )
+            .await?;
+        Tokens::of(&response, self.clock.now())
+    }
+
+    /// What the token endpoint says to a code that it never gave: which of client and code it finds wrong tells
+    /// whether it takes us for its client. Tokens are no answer to that, and are dropped.
+    pub(super) async fn offer_made_up_code(
+        &self,
+        provider: &UpstreamProvider,
+        token_endpoint: &Url,
+        authentication: &ClientAuthentication,
+        redirect_uri: String,
+    ) -> Result<MadeUpCode, UpstreamTrouble> {
+        let code = AuthorizationCode::new(format!("made-up-{}", self.secret().expose_secret()));
+        let verifier = self.secret();
+        let answer = self
+            .redeem(
+                provider,
+                token_endpoint,
+                authentication,
+                redirect_uri,
+                code,
+                &verifier,
+            )
+            .await;
+        match answer {
+            Ok(_) => Ok(MadeUpCode::Taken),
+            Err(UpstreamTrouble::TokenRefused(error)) => Ok(MadeUpCode::Refused(error)),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// One token request for one code.
+    async fn redeem(
+        &self,
+        provider: &UpstreamProvider,
+        token_endpoint: &Url,
+        authentication: &ClientAuthentication,
+        redirect_uri: String,
+        code: AuthorizationCode,
+        verifier: &SecretString,
+    ) -> Result<TokenResponse, UpstreamTrouble> {
         let Authenticated {
             client,
             credentials,
@@ -98,19 +162,17 @@ impl RelyingParty {
         let client = client
             .set_token_uri(TokenUrl::from_url(token_endpoint.clone()))
             .set_redirect_uri(RedirectUrl::new(redirect_uri)?);
-        let code = AuthorizationCode::new(matched.code().expose_secret().to_owned());
         let mut request = client.exchange_code(code);
         for (name, value) in credentials.assertion_parameters() {
             request = request.add_extra_param(name, value);
         }
         if provider.pkce {
-            let verifier = matched.attempt().code_verifier.expose_secret().to_owned();
+            let verifier = verifier.expose_secret().to_owned();
             request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier));
         }
         let sender = self.sender(provider)?;
         let send = move |request| sender.clone().send(request);
-        let response = request.request_async(&send).await.map_err(trouble)?;
-        Tokens::of(&response, self.clock.now())
+        request.request_async(&send).await.map_err(trouble)
     }
 
     /// Exchanges a refresh token for new tokens (RFC 6749 §6), with what was granted before and no more.
@@ -170,6 +232,15 @@ impl Sender {
             other => Err(NoAnswer::Status(other)),
         }
     }
+}
+
+/// What came of a code that was never given.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum MadeUpCode {
+    /// `error` of the answer (RFC 6749 §5.2).
+    Refused(String),
+    /// Tokens.
+    Taken,
 }
 
 /// The client of one request to the token endpoint.

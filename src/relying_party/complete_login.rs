@@ -8,12 +8,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::callback_parameters::CallbackParameters;
 use super::code_exchange::Tokens;
 use super::id_token::{Expected, ExpectedNonce, IdTokenRefused, VerifiedIdToken};
+use super::profile::Documents;
 use super::{RelyingParty, UpstreamTrouble};
 use crate::domain::handle::{AttemptKind, Handle};
 use crate::domain::identity::VerifiedIdentity;
 use crate::domain::login_attempt::{Callback, CallbackRefused, Continuation, MatchedAttempt};
 use crate::domain::tenant::Tenant;
-use crate::domain::upstream_provider::{OpenIdConnect, Protocol, UpstreamProvider};
+use crate::domain::upstream_provider::{OpenIdConnect, Protocol, SignInPage, UpstreamProvider};
 use crate::domain::upstream_tokens::UpstreamTokens;
 use crate::jose::{JoseHeader, KeySet, SignatureAlgorithm};
 use crate::outbound::{Budget, Spending};
@@ -68,6 +69,7 @@ pub(super) struct Provider<'a> {
     pub(super) upstream: &'a UpstreamProvider,
     pub(super) openid: &'a OpenIdConnect,
     pub(super) jwks_uri: &'a url::Url,
+    pub(super) budget: Budget,
 }
 
 impl RelyingParty {
@@ -149,6 +151,15 @@ impl RelyingParty {
         provider: &UpstreamProvider,
         matched: &MatchedAttempt,
     ) -> Result<(VerifiedIdentity, Tokens), UpstreamTrouble> {
+        if let Protocol::OpenIdConnect(openid) = &provider.protocol
+            && let Some(page) = &openid.sign_in_page
+        {
+            let verified = self
+                .posted_token(tenant, provider, openid, page, matched)
+                .await?;
+            let profile = Documents::of_token(&verified).profile(&tenant.id, provider)?;
+            return Ok((VerifiedIdentity::new(matched, profile), Tokens::none()));
+        }
         let redirect_uri = tenant.base.redirect_uri(&provider.id);
         let (documents, tokens) = match &provider.protocol {
             Protocol::OpenIdConnect(openid) => {
@@ -173,6 +184,7 @@ impl RelyingParty {
                             upstream: provider,
                             openid,
                             jwks_uri: &metadata.jwks_uri,
+                            budget: Budget::TokenEndpoint,
                         },
                         algorithm,
                         ExpectedNonce::Attempt(&matched.attempt().nonce),
@@ -183,9 +195,10 @@ impl RelyingParty {
                     verified.check_named(matched.issuer())?;
                 }
                 let endpoint = metadata.userinfo_endpoint.as_ref();
-                let documents = self
+                let mut documents = self
                     .claims_documents(provider, openid, endpoint, &verified, &tokens)
                     .await?;
+                self.ask_further(provider, &tokens, &mut documents).await?;
                 (documents, tokens)
             }
             Protocol::OAuth2 { token_endpoint, .. } => {
@@ -198,16 +211,48 @@ impl RelyingParty {
                         matched,
                     )
                     .await?;
-                let further = tokens.further.clone();
-                let documents = self
-                    .profile_documents(provider, &tokens.access_token, further)
-                    .await?;
+                let documents = self.profile_documents(provider, &tokens).await?;
                 let id_token = None;
                 (documents, Tokens { id_token, ..tokens })
             }
         };
         let profile = documents.profile(&tenant.id, provider)?;
         Ok((VerifiedIdentity::new(matched, profile), tokens))
+    }
+
+    /// The ID token that the operator's page has posted. It is no answer to a request of ours: the callback was
+    /// this browser's, and the token must have been made since the login began.
+    async fn posted_token(
+        &self,
+        tenant: &Tenant,
+        upstream: &UpstreamProvider,
+        openid: &OpenIdConnect,
+        page: &SignInPage,
+        matched: &MatchedAttempt,
+    ) -> Result<VerifiedIdToken, UpstreamTrouble> {
+        let algorithm = posted_token_algorithm(openid)?;
+        let tokens = Tokens {
+            id_token: Some(matched.code().clone()),
+            ..Tokens::none()
+        };
+        let provider = Provider {
+            tenant,
+            upstream,
+            openid,
+            jwks_uri: &page.keys,
+            // It came from a browser, as bearer tokens do.
+            budget: Budget::Bearer,
+        };
+        let verified = self
+            .verified(provider, algorithm, ExpectedNonce::NotOurs, &tokens)
+            .await?;
+        let within = page.authenticated_within.try_into();
+        verified.check_fresh(
+            matched.attempt().began_at,
+            within.unwrap_or(time::Duration::ZERO),
+            self.clock.now(),
+        )?;
+        Ok(verified)
     }
 
     /// The ID token, checked with the one key of the provider that fits it. A provider can put a new key in
@@ -226,7 +271,7 @@ impl RelyingParty {
         let client = self.http.for_reach(&provider.upstream.reach)?;
         let spending = Spending {
             tenant: provider.tenant.id.clone(),
-            budget: Budget::TokenEndpoint,
+            budget: provider.budget,
             cool_down: provider.openid.key_cool_down,
         };
         let verify = |keys: &KeySet| {
@@ -279,7 +324,7 @@ impl RelyingParty {
     ) -> Result<std::sync::Arc<crate::providers::ProviderMetadata>, UpstreamTrouble> {
         let client = self.http.for_reach(&provider.reach)?;
         let metadata = self.documents.get(&openid.discovery, &client).await?;
-        if metadata.issuer != openid.issuer.as_str() {
+        if !openid.is_called(&metadata.issuer) {
             return Err(crate::providers::MetadataFault::Issuer {
                 expected: openid.issuer.to_string(),
                 found: metadata.issuer.clone(),
@@ -312,4 +357,14 @@ fn kept(tenant: &Tenant, provider: &UpstreamProvider, tokens: &Tokens) -> Option
         // It is the session's own.
         id_token: None,
     })
+}
+
+/// The one algorithm of ID tokens that a page posts: there are no metadata to choose it from.
+pub(super) fn posted_token_algorithm(
+    openid: &OpenIdConnect,
+) -> Result<SignatureAlgorithm, IdTokenRefused> {
+    let configured = openid.id_token_algorithm.as_deref().unwrap_or("RS256");
+    configured
+        .parse()
+        .map_err(|_| IdTokenRefused::Key(format!("{configured} cannot be checked")))
 }

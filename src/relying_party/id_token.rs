@@ -54,6 +54,8 @@ pub(super) struct Expected<'a> {
 pub(super) enum ExpectedNonce<'a> {
     /// That of this attempt (OIDC Core 1.0 §3.1.3.7, point 11).
     Attempt(&'a SecretString),
+    /// This token was not asked for by us, and what binds it to the login is checked elsewhere.
+    NotOurs,
     /// After a refresh: absent, or what it was (OIDC Core 1.0 §12.2).
     AsBefore(Option<&'a str>),
 }
@@ -67,6 +69,7 @@ impl ExpectedNonce<'_> {
         };
         match self {
             Self::Attempt(nonce) => same(nonce.expose_secret()),
+            Self::NotOurs => true,
             Self::AsBefore(nonce) => found.is_none() || nonce.is_some_and(same),
         }
     }
@@ -240,6 +243,27 @@ impl VerifiedIdToken {
                 Err(IdTokenRefused::Continuity("auth_time"))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Whether the token was made in the course of a login that began at `began_at`, for somebody who has signed
+    /// in no longer ago than `within`. Where no nonce says so, this is what keeps older tokens out.
+    pub(super) fn check_fresh(
+        &self,
+        began_at: OffsetDateTime,
+        within: Duration,
+        now: OffsetDateTime,
+    ) -> Result<(), IdTokenRefused> {
+        let issued_at = numeric_date(&self.claims, "iat")?;
+        if issued_at.is_none_or(|issued_at| issued_at < began_at - SKEW) {
+            return Err(IdTokenRefused::Time("iat"));
+        }
+        let authenticated_at = numeric_date(&self.claims, "auth_time")?;
+        let fits = |at: OffsetDateTime| at <= now + SKEW && at >= now - within;
+        if authenticated_at.is_some_and(fits) {
+            Ok(())
+        } else {
+            Err(IdTokenRefused::Time("auth_time"))
         }
     }
 

@@ -15,6 +15,7 @@ use crate::domain::identity::Profile;
 use crate::domain::tenant::Tenant;
 use crate::domain::upstream_provider::{OpenIdConnect, Protocol, UpstreamProvider};
 use crate::domain::upstream_tokens::{Refresh, UpstreamTokens};
+use crate::outbound::Budget;
 use crate::providers::ProviderMetadata;
 use crate::storage::Claimed;
 
@@ -139,18 +140,13 @@ impl RelyingParty {
     ) -> Result<LookedAgain, NotRefreshed> {
         let with_old_token = fresh.is_none();
         let fresh = fresh.map(|fresh| fresh.0);
+        let asking = fresh.unwrap_or_else(|| still_good(kept));
         let documents = match &provider.protocol {
             Protocol::OpenIdConnect(openid) => {
-                self.claims_now(tenant, provider, openid, kept, fresh.as_ref())
+                self.claims_now(tenant, provider, openid, kept, &asking)
                     .await
             }
-            Protocol::OAuth2 { .. } => {
-                let (access_token, answer) = match &fresh {
-                    Some(fresh) => (&fresh.access_token, fresh.further.clone()),
-                    None => (&kept.tokens.access_token, serde_json::Value::Null),
-                };
-                self.profile_documents(provider, access_token, answer).await
-            }
+            Protocol::OAuth2 { .. } => self.profile_documents(provider, &asking).await,
         };
         let documents = documents.map_err(|trouble| match trouble {
             // An access token that should live and does not was withdrawn (RFC 6750 §3.1).
@@ -160,18 +156,13 @@ impl RelyingParty {
             trouble => trouble.into(),
         })?;
         let profile = documents.profile(&tenant.id, provider)?;
-        let old = &kept.tokens;
-        let tokens = match fresh {
-            Some(fresh) => UpstreamTokens {
-                access_token: fresh.access_token,
-                expires_at: fresh.expires_at,
-                refresh_token: fresh.refresh_token.or_else(|| old.refresh_token.clone()),
-                id_token: fresh.id_token,
-            },
-            None => UpstreamTokens {
-                id_token: None,
-                ..old.clone()
-            },
+        let tokens = UpstreamTokens {
+            access_token: asking.access_token,
+            expires_at: asking.expires_at,
+            refresh_token: asking
+                .refresh_token
+                .or_else(|| kept.tokens.refresh_token.clone()),
+            id_token: asking.id_token,
         };
         Ok(LookedAgain { profile, tokens })
     }
@@ -182,25 +173,26 @@ impl RelyingParty {
         provider: &UpstreamProvider,
         openid: &OpenIdConnect,
         kept: &Claimed,
-        fresh: Option<&Tokens>,
+        tokens: &Tokens,
     ) -> Result<Documents, UpstreamTrouble> {
         let metadata = self.metadata(provider, openid).await?;
         let endpoint = metadata.userinfo_endpoint.as_ref();
-        let Some(fresh_id) = fresh.filter(|fresh| fresh.id_token.is_some()) else {
+        let mut documents = if tokens.id_token.is_some() {
+            let first = kept.first_id_token.as_ref();
+            let first = VerifiedIdToken::kept(first.ok_or(IdTokenRefused::Missing)?)?;
+            let verified = self
+                .verified_again(tenant, provider, openid, &metadata, tokens, &first)
+                .await?;
+            self.claims_documents(provider, openid, endpoint, &verified, tokens)
+                .await?
+        } else {
             let last = kept.tokens.id_token.as_ref();
             let last = VerifiedIdToken::kept(last.ok_or(IdTokenRefused::Missing)?)?;
-            let access_token = fresh.map_or(&kept.tokens.access_token, |fresh| &fresh.access_token);
-            return self
-                .claims_documents_again(provider, openid, endpoint, &last, access_token)
-                .await;
+            self.claims_documents_again(provider, openid, endpoint, &last, &tokens.access_token)
+                .await?
         };
-        let first = kept.first_id_token.as_ref();
-        let first = VerifiedIdToken::kept(first.ok_or(IdTokenRefused::Missing)?)?;
-        let verified = self
-            .verified_again(tenant, provider, openid, &metadata, fresh_id, &first)
-            .await?;
-        self.claims_documents(provider, openid, endpoint, &verified, fresh_id)
-            .await
+        self.ask_further(provider, tokens, &mut documents).await?;
+        Ok(documents)
     }
 
     /// The ID token of a refresh, which must be about the same sign-in as the first (OIDC Core 1.0 §12.2).
@@ -220,11 +212,21 @@ impl RelyingParty {
             upstream,
             openid,
             jwks_uri: &metadata.jwks_uri,
+            budget: Budget::TokenEndpoint,
         };
         let verified = self
             .verified(provider, algorithm, ExpectedNonce::AsBefore(nonce), fresh)
             .await?;
         verified.continues(first, openid)?;
         Ok(verified)
+    }
+}
+
+/// What asks where no new tokens came.
+fn still_good(kept: &Claimed) -> Tokens {
+    Tokens {
+        access_token: kept.tokens.access_token.clone(),
+        expires_at: kept.tokens.expires_at,
+        ..Tokens::none()
     }
 }

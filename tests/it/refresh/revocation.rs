@@ -152,8 +152,8 @@ async fn githubs_own_way() {
     signs_out(&broker, &mut browser).await;
     settled(&broker).await;
     let request = github.last(Endpoint::Revoke).expect("a request");
-    let client: String = CLIENT_ID.replace('-', "%2D");
-    assert_eq!(request.path, format!("/api/v3/applications/{client}/token"));
+    let path = format!("/api/v3/applications/{CLIENT_ID}/token");
+    assert_eq!(request.path, path);
     assert_eq!(request.method, http::Method::DELETE);
     assert_eq!((told("tokens_revoked"), told("tokens_not_revoked")), (1, 0));
 }
