@@ -36,6 +36,7 @@ mod tenants;
 mod tests;
 mod tls;
 mod tracing;
+mod upstream_tokens;
 mod upstreams;
 
 use std::cell::RefCell;
@@ -63,6 +64,7 @@ pub use server::{Server, TargetHeaders, TrustedProxy};
 pub use storage::Storage;
 pub use tenants::TenantSettings;
 pub use tls::ServerCertificate;
+pub use upstream_tokens::TokenSettings;
 
 pub(crate) use addresses::checked_url;
 pub(crate) use providers::{PRESET_WORDS, settings as provider_settings};

@@ -14,6 +14,7 @@ use super::item::{Item, Located, located};
 use super::reader::Section;
 use super::secrets::secret;
 use super::table::{Key, Shape, Table, word};
+use super::upstream_tokens::{LONGEST_RECHECK, SHORTEST_RECHECK, TokenSettings};
 use super::{Context, rules, server, tls};
 use crate::domain::email::EmailDomain;
 use crate::domain::ids::ProviderId;
@@ -68,6 +69,8 @@ pub struct ProviderSettings {
     pub frontchannel_logout: Option<Located<bool>>,
     /// Domains of the addresses of its people.
     pub email_domains: Vec<EmailDomain>,
+    /// What is kept of its tokens.
+    pub tokens: TokenSettings,
     /// How the provider is reached.
     pub reach: Reach,
     /// What the preset must know.
@@ -163,6 +166,24 @@ pub(super) static TABLE: Table = Table::new(
             "Whose address is in one of these is sent here by the e-mail field of the page to choose.",
         ),
         Key::new(
+            "refresh",
+            Shape::Flag,
+            "Whether its tokens are kept, sealed, so that people are looked at again while they are signed in: who is not let in any more is signed out.",
+        )
+        .or("false"),
+        Key::new(
+            "recheck_after",
+            Shape::Duration(SHORTEST_RECHECK, LONGEST_RECHECK),
+            "With `refresh`: after how long at the latest, also where the tokens live longer.",
+        )
+        .or("1h"),
+        Key::new(
+            "revoke_tokens",
+            Shape::Flag,
+            "With `refresh`: whether tokens are revoked there when their session ends.",
+        )
+        .or("where nothing ends but the sign-in they came from"),
+        Key::new(
             "ca_file",
             Shape::Path,
             "Certificate authorities to trust beside the usual ones, PEM.",
@@ -212,6 +233,8 @@ pub(crate) const PRESET_WORDS: &[&str] = &[
     "url",
     "authorization_server",
     "groups_scope",
+    "refresh_scope",
+    "revocation_endpoint",
     "groups_from",
     "identity_provider",
     "guild",
@@ -278,6 +301,7 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
     let email_domains = section
         .get("email_domains")
         .and_then(|item| item.list(rules::email_domain));
+    let tokens = TokenSettings::read(section);
     let reach = reach(section, context);
     let rest = section.rest();
     let read = [
@@ -316,6 +340,7 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
         backchannel_logout,
         frontchannel_logout,
         email_domains: email_domains.unwrap_or_default(),
+        tokens,
         reach,
         parameters,
     })

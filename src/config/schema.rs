@@ -94,7 +94,7 @@ fn property(key: &Key, presets: &[PresetTable]) -> Value {
     put(&mut schema, "description", about);
     if let Some(default) = key.default {
         let written = match key.shape {
-            Shape::Flag => Some((default == "true").into()),
+            Shape::Flag if matches!(default, "true" | "false") => Some((default == "true").into()),
             Shape::Numbers(_) | Shape::Integer(..) => default.parse::<i64>().ok().map(Value::from),
             // Other defaults are told in words: "the id".
             Shape::Words(words) if words.contains(&default) => Some(default.into()),

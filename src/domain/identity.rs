@@ -128,10 +128,19 @@ impl Person {
     /// The person of `identity`, who is `user` here.
     #[must_use]
     pub fn new(user: UserId, identity: &VerifiedIdentity) -> Self {
-        let profile = &identity.profile;
+        Self::of(user, &identity.provider, &identity.profile)
+    }
+
+    /// The same person as their provider describes them now.
+    #[must_use]
+    pub fn again(&self, profile: &Profile) -> Self {
+        Self::of(self.user, &self.provider, profile)
+    }
+
+    fn of(user: UserId, provider: &ProviderId, profile: &Profile) -> Self {
         Self {
             user,
-            provider: identity.provider.clone(),
+            provider: provider.clone(),
             subject: profile.subject.clone(),
             name: profile.name.clone(),
             preferred_username: profile.preferred_username.clone(),

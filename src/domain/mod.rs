@@ -26,3 +26,4 @@ pub mod session;
 pub mod tenant;
 pub mod upstream_logout;
 pub mod upstream_provider;
+pub mod upstream_tokens;

@@ -20,6 +20,7 @@ use super::email_rule::EmailRule;
 use super::ids::{Issuer, ProviderId, is_guid};
 use super::login_hint::LoginHint;
 use super::profile_request::ProfileRequest;
+use super::upstream_tokens::TokenKeeping;
 
 /// A provider of one tenant, ready to be used.
 #[derive(Clone, Debug)]
@@ -83,6 +84,8 @@ pub struct UpstreamProvider {
     pub logout: Logout,
     /// How a sign-out at the provider reaches us.
     pub logout_notices: LogoutNotices,
+    /// What is kept of its tokens, and what for.
+    pub tokens: TokenKeeping,
     /// How the provider is reached.
     pub reach: Reach,
 }

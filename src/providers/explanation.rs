@@ -11,8 +11,10 @@ use super::logout::Logout;
 use super::parameters::Parameter;
 use super::preset::{Definition, Preset, Status};
 use super::protocol::Protocol;
+use super::refresh::{Comes, Refresh, Rotation};
 use super::requests::Request;
 use super::required_claims::{RequiredClaim, Rule};
+use super::revocation::{Effect, Revocation};
 use super::template::Template;
 use crate::config::AuthenticationMethod;
 use crate::domain::profile_request::Asked;
@@ -217,6 +219,9 @@ fn facts(definition: &Definition) -> Vec<(&'static str, String)> {
     }
     facts.push(("e-mail", email(claims)));
     facts.push(("groups", groups(claims)));
+    facts.push(("refreshing", refresh(&definition.refresh)));
+    let revoked = revocation(definition.revocation.as_ref());
+    facts.push(("revoking", revoked));
     facts.push(("signing out", logout(&definition.logout)));
     let told = told(definition.logout_notices);
     facts.extend(told.map(|told| ("signed out there", told)));
@@ -366,6 +371,46 @@ fn groups(claims: &Claims) -> String {
         })
         .collect();
     lists.join(", ")
+}
+
+fn refresh(refresh: &Refresh) -> String {
+    let comes = match refresh.comes {
+        Comes::Never => return "never".into(),
+        Comes::Sometimes => "where the registration there says so",
+        Comes::Always => "always",
+    };
+    let scope = refresh.scope.as_ref();
+    let scope = scope.map(|scope| format!("the scope `{scope}`"));
+    let parameters = refresh.parameters.iter();
+    let parameters = parameters.map(|(name, value)| format!("`{name}={value}`"));
+    let prompt = refresh.prompt.as_ref();
+    let prompt = prompt.map(|prompt| format!("`prompt={prompt}`, a page at each sign-in"));
+    let asked: Vec<_> = scope.into_iter().chain(parameters).chain(prompt).collect();
+    let comes = if asked.is_empty() {
+        comes.to_owned()
+    } else {
+        format!("with {}", asked.join(" and "))
+    };
+    let rotation = match refresh.rotation {
+        Rotation::Kept => "kept when used",
+        Rotation::Sometimes => "replaced now and then",
+        Rotation::EachUse => "replaced at each use",
+    };
+    format!("{comes}; {rotation}")
+}
+
+fn revocation(revocation: Option<&Revocation>) -> String {
+    let Some(revocation) = revocation else {
+        return "tokens live until they expire".into();
+    };
+    let address = revocation.address.as_ref().map(ToString::to_string);
+    let place = address.unwrap_or_else(|| "where its metadata say so".into());
+    match revocation.effect {
+        Effect::Session => format!("at the end of a session: {place}"),
+        Effect::Grant => {
+            format!("with revoke_tokens = true, and then for all browsers of a person: {place}")
+        }
+    }
 }
 
 fn logout(logout: &Logout) -> String {

@@ -52,6 +52,9 @@ pub struct ProviderMetadata {
     /// Where people are signed out (OIDC RP-Initiated Logout 1.0 §3).
     #[serde(default)]
     pub end_session_endpoint: Option<Url>,
+    /// Where tokens are revoked (RFC 8414 §2).
+    #[serde(default)]
+    pub revocation_endpoint: Option<Url>,
     /// Signature algorithms of ID tokens.
     #[serde(default)]
     id_token_signing_alg_values_supported: Vec<String>,

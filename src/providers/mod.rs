@@ -18,13 +18,16 @@ mod metadata;
 mod parameters;
 mod preset;
 mod protocol;
+mod refresh;
 mod registry;
 mod requests;
 mod required_claims;
 mod resolution;
+mod revocation;
 mod template;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod value;
 
 pub use explanation::Explanation;

@@ -13,8 +13,10 @@ use super::layers::{Layers, Names};
 use super::logout::{self, Logout};
 use super::parameters::{self, List, Lists, Parameter};
 use super::protocol::{self, Protocol};
+use super::refresh::{self, Refresh};
 use super::requests::{self, Request};
 use super::required_claims::{self, RequiredClaim, Rule};
+use super::revocation::{self, Revocation};
 use super::template::{Template, Values};
 use super::value::Value;
 use crate::config::reader::{Document, Section};
@@ -71,6 +73,8 @@ pub(super) struct Definition {
     pub(super) preferred_username_is_stable: bool,
     pub(super) logout: Logout,
     pub(super) logout_notices: LogoutNotices,
+    pub(super) refresh: Refresh,
+    pub(super) revocation: Option<Revocation>,
     /// Parameters and variables that something here depends on, without those that a variant withholds.
     pub(super) used: BTreeSet<Box<str>>,
 }
@@ -327,6 +331,8 @@ fn definition(
     let preferred_username_is_stable = layers.flag("preferred_username_is_stable", false);
     let logout = logout::read(layers, &names);
     let logout_notices = logout::notices(layers, protocol.as_ref());
+    let refresh = refresh::read(layers, &names);
+    let revocation = revocation::read(layers, &names);
     if let (Some(protocol), Some(required)) = (&protocol, &required_claims) {
         check_tenants(layers, protocol, required);
     }
@@ -346,6 +352,8 @@ fn definition(
         preferred_username_is_stable: preferred_username_is_stable?,
         logout: logout?,
         logout_notices: logout_notices?,
+        refresh: refresh?,
+        revocation: revocation?,
         used: names.into_used(withheld),
     })
 }

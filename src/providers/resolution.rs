@@ -9,6 +9,7 @@ use super::mapping::Written;
 use super::parameters::{List, Lists, Parameter, is_name};
 use super::preset::{Definition, Preset};
 use super::protocol::Protocol as Speaks;
+use super::refresh;
 use super::requests::Request;
 use super::required_claims::Rule;
 use super::template::{Template, Values};
@@ -68,14 +69,14 @@ pub(super) fn resolve(
 }
 
 /// One provider on its way.
-struct Resolution<'a> {
-    settings: &'a ProviderSettings,
+pub(super) struct Resolution<'a> {
+    pub(super) settings: &'a ProviderSettings,
     development: bool,
     values: Values,
     lists: Lists,
     /// Parameters that are there under a name that is not quite theirs.
     misspelt: Vec<Box<str>>,
-    faults: Vec<Fault>,
+    pub(super) faults: Vec<Fault>,
 }
 
 impl Resolution<'_> {
@@ -278,7 +279,23 @@ impl Resolution<'_> {
             let scopes = authorization.scopes.iter();
             scopes.filter_map(|scope| self.text(scope)).collect()
         };
-        let scopes = settings.scopes.clone().unwrap_or_else(scopes);
+        let mut scopes = settings.scopes.clone().unwrap_or_else(scopes);
+        let mut authorization_parameters = self.filled(&authorization.parameters);
+        let (protocol, claims) = (protocol?, self.written().claims(&definition.claims)?);
+        let required_claims = self.required_claims(definition)?;
+        let asked = refresh::Asked {
+            protocol: &protocol,
+            claims: &claims,
+            required: &required_claims,
+        };
+        let tokens = self.tokens(definition, asked)?;
+        // Offline access is asked for only where something comes of it.
+        if tokens.refresh.is_some() {
+            let scope = definition.refresh.scope.as_ref();
+            let scope = scope.and_then(|scope| self.text(scope));
+            scopes.extend(scope.filter(|scope| !scopes.contains(scope)));
+            authorization_parameters.extend(self.filled(&definition.refresh.parameters));
+        }
         Some(UpstreamProvider {
             id: settings.id.value.clone(),
             name: settings
@@ -289,11 +306,11 @@ impl Resolution<'_> {
             client_id: settings.client_id.clone(),
             client_secret: settings.client_secret.as_ref().map(|it| it.value.clone()),
             client_authentication,
-            protocol: protocol?,
+            protocol,
             pkce: authorization.pkce,
             scopes,
             scope_separator: authorization.scope_separator.clone(),
-            authorization_parameters: self.filled(&authorization.parameters),
+            authorization_parameters,
             switch_account_parameters: self.filled(&authorization.switch_account_parameters),
             response_mode: authorization.response_mode,
             email_domains: settings.email_domains.clone(),
@@ -306,13 +323,14 @@ impl Resolution<'_> {
             token_request: definition.token_request,
             errors_with_success_status: definition.errors_with_success_status,
             profile_requests: requests.into_iter().collect::<Option<_>>()?,
-            required_claims: self.required_claims(definition)?,
-            claims: self.written().claims(&definition.claims)?,
+            required_claims,
+            claims,
             issuer_key,
             has_separate_people: self.has_separate_people(definition),
             preferred_username_is_stable: definition.preferred_username_is_stable,
             logout: self.logout(&definition.logout)?,
             logout_notices: logout::switched(definition.logout_notices, settings),
+            tokens,
             reach: settings.reach.clone(),
         })
     }
@@ -467,7 +485,7 @@ impl Resolution<'_> {
         parameters.iter().filter_map(filled).collect()
     }
 
-    fn text(&self, template: &Template) -> Option<Box<str>> {
+    pub(super) fn text(&self, template: &Template) -> Option<Box<str>> {
         template.fill(&self.values).map(Into::into)
     }
 
@@ -476,7 +494,7 @@ impl Resolution<'_> {
         self.checked(&text)
     }
 
-    fn checked(&mut self, text: &str) -> Option<Url> {
+    pub(super) fn checked(&mut self, text: &str) -> Option<Url> {
         checked_url(text, self.development)
             .map_err(|fault| {
                 let at = self.settings.preset.at.clone();

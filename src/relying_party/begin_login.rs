@@ -1,5 +1,7 @@
 //! The first half of a login: remember an attempt, and say where to send the person.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth2::{
@@ -214,7 +216,7 @@ pub(super) fn authorization_request(
         request = request.add_extra_param("nonce", attempt.nonce.expose_secret().to_owned());
     }
     for (name, value) in wishes(provider, switch_account, hints) {
-        request = request.add_extra_param(name.to_owned(), value.to_owned());
+        request = request.add_extra_param(name.to_owned(), value.into_owned());
     }
     if provider.response_mode == ResponseMode::FormPost {
         request = request.add_extra_param("response_mode", "form_post");
@@ -242,8 +244,8 @@ fn wishes<'a>(
     provider: &'a UpstreamProvider,
     switch_account: bool,
     hints: &'a LoginHints,
-) -> Vec<(&'a str, &'a str)> {
-    let mut wishes = Vec::new();
+) -> Vec<(&'a str, Cow<'a, str>)> {
+    let mut wishes: Vec<(&str, Cow<'_, str>)> = Vec::new();
     let switch = provider.switch_account_prompt.as_deref();
     let prompt = if switch_account {
         switch
@@ -251,13 +253,22 @@ fn wishes<'a>(
         let wanted = hints.get(LoginHint::Prompt);
         wanted.filter(|wanted| provider.prompts.iter().any(|known| **known == **wanted))
     };
+    let refresh = provider.tokens.refresh.as_ref();
+    let needed = refresh.and_then(|refresh| refresh.prompt.as_deref());
+    // A list (OIDC Core 1.0 §3.1.2.1): without the one no refresh token would come.
+    let prompt = match (needed, prompt) {
+        (Some(needed), Some(wanted)) if wanted != needed => {
+            Some(format!("{needed} {wanted}").into())
+        }
+        (needed, wanted) => needed.or(wanted).map(Cow::Borrowed),
+    };
     wishes.extend(prompt.map(|prompt| ("prompt", prompt)));
     let fixed = &provider.authorization_parameters;
     for (hint, name) in &provider.hints {
         let led_back = switch_account && *hint == LoginHint::Login;
         let laid_down = fixed.iter().any(|(fixed, _)| fixed == name);
         if let Some(value) = hints.get(*hint).filter(|_| !led_back && !laid_down) {
-            wishes.push((name, value));
+            wishes.push((name, value.into()));
         }
     }
     wishes

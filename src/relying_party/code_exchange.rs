@@ -1,17 +1,20 @@
-//! The token request (RFC 6749 §4.1.3), and the many shapes of its answer.
+//! The token request, for a code (RFC 6749 §4.1.3) or a refresh token (§6), and the many shapes of its answer.
 //!
 //! The `oauth2` crate builds the request and reads the answer; it accepts only what RFC 6749 §5 says, so
 //! what a provider does differently is put right in [`normalised`] first.
+
+use std::time::Duration;
 
 use http::{StatusCode, header};
 use oauth2::basic::{BasicErrorResponse, BasicTokenType};
 use oauth2::{
     AuthType, AuthorizationCode, ClientId, ClientSecret, PkceCodeVerifier, RedirectUrl,
-    RequestTokenError, StandardTokenResponse, TokenResponse as _, TokenUrl,
+    RefreshToken, RequestTokenError, StandardTokenResponse, TokenResponse as _, TokenUrl,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
 use url::Url;
 
 use super::{RelyingParty, UpstreamTrouble};
@@ -19,18 +22,55 @@ use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::login_attempt::MatchedAttempt;
 use crate::domain::upstream_provider::{TokenRequest, UpstreamProvider};
 use crate::jose::is_shallow;
-use crate::outbound::OutboundError;
+use crate::outbound::{HttpClient, OutboundError};
 
 /// What the provider gave for the code.
 #[derive(Debug)]
 pub(super) struct Tokens {
     /// For userinfo and profile requests.
     pub(super) access_token: SecretString,
+    /// When it expires, as the provider says.
+    pub(super) expires_at: Option<OffsetDateTime>,
+    /// For the next ones.
+    pub(super) refresh_token: Option<SecretString>,
     /// Not believed yet.
     pub(super) id_token: Option<SecretString>,
     /// What else stood in the answer. It came from the provider itself, over TLS, for this code.
     pub(super) further: Value,
 }
+
+impl Tokens {
+    /// Where none were asked for.
+    pub(super) fn none() -> Self {
+        Self {
+            access_token: SecretString::default(),
+            expires_at: None,
+            refresh_token: None,
+            id_token: None,
+            further: Value::Null,
+        }
+    }
+
+    fn of(response: &TokenResponse, now: OffsetDateTime) -> Result<Self, UpstreamTrouble> {
+        let further = Value::Object(response.extra_fields().further.clone());
+        if !is_shallow(&further) {
+            let reason = "it is nested deeper than 32 levels".to_owned();
+            return Err(UpstreamTrouble::TokenAnswer(reason));
+        }
+        let lifetime = response.expires_in();
+        let refresh_token = response.refresh_token();
+        Ok(Self {
+            access_token: response.access_token().secret().clone().into(),
+            expires_at: lifetime.map(|lifetime| now + lifetime.min(LONGEST_LIFE)),
+            refresh_token: refresh_token.map(|token| token.secret().clone().into()),
+            id_token: response.extra_fields().id_token.clone().map(Into::into),
+            further,
+        })
+    }
+}
+
+/// A token that lives longer is as good as one that never expires, and no calendar ends before it.
+const LONGEST_LIFE: Duration = Duration::from_hours(24 * 3650);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct WithIdToken {
@@ -74,16 +114,7 @@ impl RelyingParty {
                 verifier,
             )
             .await?;
-        let further = Value::Object(response.extra_fields().further.clone());
-        if !is_shallow(&further) {
-            let reason = "it is nested deeper than 32 levels".to_owned();
-            return Err(UpstreamTrouble::TokenAnswer(reason));
-        }
-        Ok(Tokens {
-            access_token: response.access_token().secret().clone().into(),
-            id_token: response.extra_fields().id_token.clone().map(Into::into),
-            further,
-        })
+        Tokens::of(&response, self.clock.now())
     }
 
     /// What the token endpoint says to a code that it never gave: which of client and code it finds wrong tells
@@ -124,38 +155,82 @@ impl RelyingParty {
         code: AuthorizationCode,
         verifier: &SecretString,
     ) -> Result<TokenResponse, UpstreamTrouble> {
-        let Authenticated { client, assertion } =
-            self.authenticated(provider, token_endpoint, authentication)?;
+        let Authenticated {
+            client,
+            credentials,
+        } = self.authenticated(provider, token_endpoint, authentication)?;
         let client = client
             .set_token_uri(TokenUrl::from_url(token_endpoint.clone()))
             .set_redirect_uri(RedirectUrl::new(redirect_uri)?);
         let mut request = client.exchange_code(code);
-        for (name, value) in assertion.iter().flat_map(assertion_parameters) {
+        for (name, value) in credentials.assertion_parameters() {
             request = request.add_extra_param(name, value);
         }
         if provider.pkce {
             let verifier = verifier.expose_secret().to_owned();
             request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier));
         }
-        let http = self.http.for_reach(&provider.reach)?;
-        let errors_with_success_status = provider.errors_with_success_status;
-        let written = provider.token_request;
-        let send = move |request| {
-            let http = http.clone();
-            async move {
-                let request = match written {
-                    TokenRequest::Form => request,
-                    TokenRequest::Json => in_json(request),
-                };
-                let answer = http.send(request).await.map_err(NoAnswer::Outbound)?;
-                match answer.status().as_u16() {
-                    429 => Err(NoAnswer::Status(429)),
-                    200..=299 | 400..=499 => Ok(normalised(answer, errors_with_success_status)),
-                    other => Err(NoAnswer::Status(other)),
-                }
-            }
-        };
+        let sender = self.sender(provider)?;
+        let send = move |request| sender.clone().send(request);
         request.request_async(&send).await.map_err(trouble)
+    }
+
+    /// Exchanges a refresh token for new tokens (RFC 6749 §6), with what was granted before and no more.
+    pub(super) async fn exchange_refresh_token(
+        &self,
+        provider: &UpstreamProvider,
+        token_endpoint: &Url,
+        authentication: &ClientAuthentication,
+        refresh_token: &SecretString,
+    ) -> Result<Tokens, UpstreamTrouble> {
+        let Authenticated {
+            client,
+            credentials,
+        } = self.authenticated(provider, token_endpoint, authentication)?;
+        let client = client.set_token_uri(TokenUrl::from_url(token_endpoint.clone()));
+        let refresh_token = RefreshToken::new(refresh_token.expose_secret().to_owned());
+        let mut request = client.exchange_refresh_token(&refresh_token);
+        for (name, value) in credentials.assertion_parameters() {
+            request = request.add_extra_param(name, value);
+        }
+        let sender = self.sender(provider)?;
+        let send = move |request| sender.clone().send(request);
+        let response = request.request_async(&send).await.map_err(trouble)?;
+        Tokens::of(&response, self.clock.now())
+    }
+
+    fn sender(&self, provider: &UpstreamProvider) -> Result<Sender, UpstreamTrouble> {
+        Ok(Sender {
+            http: self.http.for_reach(&provider.reach)?,
+            written: provider.token_request,
+            errors_with_success_status: provider.errors_with_success_status,
+        })
+    }
+}
+
+/// Brings a request to the token endpoint, written as it wants it, and its answer back as RFC 6749 has it.
+#[derive(Clone)]
+struct Sender {
+    http: HttpClient,
+    written: TokenRequest,
+    errors_with_success_status: bool,
+}
+
+impl Sender {
+    async fn send(
+        self,
+        request: http::Request<Vec<u8>>,
+    ) -> Result<http::Response<Vec<u8>>, NoAnswer> {
+        let request = match self.written {
+            TokenRequest::Form => request,
+            TokenRequest::Json => in_json(request),
+        };
+        let answer = self.http.send(request).await.map_err(NoAnswer::Outbound)?;
+        match answer.status().as_u16() {
+            429 => Err(NoAnswer::Status(429)),
+            200..=299 | 400..=499 => Ok(normalised(answer, self.errors_with_success_status)),
+            other => Err(NoAnswer::Status(other)),
+        }
     }
 }
 
@@ -171,43 +246,78 @@ pub(super) enum MadeUpCode {
 /// The client of one request to the token endpoint.
 struct Authenticated {
     client: Client,
-    /// What stands beside it, where it proves who it is by an assertion.
+    credentials: Credentials,
+}
+
+/// What proves who we are.
+pub(super) struct Credentials {
+    /// Whether the secret goes into `Authorization`.
+    pub(super) in_header: bool,
+    pub(super) secret: Option<SecretString>,
+    /// In place of a secret.
     assertion: Option<SecretString>,
 }
 
+impl Credentials {
+    /// RFC 7523 §2.2.
+    pub(super) fn assertion_parameters(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.assertion.iter().flat_map(assertion_parameters)
+    }
+}
+
 impl RelyingParty {
-    /// We ourselves, as this provider wants to see it. What is signed is signed anew for each request.
+    /// What proves who we are, as this provider wants to see it. What is signed is signed anew for each request.
+    pub(super) fn credentials(
+        &self,
+        provider: &UpstreamProvider,
+        token_endpoint: &Url,
+        authentication: &ClientAuthentication,
+    ) -> Result<Credentials, UpstreamTrouble> {
+        let now = self.clock.now();
+        let own = provider.client_secret.clone();
+        let (in_header, secret, assertion) = match authentication {
+            ClientAuthentication::Basic | ClientAuthentication::Discovered => (true, own, None),
+            ClientAuthentication::Post => (false, own, None),
+            ClientAuthentication::GeneratedSecret(ours) => {
+                let secret = ours.secret(token_endpoint, now)?;
+                (false, Some(secret), None)
+            }
+            // `client_id` may stand beside an assertion (RFC 7521 §4.2); some providers ask for it.
+            ClientAuthentication::Assertion(ours) => {
+                let assertion = ours.assertion(token_endpoint, now, self.random.array())?;
+                (false, None, Some(assertion))
+            }
+        };
+        Ok(Credentials {
+            in_header,
+            secret,
+            assertion,
+        })
+    }
+
     fn authenticated(
         &self,
         provider: &UpstreamProvider,
         token_endpoint: &Url,
         authentication: &ClientAuthentication,
     ) -> Result<Authenticated, UpstreamTrouble> {
-        let now = self.clock.now();
-        let own = provider.client_secret.clone();
-        let (how, secret, assertion) = match authentication {
-            ClientAuthentication::Basic | ClientAuthentication::Discovered => {
-                (AuthType::BasicAuth, own, None)
-            }
-            ClientAuthentication::Post => (AuthType::RequestBody, own, None),
-            ClientAuthentication::GeneratedSecret(ours) => {
-                let secret = ours.secret(token_endpoint, now)?;
-                (AuthType::RequestBody, Some(secret), None)
-            }
-            // `client_id` may stand beside an assertion (RFC 7521 §4.2); some providers ask for it.
-            ClientAuthentication::Assertion(ours) => {
-                let assertion = ours.assertion(token_endpoint, now, self.random.array())?;
-                (AuthType::RequestBody, None, Some(assertion))
-            }
+        let credentials = self.credentials(provider, token_endpoint, authentication)?;
+        let how = if credentials.in_header {
+            AuthType::BasicAuth
+        } else {
+            AuthType::RequestBody
         };
         let client = Client::new(ClientId::new(provider.client_id.to_string())).set_auth_type(how);
-        let client = match secret {
+        let client = match &credentials.secret {
             Some(secret) => {
                 client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()))
             }
             None => client,
         };
-        Ok(Authenticated { client, assertion })
+        Ok(Authenticated {
+            client,
+            credentials,
+        })
     }
 }
 
@@ -276,7 +386,7 @@ impl TokenError for BasicErrorResponse {
 }
 
 /// The answer as RFC 6749 §5 has it: JSON, `token_type` in lower case and present, `expires_in` a number
-/// or absent, `scope` a string with spaces, an error under a status of its own.
+/// or absent, `refresh_token` a text or absent, `scope` a string with spaces, an error under a status of its own.
 fn normalised(
     answer: http::Response<Vec<u8>>,
     errors_with_success_status: bool,
@@ -312,6 +422,10 @@ fn normalised(
             _ => "bearer".to_owned(),
         };
         members.insert("token_type".to_owned(), token_type.into());
+        let usable = |token: &Value| token.as_str().is_some_and(|token| !token.is_empty());
+        if !members.get("refresh_token").is_some_and(usable) {
+            members.remove("refresh_token");
+        }
         let seconds = members.get("expires_in").and_then(|value| match value {
             Value::String(text) => text.parse::<u64>().ok(),
             Value::Number(number) => number.as_u64(),
@@ -375,7 +489,7 @@ mod tests {
     )]
     #[case::no_type(
         "application/json",
-        r#"{"access_token":"a","expires_in":null}"#,
+        r#"{"access_token":"a","expires_in":null,"refresh_token":""}"#,
         r#"{"access_token":"a","token_type":"bearer"}"#
     )]
     fn a_token_answer_is_put_right(#[case] kind: &str, #[case] body: &str, #[case] expected: &str) {

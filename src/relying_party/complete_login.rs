@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::callback_parameters::CallbackParameters;
 use super::code_exchange::Tokens;
-use super::id_token::{Expected, IdTokenRefused, VerifiedIdToken};
+use super::id_token::{Expected, ExpectedNonce, IdTokenRefused, VerifiedIdToken};
 use super::profile::Documents;
 use super::{RelyingParty, UpstreamTrouble};
 use crate::domain::handle::{AttemptKind, Handle};
@@ -16,6 +16,7 @@ use crate::domain::login_attempt::{Callback, CallbackRefused, Continuation, Matc
 use crate::domain::tenant::Tenant;
 use crate::domain::upstream_logout::SignedOutMeanwhile;
 use crate::domain::upstream_provider::{OpenIdConnect, Protocol, SignInPage, UpstreamProvider};
+use crate::domain::upstream_tokens::UpstreamTokens;
 use crate::jose::{JoseHeader, KeySet, SignatureAlgorithm};
 use crate::outbound::{Budget, Spending};
 use crate::storage::StorageError;
@@ -28,6 +29,8 @@ pub struct Completed {
     pub identity: VerifiedIdentity,
     /// For `id_token_hint` at sign-out.
     pub id_token: Option<SecretString>,
+    /// What else is kept, where the provider's tokens are.
+    pub tokens: Option<UpstreamTokens>,
     /// Where the person goes now.
     pub continuation: Continuation,
 }
@@ -65,12 +68,12 @@ pub struct Failure {
 
 /// Whose ID token is checked.
 #[derive(Clone, Copy, Debug)]
-struct Provider<'a> {
-    tenant: &'a Tenant,
-    upstream: &'a UpstreamProvider,
-    openid: &'a OpenIdConnect,
-    jwks_uri: &'a url::Url,
-    budget: Budget,
+pub(super) struct Provider<'a> {
+    pub(super) tenant: &'a Tenant,
+    pub(super) upstream: &'a UpstreamProvider,
+    pub(super) openid: &'a OpenIdConnect,
+    pub(super) jwks_uri: &'a url::Url,
+    pub(super) budget: Budget,
 }
 
 impl RelyingParty {
@@ -94,9 +97,10 @@ impl RelyingParty {
         let (of, at) = (tenant.id.as_str(), provider.id.as_str());
         provider_took(of, at, identified.is_ok(), took);
         identified
-            .map(|(identity, id_token)| Completed {
+            .map(|(identity, tokens)| Completed {
                 identity,
-                id_token,
+                tokens: kept(tenant, provider, &tokens),
+                id_token: tokens.id_token,
                 continuation: continuation.clone(),
             })
             .map_err(|trouble| Failure {
@@ -150,7 +154,7 @@ impl RelyingParty {
         tenant: &Tenant,
         provider: &UpstreamProvider,
         matched: &MatchedAttempt,
-    ) -> Result<(VerifiedIdentity, Option<SecretString>), UpstreamTrouble> {
+    ) -> Result<(VerifiedIdentity, Tokens), UpstreamTrouble> {
         if let Protocol::OpenIdConnect(openid) = &provider.protocol
             && let Some(page) = &openid.sign_in_page
         {
@@ -158,10 +162,10 @@ impl RelyingParty {
                 .posted_token(tenant, provider, openid, page, matched)
                 .await?;
             let profile = Documents::of_token(&verified).profile(&tenant.id, provider)?;
-            return Ok((VerifiedIdentity::new(matched, profile), None));
+            return Ok((VerifiedIdentity::new(matched, profile), Tokens::none()));
         }
         let redirect_uri = tenant.base.redirect_uri(&provider.id);
-        let (documents, id_token) = match &provider.protocol {
+        let (documents, tokens) = match &provider.protocol {
             Protocol::OpenIdConnect(openid) => {
                 let metadata = self.metadata(provider, openid).await?;
                 let authentication =
@@ -187,7 +191,7 @@ impl RelyingParty {
                             budget: Budget::TokenEndpoint,
                         },
                         algorithm,
-                        Some(&matched.attempt().nonce),
+                        ExpectedNonce::Attempt(&matched.attempt().nonce),
                         &tokens,
                     )
                     .await?;
@@ -199,7 +203,7 @@ impl RelyingParty {
                     .claims_documents(provider, openid, endpoint, &verified, &tokens)
                     .await?;
                 self.ask_further(provider, &tokens, &mut documents).await?;
-                (documents, tokens.id_token)
+                (documents, tokens)
             }
             Protocol::OAuth2 { token_endpoint, .. } => {
                 let tokens = self
@@ -212,11 +216,12 @@ impl RelyingParty {
                     )
                     .await?;
                 let documents = self.profile_documents(provider, &tokens).await?;
-                (documents, None)
+                let id_token = None;
+                (documents, Tokens { id_token, ..tokens })
             }
         };
         let profile = documents.profile(&tenant.id, provider)?;
-        Ok((VerifiedIdentity::new(matched, profile), id_token))
+        Ok((VerifiedIdentity::new(matched, profile), tokens))
     }
 
     /// The ID token that the operator's page has posted. It is no answer to a request of ours: the callback was
@@ -231,9 +236,8 @@ impl RelyingParty {
     ) -> Result<VerifiedIdToken, UpstreamTrouble> {
         let algorithm = posted_token_algorithm(openid)?;
         let tokens = Tokens {
-            access_token: SecretString::default(),
             id_token: Some(matched.code().clone()),
-            further: serde_json::Value::Null,
+            ..Tokens::none()
         };
         let provider = Provider {
             tenant,
@@ -243,7 +247,9 @@ impl RelyingParty {
             // It came from a browser, as bearer tokens do.
             budget: Budget::Bearer,
         };
-        let verified = self.verified(provider, algorithm, None, &tokens).await?;
+        let verified = self
+            .verified(provider, algorithm, ExpectedNonce::NotOurs, &tokens)
+            .await?;
         let within = page.authenticated_within.try_into();
         verified.check_fresh(
             matched.attempt().began_at,
@@ -256,11 +262,11 @@ impl RelyingParty {
     /// The ID token, checked with the one key of the provider that fits it. A provider can put a new key in
     /// the place of an old one without changing its name: a signature that does not fit is tried once more,
     /// with the key that stands there now.
-    async fn verified(
+    pub(super) async fn verified(
         &self,
         provider: Provider<'_>,
         algorithm: SignatureAlgorithm,
-        nonce: Option<&SecretString>,
+        nonce: ExpectedNonce<'_>,
         tokens: &Tokens,
     ) -> Result<VerifiedIdToken, UpstreamTrouble> {
         let raw = tokens.id_token.as_ref().ok_or(IdTokenRefused::Missing)?;
@@ -331,6 +337,30 @@ impl RelyingParty {
         }
         Ok(metadata)
     }
+}
+
+/// What is kept of the tokens, where this provider's are.
+fn kept(tenant: &Tenant, provider: &UpstreamProvider, tokens: &Tokens) -> Option<UpstreamTokens> {
+    if !provider.tokens.keeps() {
+        return None;
+    }
+    let refresh = provider.tokens.refresh.as_ref();
+    let uses_refresh_tokens = refresh.is_some_and(|refresh| refresh.uses_refresh_tokens);
+    if refresh.is_some_and(|refresh| refresh.expects_refresh_tokens)
+        && tokens.refresh_token.is_none()
+    {
+        tracing::warn!(
+            target: "audit", event = "no_refresh_token", tenant = %tenant.id, provider = %provider.id,
+            "the provider gave no refresh token: people are looked at again as long as the access token lives"
+        );
+    }
+    Some(UpstreamTokens {
+        access_token: tokens.access_token.clone(),
+        expires_at: tokens.expires_at,
+        refresh_token: tokens.refresh_token.clone().filter(|_| uses_refresh_tokens),
+        // It is the session's own.
+        id_token: None,
+    })
 }
 
 /// The one algorithm of ID tokens that a page posts: there are no metadata to choose it from.

@@ -44,10 +44,35 @@ pub(super) struct Expected<'a> {
     pub(super) algorithm: SignatureAlgorithm,
     /// The one key that fits header and algorithm.
     pub(super) key: &'a Jwk,
-    /// None: this token was not asked for by us, and what binds it to the login is checked elsewhere.
-    pub(super) nonce: Option<&'a SecretString>,
+    pub(super) nonce: ExpectedNonce<'a>,
     pub(super) access_token: &'a SecretString,
     pub(super) now: OffsetDateTime,
+}
+
+/// What `nonce` must be.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ExpectedNonce<'a> {
+    /// That of this attempt (OIDC Core 1.0 §3.1.3.7, point 11).
+    Attempt(&'a SecretString),
+    /// This token was not asked for by us, and what binds it to the login is checked elsewhere.
+    NotOurs,
+    /// After a refresh: absent, or what it was (OIDC Core 1.0 §12.2).
+    AsBefore(Option<&'a str>),
+}
+
+impl ExpectedNonce<'_> {
+    fn fits(self, found: Option<&Nonce>) -> bool {
+        let same = |expected: &str| {
+            found.is_some_and(|found| {
+                bool::from(found.secret().as_bytes().ct_eq(expected.as_bytes()))
+            })
+        };
+        match self {
+            Self::Attempt(nonce) => same(nonce.expose_secret()),
+            Self::NotOurs => true,
+            Self::AsBefore(nonce) => found.is_none() || nonce.is_some_and(same),
+        }
+    }
 }
 
 /// The claims of a token that passed every check.
@@ -87,9 +112,29 @@ pub enum IdTokenRefused {
     /// `sub` is missing, empty or too long.
     #[error("the ID token's `sub` is missing, empty or longer than 255 bytes")]
     Subject,
+    /// After a refresh: it is about another sign-in (OIDC Core 1.0 §12.2).
+    #[error("the ID token of the refresh has another `{0}` than that of the sign-in")]
+    Continuity(&'static str),
     /// `at_hash` does not fit the access token (OIDC Core 1.0 §3.1.3.6).
     #[error("the ID token's `at_hash` does not fit the access token")]
     AccessTokenHash,
+}
+
+impl IdTokenRefused {
+    /// Whether the provider has signed it and means somebody else: another person, client, issuer or sign-in.
+    pub(super) const fn is_about_another(&self) -> bool {
+        match self {
+            Self::Claims(_)
+            | Self::KeyIssuer
+            | Self::AuthorizedParty
+            | Self::Subject
+            | Self::Continuity(_)
+            | Self::AccessTokenHash => true,
+            Self::Missing | Self::Header(_) | Self::Key(_) | Self::Signature(_) | Self::Time(_) => {
+                false
+            }
+        }
+    }
 }
 
 impl VerifiedIdToken {
@@ -130,14 +175,7 @@ impl VerifiedIdToken {
         // Times are checked above, with the caller's clock.
         .set_time_fn(|| chrono::DateTime::<chrono::Utc>::MIN_UTC);
         let nonce = |found: Option<&Nonce>| {
-            let same = |found: &Nonce, wanted: &SecretString| {
-                let wanted = wanted.expose_secret().as_bytes();
-                bool::from(found.secret().as_bytes().ct_eq(wanted))
-            };
-            let fits = expected
-                .nonce
-                .is_none_or(|wanted| found.is_some_and(|found| same(found, wanted)));
-            if fits {
+            if expected.nonce.fits(found) {
                 Ok(())
             } else {
                 Err("it is missing or another login's".to_owned())
@@ -171,6 +209,39 @@ impl VerifiedIdToken {
             Some(named) if Some(named.as_str()) != found => Err(IdTokenRefused::Claims(
                 "Invalid issuer: the callback named another one".to_owned(),
             )),
+            _ => Ok(()),
+        }
+    }
+
+    /// A token that passed every check once and was sealed since. Its times are over, perhaps.
+    pub(super) fn kept(token: &SecretString) -> Result<Self, IdTokenRefused> {
+        let claims = payload(token.expose_secret())?;
+        let subject = claims.get("sub").and_then(Value::as_str);
+        Ok(Self {
+            subject: subject.ok_or(IdTokenRefused::Subject)?.into(),
+            claims,
+        })
+    }
+
+    /// Whether this token, from a refresh, is about the sign-in that `first` is of (OIDC Core 1.0 §12.2). Audience,
+    /// `azp` and `nonce` were held against what we are and remember.
+    pub(super) fn continues(
+        &self,
+        first: &Self,
+        openid: &OpenIdConnect,
+    ) -> Result<(), IdTokenRefused> {
+        // Otherwise all spellings are one issuer's.
+        if openid.is_shared_by_tenants() && self.claims.get("iss") != first.claims.get("iss") {
+            return Err(IdTokenRefused::Continuity("iss"));
+        }
+        if self.subject != first.subject {
+            return Err(IdTokenRefused::Continuity("sub"));
+        }
+        let before = authenticated_at(&first.claims);
+        match authenticated_at(&self.claims) {
+            Some(found) if before.is_some_and(|before| before != found) => {
+                Err(IdTokenRefused::Continuity("auth_time"))
+            }
             _ => Ok(()),
         }
     }

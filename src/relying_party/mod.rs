@@ -12,6 +12,8 @@ pub mod logout_token;
 mod posted_answer;
 mod profile;
 mod profile_requests;
+mod refresh;
+mod revocation;
 pub mod trial;
 pub mod upstream_logout;
 
@@ -22,6 +24,7 @@ pub use callback_parameters::{CallbackParameters, InvalidCallback};
 pub use complete_login::{Completed, Failure, LoginFailed};
 pub use id_token::IdTokenRefused;
 pub use logout_token::{LogoutTokenFailed, LogoutTokenRefused};
+pub use refresh::{Fresh, LookedAgain, NotRefreshed};
 
 use crate::domain::client_authentication::NotSigned;
 use crate::jose::{KeyRefused, KeySets};
@@ -83,6 +86,9 @@ pub enum UpstreamTrouble {
     /// Userinfo is about somebody else (OIDC Core 1.0 §5.3.2).
     #[error("userinfo has another `sub` than the ID token")]
     Subject,
+    /// All that was asked took longer than it may.
+    #[error("it took longer than {0} s")]
+    Slow(u64),
     /// It answered with a status that says nothing of the request: it is overloaded, broken or moved.
     #[error("`{0}` answered with status {1}")]
     Status(Box<str>, u16),
@@ -122,6 +128,33 @@ pub enum UpstreamTrouble {
 }
 
 impl UpstreamTrouble {
+    /// Whether it says of a person that they are not let in, or says it in a way that signs nobody in, rather than
+    /// that something is out of order at the provider or with us.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        match self {
+            Self::Subject
+            | Self::Incomplete(_)
+            | Self::Overage { .. }
+            | Self::RequiredClaim(_)
+            | Self::AccountRefused { .. }
+            | Self::Unmapped(_) => true,
+            Self::IdToken(refused) => refused.is_about_another(),
+            Self::Unreachable(_)
+            | Self::Reach(_)
+            | Self::Discovery(_)
+            | Self::Metadata(_)
+            | Self::Keys(_)
+            | Self::NotSigned(_)
+            | Self::TokenRefused(_)
+            | Self::TokenAnswer(_)
+            | Self::Slow(_)
+            | Self::Status(..)
+            | Self::ProfileAnswer(..)
+            | Self::Address(_) => false,
+        }
+    }
+
     /// Whether the provider does not take us for its client: nobody's sign-in works until the operator mends that.
     #[must_use]
     pub fn is_of_registration(&self) -> bool {
@@ -134,6 +167,7 @@ impl UpstreamTrouble {
         matches!(
             self,
             Self::Unreachable(_)
+                | Self::Slow(_)
                 | Self::Status(_, 429 | 500..)
                 | Self::Reach(_)
                 | Self::Discovery(_)

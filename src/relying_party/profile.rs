@@ -5,6 +5,7 @@
 //! known not to be whole is never taken for "none".
 
 use http::{Request, header};
+use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
 
@@ -25,6 +26,22 @@ use crate::domain::upstream_provider::{
 
 /// Most groups of a person that are kept.
 const MOST_GROUPS: usize = 1000;
+
+/// Claims about an ID token, not about a person (OIDC Core 1.0 §2).
+const OF_THE_TOKEN: [&str; 12] = [
+    "iss",
+    "sub",
+    "aud",
+    "azp",
+    "exp",
+    "iat",
+    "nbf",
+    "nonce",
+    "auth_time",
+    "sid",
+    "at_hash",
+    "typ",
+];
 
 /// What has been learned of a person so far.
 #[derive(Debug, Default)]
@@ -61,21 +78,62 @@ impl RelyingParty {
             return Err(UpstreamTrouble::Incomplete("userinfo".into()));
         }
         if let Some(endpoint) = userinfo_endpoint.filter(|_| ask) {
-            let client = self.http.for_reach(&provider.reach)?;
-            let request = Request::get(endpoint.as_str())
-                .header(header::ACCEPT, "application/json")
-                .header(
-                    header::AUTHORIZATION,
-                    bearer("Bearer", &tokens.access_token),
-                );
-            let userinfo = fetch(&client, request, Vec::new(), "userinfo").await?.0;
-            // OIDC Core 1.0 §5.3.2: a userinfo of somebody else must not be used.
-            if userinfo.get("sub").and_then(Value::as_str) != Some(id_token.subject()) {
-                return Err(UpstreamTrouble::Subject);
-            }
+            let userinfo = self.userinfo(provider, endpoint, id_token, &tokens.access_token);
+            let userinfo = userinfo.await?;
             documents.userinfo = Some(userinfo.clone());
             documents.claims.push(userinfo);
         }
+        Ok(documents)
+    }
+
+    async fn userinfo(
+        &self,
+        provider: &UpstreamProvider,
+        endpoint: &Url,
+        id_token: &VerifiedIdToken,
+        access_token: &SecretString,
+    ) -> Result<Value, UpstreamTrouble> {
+        let client = self.http.for_reach(&provider.reach)?;
+        let request = Request::get(endpoint.as_str())
+            .header(header::ACCEPT, "application/json")
+            .header(header::AUTHORIZATION, bearer("Bearer", access_token));
+        let userinfo = fetch(&client, request, Vec::new(), "userinfo").await?.0;
+        // OIDC Core 1.0 §5.3.2: a userinfo of somebody else must not be used.
+        if userinfo.get("sub").and_then(Value::as_str) != Some(id_token.subject()) {
+            return Err(UpstreamTrouble::Subject);
+        }
+        Ok(userinfo)
+    }
+
+    /// What is known of a person without a new ID token: the claims of the last one, and in their place whatever
+    /// userinfo says now, but for what says which sign-in it is of.
+    pub(super) async fn claims_documents_again(
+        &self,
+        provider: &UpstreamProvider,
+        openid: &OpenIdConnect,
+        userinfo_endpoint: Option<&Url>,
+        last: &VerifiedIdToken,
+        access_token: &SecretString,
+    ) -> Result<Documents, UpstreamTrouble> {
+        let mut documents = Documents::default();
+        let mut claims = last.claims().clone();
+        let asked = userinfo_endpoint.filter(|_| openid.userinfo != Userinfo::Never);
+        if let Some(endpoint) = asked {
+            let userinfo = self
+                .userinfo(provider, endpoint, last, access_token)
+                .await?;
+            if let (Some(claims), Some(said)) = (claims.as_object_mut(), userinfo.as_object()) {
+                for (name, value) in said {
+                    if !OF_THE_TOKEN.contains(&name.as_str()) {
+                        claims.insert(name.clone(), value.clone());
+                    }
+                }
+            }
+            documents.userinfo = Some(userinfo);
+        } else if openid.userinfo == Userinfo::Always {
+            return Err(UpstreamTrouble::Incomplete("userinfo".into()));
+        }
+        documents.claims.push(claims);
         Ok(documents)
     }
 

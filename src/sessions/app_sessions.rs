@@ -159,7 +159,7 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
         if entry.session.is_stale() || entry.session.standing(now) != Standing::Alive {
             return Recalled::Unknown;
         }
-        entry.session.touch(now);
+        self.live.note_use(&entry.session, now);
         Recalled::Alive(entry)
     }
 

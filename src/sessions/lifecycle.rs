@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use secrecy::SecretString;
 use tower_sessions_core::{Expiry, Session};
 
 use super::live::LiveSessions;
 use super::record::{self, BROWSER, Browser, PERSON};
 use super::rounds::Rounds;
+
 use super::tenant_store::{
     FACTS, Facts, Login, TenantSessionStore, handle_of, id_of, storage_error,
 };
+use super::upstream::Granted;
 use crate::domain::handle::{AppSessionKind, Handle, SessionKind};
 use crate::domain::host::Host;
 use crate::domain::identity::{Person, VerifiedIdentity};
@@ -105,7 +106,8 @@ impl Sessions {
     /// the login is worth nothing after it. `presented` is what the browser showed: the same person's live
     /// session goes on (with its name and its app sessions), anybody else's is ended first.
     ///
-    /// Whose session it is follows from the identity alone; `tenant` gives the lifetimes.
+    /// Whose session it is follows from the identity alone; `tenant` gives the lifetimes, and `granted` is kept
+    /// sealed.
     ///
     /// # Errors
     /// [`NotEstablished`]. Then nothing was begun.
@@ -113,7 +115,7 @@ impl Sessions {
         &self,
         tenant: &Tenant,
         identity: VerifiedIdentity,
-        id_token: Option<SecretString>,
+        granted: Granted,
         browser: Browser,
         presented: Option<Handle<SessionKind>>,
     ) -> Result<Established, NotEstablished> {
@@ -123,7 +125,8 @@ impl Sessions {
             handle: Handle::<SessionKind>::from_bytes(self.random.array()).digest(),
             new_user: UserId::from_bytes(self.random.array()),
             times: SessionTimes::begin(now, tenant.lifetimes),
-            id_token,
+            id_token: granted.id_token,
+            tokens: self.new_tokens(identity.provider(), granted.tokens, now),
             upstream: identity.upstream_login(),
         };
         let mut origin = Origin::New;

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::due::Due;
 use super::record;
 use crate::domain::identity::Person;
 use crate::domain::ids::SessionId;
@@ -40,7 +41,19 @@ pub struct LiveSession {
     ends_at: i64,
     used_at: AtomicI64,
     written_at: AtomicI64,
+    /// When the person is to be looked at again at their provider.
+    due_at: AtomicI64,
     person: Person,
+}
+
+/// As a time: never.
+const NEVER: i64 = i64::MAX;
+
+/// Rounded up: what is due here is due in the store.
+fn due(at: Option<OffsetDateTime>) -> i64 {
+    at.map_or(NEVER, |at| {
+        at.unix_timestamp() + i64::from(at.nanosecond() > 0)
+    })
 }
 
 impl LiveSession {
@@ -53,6 +66,7 @@ impl LiveSession {
             ends_at: stored.times.ends_at.unix_timestamp(),
             used_at: AtomicI64::new(used_at),
             written_at: AtomicI64::new(used_at),
+            due_at: AtomicI64::new(due(stored.due_at)),
             person: record::person_of(&stored.data)?,
         })
     }
@@ -97,6 +111,26 @@ impl LiveSession {
         }
     }
 
+    /// Whether its person is to be looked at again.
+    pub(super) fn is_due(&self, now: i64) -> bool {
+        now >= self.due_at.load(Ordering::Relaxed)
+    }
+
+    /// The same, for one of all who ask at once.
+    pub(super) fn take_due(&self, now: i64) -> bool {
+        let due_at = self.due_at.load(Ordering::Relaxed);
+        let (to, order) = (NEVER, Ordering::Relaxed);
+        now >= due_at
+            && self
+                .due_at
+                .compare_exchange(due_at, to, order, order)
+                .is_ok()
+    }
+
+    pub(super) fn set_due(&self, at: i64) {
+        self.due_at.store(at, Ordering::Relaxed);
+    }
+
     /// The store knows of a use, here or elsewhere.
     fn heard_of_use(&self, at: i64) {
         self.touch(at);
@@ -119,6 +153,7 @@ pub struct LiveSessions {
     sequence: tokio::sync::Mutex<i64>,
     /// Monotonic milliseconds.
     heard_at: AtomicU64,
+    due: Due,
 }
 
 #[derive(Debug, Default)]
@@ -161,6 +196,26 @@ impl LiveSessions {
             known: Mutex::default(),
             sequence: tokio::sync::Mutex::new(0),
             heard_at,
+            due: Due::new(),
+        }
+    }
+
+    pub(super) const fn due(&self) -> &Due {
+        &self.due
+    }
+
+    /// It was used: its person may be due.
+    pub(super) fn note_use(&self, session: &LiveSession, now: i64) {
+        session.touch(now);
+        if session.is_due(now) {
+            self.due.note(session, now);
+        }
+    }
+
+    /// Its person is to be looked at then.
+    pub(super) fn set_due(&self, id: SessionId, at: Option<OffsetDateTime>) {
+        if let Some(session) = self.known().sessions.get(&id) {
+            session.set_due(due(at));
         }
     }
 
@@ -219,7 +274,7 @@ impl LiveSessions {
             self.end_overdue(stored.id, now).await?;
             return Ok(None);
         }
-        session.touch(now.unix_timestamp());
+        self.note_use(&session, now.unix_timestamp());
         Ok(Some(Admitted { session, kept }))
     }
 
@@ -239,7 +294,7 @@ impl LiveSessions {
             return Ok(false);
         }
         if session.standing(now.unix_timestamp()) == Standing::Alive {
-            session.touch(now.unix_timestamp());
+            self.note_use(session, now.unix_timestamp());
             return Ok(true);
         }
         self.end_overdue(session.id, now).await?;

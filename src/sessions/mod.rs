@@ -10,6 +10,7 @@
 //! server and the tests call [`Sessions::poll_ended`], [`Sessions::flush_uses`], [`Sessions::sweep`]) and cookies (`web` sets and reads them).
 
 mod app_sessions;
+mod due;
 mod lifecycle;
 mod live;
 mod record;
@@ -19,6 +20,7 @@ mod tenant_store;
 mod tests;
 mod tickets;
 mod upkeep;
+mod upstream;
 mod upstream_end;
 
 pub use app_sessions::{AppEntry, AppSessions, Recalled};
@@ -28,3 +30,4 @@ pub use record::{Browser, stored_person as person_of};
 pub use rounds::LOOP;
 pub use tenant_store::TenantSessionStore;
 pub use tickets::{Asked, Begun, Entered};
+pub use upstream::{Granted, LEASE};

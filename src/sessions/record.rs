@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::identity::Person;
+use crate::domain::identity::{Person, Profile};
 use crate::storage::StorageError;
 
 /// The person: [`Person`].
@@ -61,6 +61,23 @@ pub(super) fn person_and_browser_of(data: &str) -> Result<(Person, Browser), Sto
     serde_json::from_str::<Both>(data)
         .map(|both| (both.person, both.browser))
         .map_err(|error| unreadable(&error))
+}
+
+/// The same data with the person as their provider describes them now; `None`: as they were.
+pub(super) fn with_person_again(
+    data: &str,
+    profile: &Profile,
+) -> Result<Option<String>, StorageError> {
+    let before = person_of(data)?;
+    let person = before.again(profile);
+    if person == before {
+        return Ok(None);
+    }
+    let unread = |error| unreadable(&error);
+    let mut data: Data = serde_json::from_str(data).map_err(unread)?;
+    let person = serde_json::to_value(person).map_err(unread)?;
+    data.insert(PERSON.to_owned(), person);
+    Ok(Some(written(data)))
 }
 
 /// Only the place is told: the text is somebody's data.

@@ -69,7 +69,10 @@ impl Process {
             .establish(
                 &tenant(),
                 identity("acme", "issuer", subject),
-                Some("id-token".into()),
+                Granted {
+                    id_token: Some("id-token".into()),
+                    tokens: None,
+                },
                 browser,
                 presented,
             )
@@ -608,7 +611,7 @@ async fn a41_a_broken_store_is_an_error_never_a_yes_or_no() {
     let login = process.sessions.establish(
         &acme,
         identity("acme", "issuer", "eve"),
-        None,
+        Granted::default(),
         Browser::default(),
         None,
     );

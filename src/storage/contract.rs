@@ -25,6 +25,7 @@ use crate::domain::upstream_logout::{
     LogoutNotice, NoticeRefused, SignedOutMeanwhile, SignedOutUpstream, UpstreamLogin,
     UpstreamNames,
 };
+use crate::domain::upstream_tokens::UpstreamTokens;
 
 pub(crate) const START: OffsetDateTime = datetime!(2027-01-15 08:00 UTC);
 pub(crate) const CAPS: WaitingCaps = WaitingCaps {
@@ -61,6 +62,13 @@ macro_rules! storage_contract {
             t24_a_sign_in_is_answered_once,
             a_sign_out_returns_once_within_the_hour,
             a_last_use_never_goes_back,
+            a13_the_right_to_a_refresh_is_one_hands,
+            a_rotated_token_is_the_next_claims,
+            what_a_look_has_found_is_written_and_told,
+            somebody_else_is_written_nowhere,
+            t25_a_claim_is_lost_with_its_session,
+            a_claim_is_lost_to_a_new_sign_in,
+            tokens_of_an_ended_session_are_taken_out_once,
             what_ended_is_told_in_order,
             what_is_over_is_swept_and_told,
             c_a_logout_token_is_used_once,
@@ -158,6 +166,7 @@ pub(crate) fn new_session(number: u8) -> NewSession {
         times: times(START),
         id_token: Some("canary-id-token".into()),
         upstream: upstream_login("sid", START),
+        tokens: None,
     }
 }
 
@@ -1076,4 +1085,310 @@ pub(crate) async fn it_can_be_probed(store: &AnyStore) {
         .find_app_session(&acme, &wiki, handle::<AppSessionKind>(1))
         .await;
     found.expect_err("trouble is an error, never `not there`");
+}
+
+fn tokens(number: u8) -> UpstreamTokens {
+    UpstreamTokens {
+        access_token: format!("canary-access-token-{number}").into(),
+        expires_at: Some(seconds(3600)),
+        refresh_token: Some(format!("canary-refresh-token-{number}").into()),
+        id_token: None,
+    }
+}
+
+/// A session whose person is due in ten minutes.
+pub(crate) async fn begin_with_tokens(store: &dyn Store, number: u8) -> SessionId {
+    let session = NewSession {
+        tokens: Some(NewTokens {
+            provider: "entra".parse().expect("a name"),
+            tokens: tokens(number),
+            due_at: Some(seconds(600)),
+        }),
+        ..new_session(number)
+    };
+    store
+        .begin_session(&identity("acme", "issuer", "ada"), &session, &|_| {
+            "data".into()
+        })
+        .await
+        .expect("begun");
+    session.id
+}
+
+async fn claim(store: &dyn Store, session: SessionId, at: i64) -> Claiming {
+    let claiming = store.claim_refresh(session, seconds(at), seconds(at + 60));
+    claiming.await.expect("an answer")
+}
+
+async fn claimed(store: &dyn Store, session: SessionId, at: i64) -> Claimed {
+    match claim(store, session, at).await {
+        Claiming::Ours(claimed) => *claimed,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn looked_at(subject_key: &str, number: u8) -> LookedAt {
+    LookedAt {
+        tokens: UpstreamTokens {
+            id_token: Some("canary-newer-id-token".into()),
+            ..tokens(number)
+        },
+        issuer_key: "issuer".into(),
+        subject_key: subject_key.into(),
+        due_at: Some(seconds(1200)),
+        at: seconds(600),
+    }
+}
+
+fn text(token: Option<&SecretString>) -> Option<&str> {
+    token.map(SecretString::expose_secret)
+}
+
+pub(crate) async fn a13_the_right_to_a_refresh_is_one_hands(store: &AnyStore) {
+    let session = begin_with_tokens(&**store, 1).await;
+    let early = claim(&**store, session, 599).await;
+    assert!(matches!(early, Claiming::NotBefore(at) if at == seconds(600)));
+    let tries: Vec<_> = (0..50)
+        .map(|_| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move { claim(&*store, session, 600).await })
+        })
+        .collect();
+    let mut ours = Vec::new();
+    for one in tries {
+        match one.await.expect("no panic") {
+            Claiming::Ours(claimed) => ours.push(claimed),
+            Claiming::NotBefore(at) => assert_eq!(at, seconds(660)),
+            Claiming::Nothing => panic!("it is there"),
+        }
+    }
+    let [first] = ours.as_slice() else {
+        panic!("{} have it", ours.len());
+    };
+    assert_eq!(first.provider.as_str(), "entra");
+    assert_eq!((first.granted_at, first.failures), (START, 0));
+    assert_eq!(
+        text(first.tokens.refresh_token.as_ref()),
+        Some("canary-refresh-token-1")
+    );
+    assert_eq!(
+        text(first.tokens.id_token.as_ref()),
+        Some("canary-id-token")
+    );
+    // Whoever does not come back has lost it.
+    let second = claimed(&**store, session, 660).await;
+    let late = store.postpone_refresh(&first.claim, seconds(900)).await;
+    assert!(!late.expect("an answer"));
+    let postponed = store.postpone_refresh(&second.claim, seconds(700)).await;
+    assert!(postponed.expect("written"));
+    assert_eq!(claimed(&**store, session, 700).await.failures, 1);
+    let unknown = claim(&**store, SessionId::from_bytes([9; 16]), 700).await;
+    assert!(matches!(unknown, Claiming::Nothing));
+}
+
+pub(crate) async fn a_rotated_token_is_the_next_claims(store: &AnyStore) {
+    let session = begin_with_tokens(&**store, 1).await;
+    let first = claimed(&**store, session, 600).await;
+    let newer = "canary-newer-refresh-token".into();
+    assert!(
+        store
+            .keep_rotated(&first.claim, &newer)
+            .await
+            .expect("written")
+    );
+    let second = claimed(&**store, session, 660).await;
+    assert_eq!(
+        text(second.tokens.refresh_token.as_ref()),
+        Some("canary-newer-refresh-token")
+    );
+    let late = store.keep_rotated(&first.claim, &"older".into()).await;
+    assert!(!late.expect("an answer"), "its claim is lost");
+}
+
+pub(crate) async fn what_a_look_has_found_is_written_and_told(store: &AnyStore) {
+    let session = begin_with_tokens(&**store, 1).await;
+    let first = claimed(&**store, session, 600).await;
+    let mut found = looked_at("ada", 2);
+    found.tokens.refresh_token = None;
+    let same = store
+        .settle_refresh(&first.claim, &found, &|_| Ok(None))
+        .await;
+    assert_eq!(same.expect("written"), Settled::Unchanged);
+    let (told, _) = store.ended_since(0).await.expect("read");
+    assert_eq!(told, 0, "nobody need read it again");
+    let stored = store.find_session(&tenant("acme"), handle(1)).await;
+    assert_eq!(
+        stored.expect("read").expect("there").due_at,
+        Some(seconds(1200))
+    );
+    let second = claimed(&**store, session, 1200).await;
+    assert_eq!(
+        second.tokens.access_token.expose_secret(),
+        "canary-access-token-2"
+    );
+    assert_eq!(
+        text(second.tokens.refresh_token.as_ref()),
+        Some("canary-refresh-token-1")
+    );
+    assert_eq!(
+        text(second.tokens.id_token.as_ref()),
+        Some("canary-newer-id-token")
+    );
+    assert_eq!(
+        text(second.first_id_token.as_ref()),
+        Some("canary-id-token")
+    );
+    let change = |data: &str| Ok(Some(format!("{data}, changed")));
+    let changed = store
+        .settle_refresh(&second.claim, &looked_at("ada", 3), &change)
+        .await;
+    assert_eq!(changed.expect("written"), Settled::Changed);
+    let (_, told) = store.ended_since(0).await.expect("read");
+    assert_eq!(told, [session]);
+    let stored = store.find_session(&tenant("acme"), handle(1)).await;
+    assert_eq!(stored.expect("read").expect("there").data, "data, changed");
+    let failing = claimed(&**store, session, 1200).await;
+    let fails = |_: &str| Err(StorageError::Unreadable("as the test wants".into()));
+    let failed = store
+        .settle_refresh(&failing.claim, &looked_at("ada", 4), &fails)
+        .await;
+    failed.expect_err("an error");
+    let unchanged = claimed(&**store, session, 1260).await;
+    let token = unchanged.tokens.access_token.expose_secret().to_owned();
+    assert_eq!(token, "canary-access-token-3", "all or nothing");
+}
+
+pub(crate) async fn somebody_else_is_written_nowhere(store: &AnyStore) {
+    let session = begin_with_tokens(&**store, 1).await;
+    // Bob is known here, and is not Ada.
+    let bob = new_session(2);
+    store
+        .begin_session(&identity("acme", "issuer", "bob"), &bob, &|_| "bob".into())
+        .await
+        .expect("begun");
+    let first = claimed(&**store, session, 600).await;
+    for subject in ["bob", "nobody"] {
+        let change = |_: &str| Ok(Some("bob".to_owned()));
+        let settled = store
+            .settle_refresh(&first.claim, &looked_at(subject, 2), &change)
+            .await;
+        assert_eq!(settled.expect("an answer"), Settled::AnotherPerson);
+    }
+    let stored = store.find_session(&tenant("acme"), handle(1)).await;
+    assert_eq!(stored.expect("read").expect("there").data, "data");
+    assert!(
+        store
+            .end_claimed(&first.claim, seconds(601))
+            .await
+            .expect("written")
+    );
+    assert!(!is_live(&**store, 1).await);
+    assert!(is_live(&**store, 2).await);
+}
+
+pub(crate) async fn t25_a_claim_is_lost_with_its_session(store: &AnyStore) {
+    let session = begin_with_tokens(&**store, 1).await;
+    let first = claimed(&**store, session, 600).await;
+    let ended = store
+        .end_by_handle(&tenant("acme"), handle(1), seconds(610))
+        .await;
+    assert!(ended.expect("written").is_some());
+    assert_lost(&**store, &first.claim).await;
+    assert!(matches!(
+        claim(&**store, session, 1000).await,
+        Claiming::Nothing
+    ));
+    assert!(!is_live(&**store, 1).await);
+}
+
+pub(crate) async fn a_claim_is_lost_to_a_new_sign_in(store: &AnyStore) {
+    let acme = tenant("acme");
+    let session = begin_with_tokens(&**store, 1).await;
+    let first = claimed(&**store, session, 600).await;
+    let renewed = NewSession {
+        times: times(seconds(610)),
+        tokens: Some(NewTokens {
+            provider: "main".parse().expect("a name"),
+            tokens: tokens(2),
+            due_at: Some(seconds(700)),
+        }),
+        ..new_session(2)
+    };
+    let renew = store.renew_session(&acme, handle(1), &renewed, "new data");
+    assert!(renew.await.expect("written"));
+    assert_lost(&**store, &first.claim).await;
+    let second = claimed(&**store, session, 700).await;
+    assert_eq!(second.provider.as_str(), "main");
+    assert_eq!(
+        text(second.tokens.refresh_token.as_ref()),
+        Some("canary-refresh-token-2")
+    );
+    assert_eq!((second.granted_at, second.failures), (seconds(610), 0));
+    let without = NewSession {
+        tokens: None,
+        ..new_session(3)
+    };
+    let renew = store.renew_session(&acme, handle(2), &without, "newer data");
+    assert!(renew.await.expect("written"));
+    assert!(matches!(
+        claim(&**store, session, 2000).await,
+        Claiming::Nothing
+    ));
+}
+
+async fn assert_lost(store: &dyn Store, claim: &Claim) {
+    let change = |_: &str| Ok(Some("late".to_owned()));
+    let kept = store.keep_rotated(claim, &"late".into()).await;
+    assert!(!kept.expect("an answer"));
+    let settled = store
+        .settle_refresh(claim, &looked_at("ada", 9), &change)
+        .await;
+    assert_eq!(settled.expect("an answer"), Settled::Lost);
+    let postponed = store.postpone_refresh(claim, seconds(620)).await;
+    assert!(!postponed.expect("an answer"));
+    assert!(
+        !store
+            .end_claimed(claim, seconds(620))
+            .await
+            .expect("an answer")
+    );
+}
+
+pub(crate) async fn tokens_of_an_ended_session_are_taken_out_once(store: &AnyStore) {
+    for number in 1..=3 {
+        begin_with_tokens(&**store, number).await;
+    }
+    let acme = tenant("acme");
+    let alive = store.take_ended_tokens(10).await.expect("read");
+    assert!(alive.is_empty(), "{alive:?}");
+    for number in [2, 1] {
+        let at = seconds(i64::from(10 - number));
+        let ended = store.end_by_handle(&acme, handle(number), at).await;
+        assert!(ended.expect("written").is_some());
+    }
+    let oldest = store.take_ended_tokens(1).await.expect("read");
+    let [oldest] = oldest.as_slice() else {
+        panic!("{oldest:?}");
+    };
+    assert_eq!(oldest.session, SessionId::from_bytes([2; 16]));
+    assert_eq!(
+        (oldest.tenant.as_str(), oldest.provider.as_str()),
+        ("acme", "entra")
+    );
+    assert_eq!(
+        text(oldest.tokens.refresh_token.as_ref()),
+        Some("canary-refresh-token-2")
+    );
+    let tries: Vec<_> = (0..10)
+        .map(|_| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move { store.take_ended_tokens(10).await.expect("read").len() })
+        })
+        .collect();
+    let mut taken = 0;
+    for one in tries {
+        taken += one.await.expect("no panic");
+    }
+    assert_eq!(taken, 1);
+    assert!(is_live(&**store, 3).await);
 }

@@ -11,8 +11,10 @@ pub(crate) mod contract;
 pub mod sealing;
 pub mod sqlite;
 pub mod traits;
+mod upstream_tokens;
 
 pub use traits::*;
+pub use upstream_tokens::*;
 
 /// The store did not do what was asked. The cause is for logs only.
 #[derive(Debug, thiserror::Error)]

@@ -31,6 +31,10 @@ pub enum Purpose {
     IdToken,
     /// The answer that a provider posted: it can hold a code.
     Answer,
+    /// A provider's access token.
+    AccessToken,
+    /// A provider's refresh token.
+    RefreshToken,
     /// Where somebody who signs out goes on to: an address that can hold an ID token.
     SignOut,
 }
@@ -42,6 +46,8 @@ impl Purpose {
             Self::CodeVerifier => "code verifier",
             Self::IdToken => "id token",
             Self::Answer => "answer",
+            Self::AccessToken => "access token",
+            Self::RefreshToken => "refresh token",
             Self::SignOut => "sign-out",
         }
     }

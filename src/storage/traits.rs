@@ -20,7 +20,7 @@ use crate::domain::upstream_logout::{
     EndedUpstream, LogoutNotice, NoticeRefused, SignedOutMeanwhile, UpstreamLogin,
 };
 
-use super::StorageError;
+use super::{NewTokens, StorageError, UpstreamTokenStore};
 
 /// An anonymous request was not remembered because too many wait already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -125,6 +125,8 @@ pub struct StoredSession {
     pub data: String,
     /// Its times.
     pub times: SessionTimes,
+    /// When its person is to be looked at again at their provider; none: never.
+    pub due_at: Option<OffsetDateTime>,
 }
 
 /// A session to be begun.
@@ -142,6 +144,8 @@ pub struct NewSession {
     pub id_token: Option<SecretString>,
     /// What the provider will call it.
     pub upstream: UpstreamLogin,
+    /// What else the provider gave, where it is kept; sealed.
+    pub tokens: Option<NewTokens>,
 }
 
 /// A session that has been ended, with what its sign-out at the provider needs.
@@ -193,8 +197,8 @@ pub trait Sessions: Send + Sync {
         data: &str,
     ) -> Result<bool, StorageError>;
 
-    /// A live session gets another handle; the old one finds nothing from then on. `data`, `times` and the
-    /// ID token are those of the new login; its name, tickets and app sessions stay. It is told to
+    /// A live session gets another handle; the old one finds nothing from then on. `data`, `times` and all
+    /// tokens are those of the new login; its name, tickets and app sessions stay. It is told to
     /// [`Sessions::ended_since`] too, so that nobody goes on with the old data. Whether it was live. Nothing
     /// changes if the provider has ended the new login since the person was sent there.
     async fn renew_session(
@@ -417,11 +421,25 @@ pub trait Upkeep: Send + Sync {
 
 /// A whole store.
 pub trait Store:
-    LoginAttempts + Sessions + SignIns + SignOuts + UpstreamLogouts + Upkeep + std::fmt::Debug
+    LoginAttempts
+    + Sessions
+    + SignIns
+    + SignOuts
+    + UpstreamLogouts
+    + UpstreamTokenStore
+    + Upkeep
+    + std::fmt::Debug
 {
 }
 
-impl<T: LoginAttempts + Sessions + SignIns + SignOuts + UpstreamLogouts + Upkeep + std::fmt::Debug>
-    Store for T
+impl<T> Store for T where
+    T: LoginAttempts
+        + Sessions
+        + SignIns
+        + SignOuts
+        + UpstreamLogouts
+        + UpstreamTokenStore
+        + Upkeep
+        + std::fmt::Debug
 {
 }

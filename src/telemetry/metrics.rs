@@ -93,6 +93,13 @@ pub fn count_ticket(tenant: &str, app: &str, outcome: &'static str) {
         .increment(1);
 }
 
+/// Counts looks at people who are signed in, by provider. `outcome` is of a fixed list: `unchanged`, `changed`,
+/// `ended`, `failed`, `lost`.
+pub fn count_refresh(tenant: &str, provider: &str, outcome: &'static str) {
+    counter!("doorward_refreshes_total", "tenant" => tenant.to_owned(), "provider" => provider.to_owned(), "outcome" => outcome)
+        .increment(1);
+}
+
 /// How long one login asked its provider in the background: metadata, code, keys, userinfo.
 pub fn provider_took(tenant: &str, provider: &str, succeeded: bool, took: std::time::Duration) {
     let outcome = if succeeded { "succeeded" } else { "failed" };
@@ -176,6 +183,10 @@ fn install() -> Option<PrometheusHandle> {
     describe_counter!(
         "doorward_tickets_total",
         "Tickets brought to an app's host, by tenant, app and outcome."
+    );
+    describe_counter!(
+        "doorward_refreshes_total",
+        "Looks at people who are signed in, by tenant, provider and outcome."
     );
     describe_histogram!(
         "doorward_provider_seconds",

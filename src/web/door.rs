@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::upstream_tokens::Looks;
 use crate::access::{Gate, Limiter};
 use crate::config::Limits;
 use crate::ports::{Clock, SecureRandom};
@@ -50,6 +51,7 @@ pub struct Door {
     pub parts: Parts,
     pub(crate) gate: Gate,
     pub(crate) limiter: Arc<Limiter>,
+    pub(super) looks: Looks,
     prefix: Box<str>,
 }
 
@@ -68,6 +70,7 @@ impl Door {
             parts,
             gate,
             limiter,
+            looks: Looks::new(),
             prefix,
         })
     }
@@ -78,14 +81,16 @@ impl Door {
         &self.prefix
     }
 
-    /// What has to be done now and then: look for sessions ended elsewhere, write down uses, refresh
-    /// documents, sweep. Called each second by the server, and by tests when they let time pass.
-    pub async fn upkeep(&self) {
+    /// What has to be done now and then: look for sessions ended elsewhere, refresh documents, look at people
+    /// again. Called each second by the server, and by tests when they let time pass.
+    pub async fn upkeep(self: &Arc<Self>) {
         if let Err(error) = self.parts.sessions.poll_ended().await {
             tracing::error!(%error, "no news of ended sessions: after 5 s nobody is let in from memory");
         }
         self.parts.relying_party.documents.tick();
         self.parts.relying_party.key_sets.tick();
+        self.look_at_people();
+        self.revoke_ended();
         let app_sessions = u32::try_from(self.gate.sessions.count()).unwrap_or(u32::MAX);
         let sessions = u32::try_from(self.parts.sessions.live().count()).unwrap_or(u32::MAX);
         sessions_in_memory(sessions, app_sessions);
@@ -99,8 +104,9 @@ impl Door {
         self.gate.sessions.let_go();
     }
 
-    /// Writes down what is only in memory. The last thing before the process ends.
+    /// Ends what is under way, and writes down what is only in memory. The last thing before the process ends.
     pub async fn drain(&self) {
+        self.stop_looking().await;
         if let Err(error) = self.parts.sessions.flush_uses().await {
             tracing::error!(%error, "last uses could not be written: sessions may end earlier");
         }

@@ -19,7 +19,7 @@ use crate::domain::login_offer::is_navigation;
 use crate::domain::return_target::{InvalidReturnTarget, ReturnTarget};
 use crate::domain::upstream_provider::UpstreamProvider;
 use crate::relying_party::{Completed, Failure, LoginRequest};
-use crate::sessions::NotEstablished;
+use crate::sessions::{Granted, NotEstablished};
 use crate::storage::SignIn;
 use crate::telemetry::metrics::{count_login, count_session};
 use crate::telemetry::traces;
@@ -230,11 +230,16 @@ impl Visit {
             return self.over_limit(over, &again);
         }
         let sessions = &self.door.parts.sessions;
+        let refresh = provider.tokens.refresh.clone();
+        let granted = Granted {
+            id_token: completed.id_token,
+            tokens: completed.tokens.zip(refresh),
+        };
         let established = sessions
             .establish(
                 &self.tenant,
                 completed.identity,
-                completed.id_token,
+                granted,
                 self.browser(),
                 self.session_handle(),
             )

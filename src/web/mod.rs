@@ -29,6 +29,7 @@ mod silence;
 mod tls;
 mod traced;
 mod upstream_logout;
+mod upstream_tokens;
 mod visit;
 
 pub use door::{Door, Parts};

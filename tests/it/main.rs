@@ -17,6 +17,7 @@ mod limits;
 mod login;
 mod operations;
 mod pages;
+mod refresh;
 mod sessions;
 mod sign_out;
 mod support;

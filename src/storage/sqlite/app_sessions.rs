@@ -14,8 +14,9 @@ pub(super) async fn insert_app_session(
     app: &NewAppSession,
 ) -> Result<Option<StoredSession>, StorageError> {
     let found = sqlx::query(
-        "SELECT id, tenant, user, data, began_at, used_at, idle, ends_at FROM session
-         WHERE id = ? AND tenant = ? AND ended_at IS NULL",
+        "SELECT id, tenant, user, data, began_at, used_at, idle, ends_at,
+             (SELECT t.due_at FROM upstream_tokens AS t WHERE t.session = session.id) AS due_at
+         FROM session WHERE id = ? AND tenant = ? AND ended_at IS NULL",
     )
     .bind(session.as_bytes().as_slice())
     .bind(app.tenant.as_str())

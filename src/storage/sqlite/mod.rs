@@ -15,6 +15,7 @@ mod sign_ins;
 pub(crate) mod tests;
 mod upkeep;
 mod upstream_logouts;
+mod upstream_tokens;
 mod waiting;
 
 use std::cmp::Ordering;
@@ -49,7 +50,7 @@ const BUSY: Duration = Duration::from_millis(1500);
 const READERS: u32 = 2;
 
 /// The migrations, oldest first: version, what it brings, SQL.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (
         1,
         "people, logins, sessions",
@@ -59,6 +60,11 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
         2,
         "posted answers",
         include_str!("../migrations/sqlite/0002_posted_answers.sql"),
+    ),
+    (
+        3,
+        "upstream tokens",
+        include_str!("../migrations/sqlite/0003_upstream_tokens.sql"),
     ),
     (
         4,

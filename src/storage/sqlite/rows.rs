@@ -66,7 +66,15 @@ pub(super) fn time_at(row: &SqliteRow, column: &str) -> Result<OffsetDateTime, S
     time_of(row.try_get(column)?)
 }
 
-/// Of `id, tenant, user, data, began_at, used_at, idle, ends_at`.
+pub(super) fn optional_time_at(
+    row: &SqliteRow,
+    column: &str,
+) -> Result<Option<OffsetDateTime>, StorageError> {
+    let stamp: Option<i64> = row.try_get(column)?;
+    stamp.map(time_of).transpose()
+}
+
+/// Of `id, tenant, user, data, began_at, used_at, idle, ends_at, due_at`.
 pub(super) fn session(row: &SqliteRow) -> Result<StoredSession, StorageError> {
     let idle: i64 = row.try_get("idle")?;
     Ok(StoredSession {
@@ -80,6 +88,7 @@ pub(super) fn session(row: &SqliteRow) -> Result<StoredSession, StorageError> {
             idle: Duration::from_micros(u64::try_from(idle).unwrap_or_default()),
             ends_at: time_at(row, "ends_at")?,
         },
+        due_at: optional_time_at(row, "due_at")?,
     })
 }
 

@@ -13,7 +13,7 @@ use super::super::traits::{
 use super::app_sessions::insert_app_session;
 use super::rows::{self, bytes, length, parsed, stamp, time_of, unreadable};
 use super::upstream_logouts::{upstream_session, was_ended_upstream};
-use super::{Durability, SqliteStore, in_time};
+use super::{Durability, SqliteStore, in_time, upstream_tokens};
 use crate::domain::handle::{AppSessionKind, Digest, SessionKind, SignInKind};
 use crate::domain::host::Host;
 use crate::domain::identity::VerifiedIdentity;
@@ -58,6 +58,8 @@ impl Sessions for SqliteStore {
             .bind(session.upstream.subject.as_bytes().as_slice())
             .execute(&mut *writing)
             .await?;
+            self.put_tokens(&mut writing, tenant, session.id, session)
+                .await?;
             writing.commit().await?;
             Ok(Ok(user))
         })
@@ -79,8 +81,9 @@ impl Sessions for SqliteStore {
     ) -> Result<Option<StoredSession>, StorageError> {
         in_time(async {
             sqlx::query(
-                "SELECT id, tenant, user, data, began_at, used_at, idle, ends_at FROM session
-                 WHERE tenant = ? AND handle = ? AND ended_at IS NULL",
+                "SELECT id, tenant, user, data, began_at, used_at, idle, ends_at,
+                     (SELECT t.due_at FROM upstream_tokens AS t WHERE t.session = session.id) AS due_at
+                 FROM session WHERE tenant = ? AND handle = ? AND ended_at IS NULL",
             )
             .bind(tenant.as_str())
             .bind(handle.as_bytes().as_slice())
@@ -149,6 +152,7 @@ impl Sessions for SqliteStore {
             let live = row.is_some();
             if let Some(row) = row {
                 let id = SessionId::from_bytes(bytes(&row, "id")?);
+                self.put_tokens(&mut writing, tenant, id, renewed).await?;
                 announce(&mut writing, tenant, id, renewed.times.began_at).await?;
             }
             writing.commit().await?;
@@ -164,8 +168,8 @@ impl Sessions for SqliteStore {
     ) -> Result<Vec<StoredSession>, StorageError> {
         in_time(async {
             sqlx::query(
-                "SELECT id, tenant, user, data, began_at, used_at, idle, ends_at FROM session
-                 WHERE tenant = ? AND user = ? AND ended_at IS NULL
+                "SELECT id, tenant, user, data, began_at, used_at, idle, ends_at, NULL AS due_at
+                 FROM session WHERE tenant = ? AND user = ? AND ended_at IS NULL
                  ORDER BY began_at DESC LIMIT 100",
             )
             .bind(tenant.as_str())
@@ -186,8 +190,9 @@ impl Sessions for SqliteStore {
         now: OffsetDateTime,
     ) -> Result<Option<EndedSession>, StorageError> {
         let found = sqlx::query(
-            "SELECT id, tenant, user, data, began_at, used_at, idle, ends_at, id_token FROM session
-             WHERE tenant = ? AND handle = ? AND ended_at IS NULL",
+            "SELECT id, tenant, user, data, began_at, used_at, idle, ends_at, NULL AS due_at,
+                 id_token
+             FROM session WHERE tenant = ? AND handle = ? AND ended_at IS NULL",
         )
         .bind(tenant.as_str())
         .bind(handle.as_bytes().as_slice());
@@ -202,7 +207,8 @@ impl Sessions for SqliteStore {
         now: OffsetDateTime,
     ) -> Result<Option<EndedSession>, StorageError> {
         let found = sqlx::query(
-            "SELECT s.id, s.tenant, s.user, s.data, s.began_at, s.used_at, s.idle, s.ends_at, s.id_token
+            "SELECT s.id, s.tenant, s.user, s.data, s.began_at, s.used_at, s.idle, s.ends_at,
+                 NULL AS due_at, s.id_token
              FROM app_session AS a JOIN session AS s ON s.id = a.session AND s.tenant = a.tenant
              WHERE a.tenant = ? AND a.host = ? AND a.handle = ? AND s.ended_at IS NULL",
         )
@@ -278,7 +284,8 @@ impl Sessions for SqliteStore {
     ) -> Result<Option<(StoredSession, AppId)>, StorageError> {
         in_time(async {
             sqlx::query(
-                "SELECT session.id, session.tenant, user, data, session.began_at, used_at, idle, ends_at, app
+                "SELECT session.id, session.tenant, user, data, session.began_at, used_at, idle, ends_at, app,
+                     (SELECT t.due_at FROM upstream_tokens AS t WHERE t.session = session.id) AS due_at
                  FROM app_session JOIN session ON session.id = app_session.session
                  WHERE app_session.handle = ?1 AND app_session.tenant = ?2 AND app_session.host = ?3
                      AND session.tenant = ?2 AND session.ended_at IS NULL",
@@ -451,7 +458,7 @@ async fn insert_user(
     Ok(session.new_user)
 }
 
-/// Ends a session that is alive, with its app sessions. Its ID token is not needed any more.
+/// Ends a session that is alive, with its app sessions. Its ID token is not needed any more; what can be revoked is.
 pub(super) async fn end(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
@@ -467,6 +474,7 @@ pub(super) async fn end(
         .bind(id.as_bytes().as_slice())
         .execute(&mut *connection)
         .await?;
+    upstream_tokens::mark_ended(connection, id, now).await?;
     announce(connection, tenant, id, now).await
 }
 

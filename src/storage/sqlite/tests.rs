@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sqlx::{Connection as _, Executor as _};
 
 use super::super::contract::{
-    CAPS, START, attempt, begin, handle, new_session, storage_contract, tenant,
+    CAPS, START, attempt, begin, begin_with_tokens, handle, new_session, storage_contract, tenant,
 };
 use super::super::{Sessions as _, Store, Upkeep as _};
 use super::*;
@@ -52,7 +52,7 @@ async fn a36_no_secret_is_in_the_files() {
     let (store, folder) = fresh().await;
     let begun = store.begin_attempt(&attempt(1), "".into(), CAPS).await;
     begun.expect("written").expect("room");
-    begin(&*store, 1).await;
+    begin_with_tokens(&*store, 1).await;
     let secret = Handle::<SessionKind>::from_bytes([1; 16]);
     let everything: Vec<u8> = ["doorward.db", "doorward.db-wal"]
         .iter()

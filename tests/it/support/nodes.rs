@@ -40,20 +40,25 @@ pub(crate) struct Node {
 impl Node {
     /// A second node, over the same database and by the same clock.
     pub(crate) async fn beside(first: &Broker) -> Self {
-        Self::started(first.address.port(), first, 2).await
+        Self::beside_with(first, CONFIGURATION).await
+    }
+
+    /// The same with the configuration that the first one has.
+    pub(crate) async fn beside_with(first: &Broker, configuration: &str) -> Self {
+        Self::started(first.address.port(), first, 2, configuration).await
     }
 
     /// The same broker, stopped as by SIGTERM and started again.
     pub(crate) async fn after(first: Broker) -> Self {
         first.door.drain().await;
-        let node = Self::started(first.address.port(), &first, 3).await;
+        let node = Self::started(first.address.port(), &first, 3, CONFIGURATION).await;
         drop(first);
         node
     }
 
-    async fn started(port: u16, first: &Broker, seed: u64) -> Self {
+    async fn started(port: u16, first: &Broker, seed: u64, configuration: &str) -> Self {
         let setup = Setup {
-            configuration: CONFIGURATION
+            configuration: configuration
                 .replace("{port}", &port.to_string())
                 .replace("{issuer}", first.provider.base()),
             seed,
@@ -79,7 +84,8 @@ pub(crate) async fn check(broker: &Broker, host: &str, path: &str, cookies: &str
     check_at(broker.address, broker.address.port(), host, path, cookies).await
 }
 
-async fn check_at(
+/// The same of the broker at `address`, whose public port is `port`.
+pub(crate) async fn check_at(
     address: SocketAddr,
     port: u16,
     host: &str,

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::body::{Step, scripted};
 use super::fault::{Endpoint, Trouble};
 use super::server::HungUp;
-use super::{Recorded, Shared, github, jwks, oidc, role};
+use super::{Recorded, Shared, github, jwks, oidc, refresh, role};
 
 /// Records the request, does what the troubles of its endpoint ask, and answers.
 pub(super) async fn answer(
@@ -94,6 +94,8 @@ fn endpoint(path: &str) -> Endpoint {
         "/token" => Endpoint::Token,
         "/jwks" => Endpoint::Jwks,
         "/userinfo" => Endpoint::Userinfo,
+        "/revoke" => Endpoint::Revoke,
+        path if path.starts_with("/applications/") => Endpoint::Revoke,
         // The second as Auth0 names it where its metadata do not.
         "/end_session" | "/oidc/logout" => Endpoint::EndSession,
         "/oauth2/v2.0/logout" => Endpoint::EntraLogout,
@@ -120,6 +122,7 @@ fn respond(shared: &Shared, request: &Recorded) -> Response<Body> {
         Endpoint::EndSession => oidc::end_session(request),
         Endpoint::EntraLogout => oidc::plain_logout(request, "post_logout_redirect_uri"),
         Endpoint::CognitoLogout => oidc::plain_logout(request, "logout_uri"),
+        Endpoint::Revoke => refresh::revoke(shared, request),
         Endpoint::AttackerKeys => jwks::attacker_keys(shared),
         Endpoint::GithubAuthorize => github::authorize(shared, request),
         Endpoint::GithubToken => github::token(shared, request),

@@ -27,6 +27,8 @@ pub(crate) enum Endpoint {
     AttackerKeys,
     /// A call to the API of a provider whose role is played.
     Call,
+    /// RFC 7009, and GitHub's own way.
+    Revoke,
     /// Any other path.
     Elsewhere,
 }

@@ -151,7 +151,7 @@ pub(super) fn api(shared: &Shared, request: &Recorded) -> Response<Body> {
     let granted = |wanted: &[&str]| grant.scope.split(',').any(|scope| wanted.contains(&scope));
     let account = &grant.person.github;
     let mut response = match request.endpoint {
-        Endpoint::GithubUser => Json(user(grant)).into_response(),
+        Endpoint::GithubUser => Json(user(&grant)).into_response(),
         Endpoint::GithubEmails if granted(&["user", "user:email"]) => {
             page(shared, &state, request, &account.emails)
         }
@@ -159,7 +159,7 @@ pub(super) fn api(shared: &Shared, request: &Recorded) -> Response<Body> {
         _ if !granted(&["read:org", "write:org", "admin:org", "repo", "user"]) => {
             trouble(StatusCode::FORBIDDEN, "You need at least read:org scope")
         }
-        _ => organizations(shared, &state, request, grant),
+        _ => organizations(shared, &state, request, &grant),
     };
     let scopes = HeaderValue::from_str(&grant.scope.replace(',', ", ")).expect("a header value");
     response.headers_mut().insert("x-oauth-scopes", scopes);

@@ -29,6 +29,7 @@ mod jwks;
 mod keys;
 mod oidc;
 mod people;
+mod refresh;
 mod role;
 mod server;
 mod tests;
@@ -51,6 +52,7 @@ pub(crate) use fault::{
 };
 pub(crate) use keys::Algorithm;
 pub(crate) use people::Person;
+pub(crate) use refresh::RefreshTokens;
 
 use forge::{Forge, Strangers};
 use keys::SigningKey;
@@ -130,11 +132,13 @@ struct State {
     people: HashMap<String, Person>,
     codes: HashMap<String, Grant>,
     access_tokens: HashMap<String, Grant>,
+    refresh_tokens: HashMap<String, refresh::Issued>,
     assertion_ids: HashSet<String>,
     /// The provider that this one plays, see [`role`].
     role: Option<Value>,
     issued: usize,
     replayed_codes: usize,
+    reused_refresh_tokens: usize,
 }
 
 /// How the provider is set up, when nothing is wrong.
@@ -149,6 +153,10 @@ pub(crate) struct Settings {
     pub(crate) skew: i64,
     /// Life of an ID token, in seconds.
     pub(crate) id_token_lifetime: i64,
+    /// Life of an access token, in seconds.
+    pub(crate) access_token_lifetime: i64,
+    /// How refresh tokens are given.
+    pub(crate) refresh: RefreshTokens,
     /// Life of a code, in seconds.
     pub(crate) code_lifetime: i64,
     /// Whether metadata promise `iss` in the answer (RFC 9207 §3). It is sent either way.
@@ -218,6 +226,8 @@ impl TestProvider {
             algorithm: Algorithm::Rs256,
             skew: 0,
             id_token_lifetime: 300,
+            access_token_lifetime: 3600,
+            refresh: RefreshTokens::default(),
             code_lifetime: 60,
             promises_issuer: true,
             requires_pkce: true,
@@ -246,10 +256,12 @@ impl TestProvider {
             people: HashMap::new(),
             codes: HashMap::new(),
             access_tokens: HashMap::new(),
+            refresh_tokens: HashMap::new(),
             assertion_ids: HashSet::new(),
             role: None,
             issued: 0,
             replayed_codes: 0,
+            reused_refresh_tokens: 0,
         };
         let mut provider = Self {
             shared: Arc::new(Shared {
@@ -490,6 +502,28 @@ impl TestProvider {
     /// How many codes were offered a second time.
     pub(crate) fn replayed_codes(&self) -> usize {
         self.shared.lock().replayed_codes
+    }
+
+    /// How many refresh tokens were used a second time, after they had been replaced.
+    pub(crate) fn reused_refresh_tokens(&self) -> usize {
+        self.shared.lock().reused_refresh_tokens
+    }
+
+    /// How many refresh tokens are good for something.
+    pub(crate) fn live_refresh_tokens(&self) -> usize {
+        let state = self.shared.lock();
+        state
+            .refresh_tokens
+            .values()
+            .filter(|it| it.is_live())
+            .count()
+    }
+
+    /// Withdraws everything that was granted: the account was closed.
+    pub(crate) fn withdraw(&self) {
+        let mut state = self.shared.lock();
+        state.refresh_tokens.clear();
+        state.access_tokens.clear();
     }
 
     /// Forgets counts and requests.

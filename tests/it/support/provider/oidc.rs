@@ -11,7 +11,7 @@ use url::Url;
 
 use super::assertion;
 use super::fault::{AuthorizeFault, DiscoveryFault, Fault, TokenFault, UserinfoFault};
-use super::{Grant, Recorded, Shared, State};
+use super::{Grant, Recorded, Shared, State, refresh};
 
 /// `/.well-known/openid-configuration` (OIDC Discovery 1.0 §3).
 pub(super) fn discovery(shared: &Shared) -> Response<Body> {
@@ -26,10 +26,11 @@ pub(super) fn discovery(shared: &Shared) -> Response<Body> {
         "jwks_uri": format!("{base}/jwks"),
         "userinfo_endpoint": format!("{base}/userinfo"),
         "end_session_endpoint": format!("{base}/end_session"),
+        "revocation_endpoint": format!("{base}/revoke"),
         "scopes_supported": ["openid", "profile", "email", "groups"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],
-        "grant_types_supported": ["authorization_code"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [settings.algorithm.name()],
         "token_endpoint_auth_methods_supported": settings.client_authentication,
@@ -222,14 +223,20 @@ pub(super) fn token(shared: &Shared, request: &Recorded) -> Response<Body> {
         Ok(client_id) => client_id,
         Err(why) => return invalid_client(why),
     };
-    if request.form("grant_type") != Some("authorization_code") {
-        let why = "only authorization_code";
-        return oauth_error(StatusCode::BAD_REQUEST, "unsupported_grant_type", why);
-    }
-    let grant = match redeem(shared, &mut state, &client_id, request) {
-        Ok(grant) => grant,
+    let granted = match request.form("grant_type") {
+        Some("authorization_code") => redeem(shared, &mut state, &client_id, request)
+            .map(|grant| (refresh::first(&mut state, &grant), grant)),
+        Some("refresh_token") => refresh::again(&mut state, &client_id, request),
+        _ => {
+            let why = "only authorization_code and refresh_token";
+            return oauth_error(StatusCode::BAD_REQUEST, "unsupported_grant_type", why);
+        }
+    };
+    let (refresh_token, grant) = match granted {
+        Ok(granted) => granted,
         Err(why) => return oauth_error(StatusCode::BAD_REQUEST, "invalid_grant", why),
     };
+    let again = request.form("grant_type") == Some("refresh_token");
     let access_token = state.unique("access-token");
     state
         .access_tokens
@@ -237,9 +244,14 @@ pub(super) fn token(shared: &Shared, request: &Recorded) -> Response<Body> {
     let mut answer = Map::new();
     answer.insert("access_token".into(), access_token.into());
     answer.insert("token_type".into(), "Bearer".into());
-    answer.insert("expires_in".into(), 3600.into());
+    let lifetime = state.settings.access_token_lifetime;
+    answer.insert("expires_in".into(), lifetime.into());
     answer.insert("scope".into(), grant.scope.clone().into());
-    if grant.scope.split(' ').any(|scope| scope == "openid") {
+    if let Some(token) = refresh_token {
+        answer.insert("refresh_token".into(), token.into());
+    }
+    let with_id_token = !again || state.settings.refresh.with_id_token;
+    if with_id_token && grant.scope.split(' ').any(|scope| scope == "openid") {
         let claims = id_token_claims(shared, &state, &grant);
         let token = shared.forge(&state, &grant.client_id, claims);
         answer.insert("id_token".into(), token.into());
@@ -292,7 +304,7 @@ fn oauth_error(status: StatusCode, error: &str, why: &str) -> Response<Body> {
     no_store((status, Json(body)).into_response())
 }
 
-fn invalid_client(why: &str) -> Response<Body> {
+pub(super) fn invalid_client(why: &str) -> Response<Body> {
     let mut response = oauth_error(StatusCode::UNAUTHORIZED, "invalid_client", why);
     response.headers_mut().insert(
         header::WWW_AUTHENTICATE,
@@ -467,12 +479,18 @@ pub(super) fn userinfo(shared: &Shared, request: &Recorded) -> Response<Body> {
     Json(claims).into_response()
 }
 
-/// The grant of the access token in `Authorization` (RFC 6750 §2.1; GitHub also says `token`).
-pub(super) fn bearer<'a>(state: &'a State, request: &Recorded) -> Option<&'a Grant> {
+/// The grant of the access token in `Authorization` (RFC 6750 §2.1; GitHub also says `token`), of the person as they
+/// are now.
+pub(super) fn bearer(state: &State, request: &Recorded) -> Option<Grant> {
     let value = request.header("authorization")?;
     let (scheme, token) = value.split_once(' ')?;
     let known = scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token");
-    state.access_tokens.get(token).filter(|_| known)
+    let grant = state.access_tokens.get(token).filter(|_| known)?;
+    let person = state.people.get(&grant.person.username);
+    Some(Grant {
+        person: person.unwrap_or(&grant.person).clone(),
+        ..grant.clone()
+    })
 }
 
 /// `/end_session` (OIDC RP-Initiated Logout 1.0 §2).
