@@ -21,7 +21,7 @@ use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::ids::Issuer;
 use crate::domain::profile_request::ProfileRequest;
 use crate::domain::upstream_provider::{
-    ClaimRule, Logout, LogoutRedirect, OpenIdConnect, Protocol, RequiredClaim, SignInPage,
+    ClaimRule, Logout, LogoutRedirect, OpenIdConnect, Protocol, RequiredClaim, SignInPage, Source,
     UpstreamProvider,
 };
 
@@ -274,6 +274,13 @@ impl Resolution<'_> {
             .into_iter()
             .map(|request| self.profile_request(request))
             .collect();
+        let requests: Vec<ProfileRequest> = requests.into_iter().collect::<Option<_>>()?;
+        let mut claims = self.written().claims(&definition.claims)?;
+        // What nobody asks for tells no groups, and rules that ask for some are warned about.
+        claims.groups.retain(|groups| match &groups.place.source {
+            Source::Profile(name) => requests.iter().any(|request| request.name == *name),
+            _ => true,
+        });
         let authorization = &definition.authorization;
         let scopes = || {
             let scopes = authorization.scopes.iter();
@@ -322,7 +329,7 @@ impl Resolution<'_> {
                 .and_then(|template| self.text(template)),
             token_request: definition.token_request,
             errors_with_success_status: definition.errors_with_success_status,
-            profile_requests: requests.into_iter().collect::<Option<_>>()?,
+            profile_requests: requests,
             required_claims,
             claims,
             issuer_key,
