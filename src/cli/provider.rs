@@ -131,6 +131,7 @@ mod tests {
           a person is    `id` of user
           e-mail         `email` where `verified` is true
           groups         none
+          language       `locale` of user
           signing out    here only: people stay signed in there
 
         And with `guild`
@@ -177,6 +178,7 @@ mod tests {
           let in       whose `organization_id` of userinfo is one of `organizations`
           e-mail       `email` where `email_verified` is true
           groups       none
+          language     `locale` of userinfo
           signing out  there too, where its metadata say so
 
         And with `organizations` = "any"

@@ -5,6 +5,7 @@
 //! otherwise.
 
 pub mod app_upstream;
+pub mod claim_changes;
 pub mod claims;
 pub mod client_authentication;
 pub mod colour;
@@ -20,6 +21,8 @@ pub mod login_hint;
 pub mod login_offer;
 pub mod path;
 pub mod policy;
+pub mod profile_values;
+pub mod restrictions;
 pub mod return_target;
 pub mod session;
 pub mod tenant;

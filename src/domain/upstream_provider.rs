@@ -13,12 +13,14 @@ use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
 
+use super::claim_changes::ClaimChanges;
 use super::claims::ClaimPath;
 use super::client_authentication::ClientAuthentication;
 use super::email::{EmailAddress, EmailDomain};
 use super::email_rule::EmailRule;
 use super::ids::{Issuer, ProviderId, is_guid};
 use super::login_hint::LoginHint;
+use super::restrictions::Restrictions;
 
 /// A provider of one tenant, ready to be used.
 #[derive(Clone, Debug)]
@@ -72,6 +74,10 @@ pub struct UpstreamProvider {
     pub required_claims: Vec<RequiredClaim>,
     /// Where the facts about a person are.
     pub claims: ClaimMapping,
+    /// What the operator changes about them.
+    pub changes: ClaimChanges,
+    /// Whom the operator lets in.
+    pub restrictions: Restrictions,
     /// The canonical name of the issuer in the key of a person.
     pub issuer_key: Box<str>,
     /// Whether several tenants of its cloud come here, and each names its own people (Slack's workspaces).
@@ -95,6 +101,16 @@ pub enum ResponseMode {
 }
 
 impl UpstreamProvider {
+    /// Whether people from here can have `groups`, or `roles`.
+    #[must_use]
+    pub fn tells(&self, names: &str) -> bool {
+        let (preset, change) = match names {
+            "groups" => (&self.claims.groups, &self.changes.groups),
+            _ => (&self.claims.roles, &self.changes.roles),
+        };
+        !preset.is_empty() || change.as_ref().is_some_and(|it| !it.from.is_empty())
+    }
+
     /// Whether people with this address sign in here.
     #[must_use]
     pub fn is_for(&self, address: &EmailAddress) -> bool {
@@ -282,9 +298,15 @@ pub struct ClaimMapping {
     pub email: (Source, EmailRule),
     /// Groups: a list of strings, or of objects.
     pub groups: Vec<GroupMapping>,
+    /// Roles, likewise.
+    pub roles: Vec<GroupMapping>,
+    /// The address of a picture.
+    pub picture: Option<Place>,
+    /// Language.
+    pub locale: Option<Place>,
 }
 
-/// One source of groups.
+/// One source of groups or roles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupMapping {
     /// The list.

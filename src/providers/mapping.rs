@@ -1,6 +1,8 @@
 //! Where the facts about a person are, once the operator's values stand in a preset's templates.
 
-use super::claims::{Claims, Email, Flag as FlagDefinition, Place as PlaceDefinition};
+use super::claims::{
+    Claims, Email, Flag as FlagDefinition, Groups, Guests, Place as PlaceDefinition,
+};
 use super::parameters::{List, Lists};
 use super::template::{Template, Values};
 use crate::domain::claims::ClaimPath;
@@ -23,7 +25,22 @@ impl Written<'_> {
             // What the operator did not name vouches for nothing.
             Some((from, rule)) => (from.clone(), self.email_rule(rule).unwrap_or_default()),
         };
-        let groups = claims.groups.iter().filter_map(|groups| {
+        let subject = claims.subject.iter().map(|place| self.place(place));
+        Some(ClaimMapping {
+            subject: subject.collect::<Option<_>>()?,
+            name: optional(&claims.name),
+            preferred_username: optional(&claims.preferred_username),
+            email,
+            groups: self.lists(&claims.groups),
+            roles: self.lists(&claims.roles),
+            picture: optional(&claims.picture),
+            locale: optional(&claims.locale),
+        })
+    }
+
+    /// Those that depend on nothing which was left out.
+    fn lists(&self, lists: &[Groups]) -> Vec<GroupMapping> {
+        let mapping = |groups: &Groups| {
             let only = match &groups.only {
                 None => None,
                 Some((member, value)) => Some((self.path(member)?, value.clone())),
@@ -34,14 +51,14 @@ impl Written<'_> {
                 only,
                 overage: self.paths(&groups.overage)?,
             })
-        });
-        let subject = claims.subject.iter().map(|place| self.place(place));
-        Some(ClaimMapping {
-            subject: subject.collect::<Option<_>>()?,
-            name: optional(&claims.name),
-            preferred_username: optional(&claims.preferred_username),
-            email,
-            groups: groups.collect(),
+        };
+        lists.iter().filter_map(mapping).collect()
+    }
+
+    pub(super) fn membership(&self, guests: &Guests) -> Option<Membership> {
+        Some(Membership {
+            account: self.path(&guests.account)?,
+            home: self.path(&guests.home)?,
         })
     }
 

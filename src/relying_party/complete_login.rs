@@ -180,7 +180,7 @@ impl RelyingParty {
                 }
                 let endpoint = metadata.userinfo_endpoint.as_ref();
                 let documents = self
-                    .claims_documents(provider, openid, endpoint, &verified, &tokens)
+                    .claims_documents(tenant, provider, openid, endpoint, &verified, &tokens)
                     .await?;
                 (documents, tokens.id_token)
             }
@@ -198,7 +198,7 @@ impl RelyingParty {
                 (documents, None)
             }
         };
-        let profile = documents.profile(&tenant.id, provider)?;
+        let profile = documents.profile(tenant, provider, self.clock.now())?;
         Ok((VerifiedIdentity::new(matched, profile), id_token))
     }
 

@@ -21,6 +21,7 @@ pub use complete_login::{Completed, Failure, LoginFailed};
 pub use id_token::IdTokenRefused;
 
 use crate::domain::client_authentication::NotSigned;
+use crate::domain::restrictions::NotMet;
 use crate::jose::{KeyRefused, KeySets};
 use crate::outbound::{DocumentCache, FetchFault, HttpClients, OutboundError, ReachFault};
 use crate::ports::{Clock, SecureRandom};
@@ -110,6 +111,9 @@ pub enum UpstreamTrouble {
         /// What is said there, for the operator.
         found: Box<str>,
     },
+    /// The provider signed somebody in who does not meet a restriction of the configuration.
+    #[error("this account is not let in by the provider's `restrictions`: {0}")]
+    NotLetIn(#[from] NotMet),
     /// A fact is not where the preset says.
     #[error("the provider's documents have no usable `{0}`")]
     Unmapped(&'static str),

@@ -5,7 +5,8 @@
 //! known not to be whole is never taken for "none".
 
 use http::{Request, header};
-use serde_json::Value;
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
 use url::Url;
 
 use super::code_exchange::Tokens;
@@ -16,9 +17,13 @@ use crate::domain::claims::{ClaimPath, texts};
 use crate::domain::email::EmailAddress;
 use crate::domain::email_rule::NotCounted;
 use crate::domain::identity::Profile;
+use crate::domain::identity_header::IdentitySource;
 use crate::domain::ids::{Issuer, TenantId};
+use crate::domain::profile_values;
+use crate::domain::restrictions::Candidate;
+use crate::domain::tenant::Tenant;
 use crate::domain::upstream_provider::{
-    ClaimRule, GroupMapping, OpenIdConnect, Place, Protocol, RequiredClaim, Source,
+    ClaimMapping, ClaimRule, GroupMapping, OpenIdConnect, Place, Protocol, RequiredClaim, Source,
     UpstreamProvider, Userinfo,
 };
 
@@ -39,6 +44,7 @@ impl RelyingParty {
     /// Asks userinfo where the preset says so, or where a claim asked for is missing.
     pub(super) async fn claims_documents(
         &self,
+        tenant: &Tenant,
         provider: &UpstreamProvider,
         openid: &OpenIdConnect,
         userinfo_endpoint: Option<&Url>,
@@ -52,7 +58,7 @@ impl RelyingParty {
         };
         let ask = match openid.userinfo {
             Userinfo::Always => true,
-            Userinfo::WhenMissing => documents.lacks_something(provider),
+            Userinfo::WhenMissing => documents.lacks_something(tenant, provider),
             Userinfo::Never => false,
         };
         // What only userinfo tells would be "none" without it.
@@ -98,11 +104,13 @@ impl RelyingParty {
 }
 
 impl Documents {
-    /// Maps what was learned.
+    /// Maps what was learned, and lets nobody through who does not meet the provider's restrictions: a profile
+    /// is made here and nowhere else.
     pub(super) fn profile(
         &self,
-        tenant: &TenantId,
+        tenant: &Tenant,
         provider: &UpstreamProvider,
+        now: OffsetDateTime,
     ) -> Result<Profile, UpstreamTrouble> {
         self.check_required(&provider.required_claims)?;
         let mapping = &provider.claims;
@@ -117,21 +125,88 @@ impl Documents {
             }
             Protocol::OAuth2 { .. } => Issuer::new(&provider.issuer_key),
         };
-        Ok(Profile {
+        let changes = &provider.changes;
+        let merged = self.merged();
+        let text = |changed: &Option<ClaimPath>, place: &Option<Place>| match (changed, place) {
+            (Some(path), _) => path.text(&merged),
+            (None, Some(place)) => self.text(place),
+            (None, None) => None,
+        };
+        let told = |source, fact: Option<Box<str>>| fact.filter(|_| tenant.tells(source));
+        let picture = text(&changes.picture, &mapping.picture);
+        let locale = text(&changes.locale, &mapping.locale);
+        let profile = Profile {
             issuer_key: provider.issuer_key.clone(),
             subject_key: subject.clone(),
             issuer,
             subject: raw("sub").unwrap_or(subject),
-            name: mapping.name.as_ref().and_then(|place| self.text(place)),
-            preferred_username: mapping
-                .preferred_username
-                .as_ref()
-                .and_then(|place| self.text(place)),
-            email: self.email(tenant, provider),
-            groups: self.groups(&mapping.groups)?,
+            name: text(&changes.name, &mapping.name),
+            preferred_username: text(&changes.preferred_username, &mapping.preferred_username),
+            email: self.email(&tenant.id, provider),
+            groups: self.names("groups", provider, &merged)?,
+            roles: self.names("roles", provider, &merged)?,
+            picture: told(
+                IdentitySource::Picture,
+                picture.and_then(|it| profile_values::picture(&it)),
+            ),
+            locale: told(
+                IdentitySource::Locale,
+                locale.and_then(|it| profile_values::locale(&it)),
+            ),
             authenticated_at: first.and_then(authenticated_at),
             upstream_session: raw("sid"),
-        })
+        };
+        let candidate = Candidate {
+            email: profile.email.as_ref(),
+            groups: &profile.groups,
+            roles: &profile.roles,
+            id_token: first,
+            authenticated_at: profile.authenticated_at,
+        };
+        provider.restrictions.judge(&candidate, now)?;
+        Ok(profile)
+    }
+
+    /// What the operator's own paths are read from: the claims, userinfo for what the ID token does not have;
+    /// in plain OAuth 2 the answer to each profile request, under its name.
+    fn merged(&self) -> Value {
+        let claims = self.claims.iter().rev().filter_map(Value::as_object);
+        let claims = claims
+            .flatten()
+            .map(|(name, value)| (name.clone(), value.clone()));
+        let answers = self.profile.iter();
+        let answers = answers.map(|(name, answer)| (name.to_string(), answer.clone()));
+        claims.chain(answers).collect::<Map<_, _>>().into()
+    }
+
+    /// Groups or roles, where the operator says that they are, or the preset, and as the operator wants them.
+    fn names(
+        &self,
+        what: &'static str,
+        provider: &UpstreamProvider,
+        merged: &Value,
+    ) -> Result<Vec<Box<str>>, UpstreamTrouble> {
+        let (preset, change) = match what {
+            "groups" => (&provider.claims.groups, &provider.changes.groups),
+            _ => (&provider.claims.roles, &provider.changes.roles),
+        };
+        let Some(change) = change else {
+            return self.groups(what, preset);
+        };
+        if change.from.is_empty() {
+            return Ok(change.apply(self.groups(what, preset)?));
+        }
+        let mut names = Vec::new();
+        for path in &change.from {
+            check_whole(path, &provider.claims, merged)?;
+            if let Some(list) = path.find(merged) {
+                names.extend(texts(list).ok_or(UpstreamTrouble::Unmapped(what))?);
+            }
+        }
+        if names.len() > MOST_GROUPS {
+            return Err(UpstreamTrouble::Unmapped(what));
+        }
+        Ok(change.apply(names))
     }
 
     /// What must be said before anything counts is read from one document alone: the ID token, or the profile
@@ -213,7 +288,7 @@ impl Documents {
             .find_map(|document| place.path.text(document))
     }
 
-    fn lacks_something(&self, provider: &UpstreamProvider) -> bool {
+    fn lacks_something(&self, tenant: &Tenant, provider: &UpstreamProvider) -> bool {
         let mapping = &provider.claims;
         let lacks = |place: &Place| {
             place.source == Source::Claims
@@ -225,13 +300,26 @@ impl Documents {
             && self
                 .of(&mapping.email.0)
                 .all(|document| !mapping.email.1.has_address(document));
+        let lists = mapping.groups.iter().chain(&mapping.roles);
+        let told = [
+            (IdentitySource::Picture, &mapping.picture),
+            (IdentitySource::Locale, &mapping.locale),
+        ];
+        let mut told = told.into_iter().filter(|(source, _)| tenant.tells(*source));
+        let mut changed = provider.changes.paths();
         email
             || mapping.subject.iter().any(lacks)
             || mapping.name.as_ref().is_some_and(lacks)
-            || mapping.groups.iter().any(|groups| lacks(&groups.place))
+            || lists.into_iter().any(|list| lacks(&list.place))
+            || told.any(|(_, place)| place.as_ref().is_some_and(lacks))
+            || changed.any(|path| self.claims.iter().all(|claims| path.find(claims).is_none()))
     }
 
-    fn groups(&self, mappings: &[GroupMapping]) -> Result<Vec<Box<str>>, UpstreamTrouble> {
+    fn groups(
+        &self,
+        what: &'static str,
+        mappings: &[GroupMapping],
+    ) -> Result<Vec<Box<str>>, UpstreamTrouble> {
         let mut groups: Vec<Box<str>> = Vec::new();
         for mapping in mappings {
             let documents = self.of(&mapping.place.source);
@@ -249,16 +337,36 @@ impl Documents {
                 .of(&mapping.place.source)
                 .find_map(|document| mapping.place.path.find(document));
             let Some(list) = found else { continue };
-            for group in members(list, mapping).ok_or(UpstreamTrouble::Unmapped("groups"))? {
+            for group in members(list, mapping).ok_or(UpstreamTrouble::Unmapped(what))? {
                 if !groups.contains(&group) {
                     groups.push(group);
                 }
             }
         }
         if groups.len() > MOST_GROUPS {
-            return Err(UpstreamTrouble::Unmapped("groups"));
+            return Err(UpstreamTrouble::Unmapped(what));
         }
         Ok(groups)
+    }
+}
+
+/// That nothing says that the list at `path` is not whole: the standard's mark, or one that the preset knows
+/// for this very list.
+fn check_whole(
+    path: &ClaimPath,
+    mapping: &ClaimMapping,
+    merged: &Value,
+) -> Result<(), UpstreamTrouble> {
+    let lists = mapping.groups.iter().chain(&mapping.roles);
+    let own = lists.filter(|list| list.place.path == *path);
+    let known = own.flat_map(|list| list.overage.iter().cloned());
+    let mut marks = std::iter::once(path.mark_of_absence()).chain(known);
+    match marks.find(|mark| mark.find(merged).is_some()) {
+        None => Ok(()),
+        Some(mark) => Err(UpstreamTrouble::Overage {
+            groups: path.to_string().into(),
+            mark: mark.to_string().into(),
+        }),
     }
 }
 

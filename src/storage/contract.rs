@@ -126,6 +126,9 @@ pub(crate) fn identity(tenant_name: &str, issuer_key: &str, subject_key: &str) -
         preferred_username: None,
         email: "ada@example.com".parse().ok(),
         groups: ["engineers", "admins"].map(Into::into).into(),
+        roles: Vec::new(),
+        picture: None,
+        locale: None,
         authenticated_at: None,
         upstream_session: None,
     };

@@ -152,7 +152,9 @@ impl Visit {
                 StatusCode::BAD_GATEWAY,
                 ErrorPage::provider_unreachable(stamp, &provider.name, &again, Vec::new()),
             ),
-            LoginFailed::Upstream(UpstreamTrouble::AccountRefused { .. }) => (
+            LoginFailed::Upstream(
+                UpstreamTrouble::AccountRefused { .. } | UpstreamTrouble::NotLetIn(_),
+            ) => (
                 StatusCode::FORBIDDEN,
                 ErrorPage::account_refused(stamp, &provider.name, &self.tenant.name, &start(true))
                     .with_contact(self.contact()),
