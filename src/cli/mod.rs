@@ -50,7 +50,7 @@ enum Command {
     Check(ConfigFile),
     /// Say which app, rule and person decide about one request, and why. Asks nobody, changes nothing.
     Explain(explain::Arguments),
-    /// Say which presets for providers there are, and what each does. Asks no provider.
+    /// Say which presets for providers there are and what each does, or try the providers of a configuration.
     #[command(subcommand)]
     Provider(provider::Command),
     /// Print the JSON Schema of the configuration, for editors.

@@ -1,4 +1,6 @@
-//! `doorward provider`: which presets there are, and what each does.
+//! `doorward provider`: which presets there are, what each does, and whether a configured provider can work.
+
+mod trial;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -20,6 +22,8 @@ pub(super) enum Command {
         #[command(flatten)]
         folder: Folder,
     },
+    /// Try the providers of a configuration, as far as that is possible without a person.
+    Test(trial::Arguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -32,6 +36,7 @@ pub(super) struct Folder {
 pub(super) fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::List(folder) => say(list(&presets(folder)?).trim_end()),
+        Command::Test(arguments) => return trial::run(arguments),
         Command::Show { name, folder } => {
             let presets = presets(folder)?;
             say(explanation(&presets, name)?.to_string().trim_end());

@@ -111,6 +111,16 @@ impl UpstreamProvider {
         !preset.is_empty() || change.as_ref().is_some_and(|it| !it.from.is_empty())
     }
 
+    /// Whether nothing proves who we are there: a public client, which PKCE protects (RFC 6749 §2.1).
+    #[must_use]
+    pub const fn has_no_credentials(&self) -> bool {
+        self.client_secret.is_none()
+            && !matches!(
+                self.client_authentication,
+                ClientAuthentication::Assertion(_) | ClientAuthentication::GeneratedSecret(_)
+            )
+    }
+
     /// Whether people with this address sign in here.
     #[must_use]
     pub fn is_for(&self, address: &EmailAddress) -> bool {

@@ -324,6 +324,12 @@ impl KeySet {
         &self.keys
     }
 
+    /// How many of them can verify signatures of `algorithm`.
+    #[must_use]
+    pub fn fitting(&self, algorithm: SignatureAlgorithm) -> usize {
+        self.keys.iter().filter(|key| key.fits(algorithm)).count()
+    }
+
     /// The keys that were left out.
     #[must_use]
     pub fn skipped(&self) -> &[SkippedKey] {

@@ -12,7 +12,9 @@ use url::Url;
 use super::algorithm::SignatureAlgorithm;
 use super::header::JoseHeader;
 use super::key_set::{KeyRefused, KeySet, check_algorithm};
-use crate::outbound::{DocumentCache, DocumentRules, FetchObserver, HttpClient, Refetch, Spending};
+use crate::outbound::{
+    DocumentCache, DocumentRules, FetchFault, FetchObserver, HttpClient, Refetch, Spending,
+};
 use crate::ports::Clock;
 
 /// No key set is larger, in bytes.
@@ -70,6 +72,18 @@ impl KeySets {
             }
             selected => selected,
         }
+    }
+
+    /// All keys that are published at `address`.
+    ///
+    /// # Errors
+    /// Why they cannot be had.
+    pub async fn published(
+        &self,
+        address: &Url,
+        client: &HttpClient,
+    ) -> Result<Arc<KeySet>, FetchFault> {
+        self.cache.get(address, client).await
     }
 
     /// After `refused` (from [`KeySets::keys_for`]) did not verify the token's signature: another key, if

@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::host::Host;
+use crate::domain::upstream_provider::{ResponseMode, UpstreamProvider};
 use crate::jose::SignatureAlgorithm;
 use crate::outbound::{DocumentCache, DocumentRules, FetchObserver};
 use crate::ports::Clock;
@@ -57,6 +58,12 @@ pub struct ProviderMetadata {
     /// Ways for a client to authenticate.
     #[serde(default)]
     token_endpoint_auth_methods_supported: Vec<String>,
+    /// Kinds of PKCE challenges (RFC 8414 §2).
+    #[serde(default)]
+    code_challenge_methods_supported: Vec<String>,
+    /// How answers can come (OAuth 2.0 Multiple Response Type Encoding Practices §2.1).
+    #[serde(default)]
+    response_modes_supported: Vec<String>,
     /// Whether `iss` is promised in the authorization response (RFC 9207 §3).
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
@@ -132,6 +139,42 @@ impl ProviderMetadata {
             (Some(only), None) => Ok(only),
             _ => Err(MetadataFault::Algorithm(listed.join(", "))),
         }
+    }
+
+    /// Which ways of a login at `provider` its metadata do not list, in the words of the metadata. A list that is
+    /// not there says nothing, and some providers' lists are not whole.
+    #[must_use]
+    pub fn unlisted(&self, provider: &UpstreamProvider) -> Vec<&'static str> {
+        let lacks = |list: &[String], any_of: &[&str]| {
+            !list.is_empty() && !list.iter().any(|listed| any_of.contains(&listed.as_str()))
+        };
+        let methods: &[&str] = match self.client_authentication(&provider.client_authentication) {
+            _ if provider.has_no_credentials() => &["none"],
+            ClientAuthentication::Basic | ClientAuthentication::Discovered => {
+                &["client_secret_basic"]
+            }
+            ClientAuthentication::Post | ClientAuthentication::GeneratedSecret(_) => {
+                &["client_secret_post"]
+            }
+            ClientAuthentication::Assertion(_) => &["private_key_jwt", "client_secret_jwt"],
+        };
+        let mode = match provider.response_mode {
+            ResponseMode::Query => "query",
+            ResponseMode::FormPost => "form_post",
+        };
+        let listed_methods = &self.token_endpoint_auth_methods_supported;
+        let wanted: [(&[String], &[&'static str]); 3] = [
+            (listed_methods, methods),
+            (&self.code_challenge_methods_supported, &["S256"]),
+            (&self.response_modes_supported, &[mode]),
+        ];
+        let asked = [true, provider.pkce, true];
+        wanted
+            .into_iter()
+            .zip(asked)
+            .filter(|((list, any_of), asked)| *asked && lacks(list, any_of))
+            .filter_map(|((_, any_of), _)| any_of.first().copied())
+            .collect()
     }
 
     /// How to authenticate: as configured, else with the secret, by basic where that is listed or nothing is

@@ -68,20 +68,11 @@ impl RelyingParty {
         request: LoginRequest,
     ) -> Result<Begun, BeginFailed> {
         let counterpart = self.counterpart(provider).await?;
-        let state = Handle::<StateKind>::from_bytes(self.random.array());
-        let cookie = Handle::<AttemptKind>::from_bytes(self.random.array());
-        let attempt = PendingAttempt {
-            tenant: tenant.id.clone(),
-            provider: provider.id.clone(),
-            issuer: counterpart.issuer.clone(),
-            issuer_promised: counterpart.issuer_promised,
-            cookie: cookie.digest(),
-            state: state.digest(),
-            nonce: self.secret(),
-            code_verifier: self.secret(),
-            continuation: request.continuation,
-            began_at: self.clock.now(),
-        };
+        let Fresh {
+            attempt,
+            state,
+            cookie,
+        } = self.fresh_attempt(tenant, provider, &counterpart, request.continuation);
         let authorization_request = authorization_request(
             &counterpart.authorization_endpoint,
             &tenant.base.redirect_uri(&provider.id),
@@ -101,10 +92,47 @@ impl RelyingParty {
         })
     }
 
+    /// An attempt of which nobody knows yet.
+    pub(super) fn fresh_attempt(
+        &self,
+        tenant: &Tenant,
+        provider: &UpstreamProvider,
+        counterpart: &Counterpart,
+        continuation: Continuation,
+    ) -> Fresh {
+        let state = Handle::<StateKind>::from_bytes(self.random.array());
+        let cookie = Handle::<AttemptKind>::from_bytes(self.random.array());
+        let attempt = PendingAttempt {
+            tenant: tenant.id.clone(),
+            provider: provider.id.clone(),
+            issuer: counterpart.issuer.clone(),
+            issuer_promised: counterpart.issuer_promised,
+            cookie: cookie.digest(),
+            state: state.digest(),
+            nonce: self.secret(),
+            code_verifier: self.secret(),
+            continuation,
+            began_at: self.clock.now(),
+        };
+        Fresh {
+            attempt,
+            state,
+            cookie,
+        }
+    }
+
     /// 256 random bits as 43 unreserved characters: the shape of a PKCE verifier (RFC 7636 §4.1).
-    fn secret(&self) -> SecretString {
+    pub(super) fn secret(&self) -> SecretString {
         URL_SAFE_NO_PAD.encode(self.random.array::<32>()).into()
     }
+}
+
+/// An attempt with what only its browser will know.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    pub(super) attempt: PendingAttempt,
+    pub(super) state: Handle<StateKind>,
+    pub(super) cookie: Handle<AttemptKind>,
 }
 
 /// The other side of a login: what the metadata or the preset says of it.
@@ -116,7 +144,7 @@ pub(super) struct Counterpart {
 }
 
 impl RelyingParty {
-    async fn counterpart(
+    pub(super) async fn counterpart(
         &self,
         provider: &UpstreamProvider,
     ) -> Result<Counterpart, UpstreamTrouble> {
@@ -145,7 +173,7 @@ impl RelyingParty {
 }
 
 /// The authorization request (RFC 6749 §4.1.1, OIDC Core 1.0 §3.1.2.1, RFC 7636 §4.3).
-fn authorization_request(
+pub(super) fn authorization_request(
     endpoint: &Url,
     redirect_uri: &str,
     provider: &UpstreamProvider,
@@ -185,11 +213,15 @@ fn authorization_request(
         request = request.add_extra_param(name.to_string(), value.to_string());
     }
     let mut url = request.url().0;
-    // A space is `+` in forms and `%20` everywhere (RFC 3986 §2.1): some servers read no forms here. A plus
-    // itself is never bare in what was just written.
+    spaces_as_everywhere(&mut url);
+    Ok(url)
+}
+
+/// A space is `+` in forms and `%20` everywhere (RFC 3986 §2.1): some servers read no forms here. A plus itself is
+/// never bare in a query that was just written.
+pub(super) fn spaces_as_everywhere(url: &mut Url) {
     let query = url.query().map(|query| query.replace('+', "%20"));
     url.set_query(query.as_deref());
-    Ok(url)
 }
 
 /// Parameters that nothing depends on. What the operator has laid down, no hint takes the place of; and who wants

@@ -62,18 +62,79 @@ impl RelyingParty {
         redirect_uri: String,
         matched: &MatchedAttempt,
     ) -> Result<Tokens, UpstreamTrouble> {
+        let code = AuthorizationCode::new(matched.code().expose_secret().to_owned());
+        let verifier = &matched.attempt().code_verifier;
+        let response = self
+            .redeem(
+                provider,
+                token_endpoint,
+                authentication,
+                redirect_uri,
+                code,
+                verifier,
+            )
+            .await?;
+        let further = Value::Object(response.extra_fields().further.clone());
+        if !is_shallow(&further) {
+            let reason = "it is nested deeper than 32 levels".to_owned();
+            return Err(UpstreamTrouble::TokenAnswer(reason));
+        }
+        Ok(Tokens {
+            access_token: response.access_token().secret().clone().into(),
+            id_token: response.extra_fields().id_token.clone().map(Into::into),
+            further,
+        })
+    }
+
+    /// What the token endpoint says to a code that it never gave: which of client and code it finds wrong tells
+    /// whether it takes us for its client. Tokens are no answer to that, and are dropped.
+    pub(super) async fn offer_made_up_code(
+        &self,
+        provider: &UpstreamProvider,
+        token_endpoint: &Url,
+        authentication: &ClientAuthentication,
+        redirect_uri: String,
+    ) -> Result<MadeUpCode, UpstreamTrouble> {
+        let code = AuthorizationCode::new(format!("made-up-{}", self.secret().expose_secret()));
+        let verifier = self.secret();
+        let answer = self
+            .redeem(
+                provider,
+                token_endpoint,
+                authentication,
+                redirect_uri,
+                code,
+                &verifier,
+            )
+            .await;
+        match answer {
+            Ok(_) => Ok(MadeUpCode::Taken),
+            Err(UpstreamTrouble::TokenRefused(error)) => Ok(MadeUpCode::Refused(error)),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// One token request for one code.
+    async fn redeem(
+        &self,
+        provider: &UpstreamProvider,
+        token_endpoint: &Url,
+        authentication: &ClientAuthentication,
+        redirect_uri: String,
+        code: AuthorizationCode,
+        verifier: &SecretString,
+    ) -> Result<TokenResponse, UpstreamTrouble> {
         let Authenticated { client, assertion } =
             self.authenticated(provider, token_endpoint, authentication)?;
         let client = client
             .set_token_uri(TokenUrl::from_url(token_endpoint.clone()))
             .set_redirect_uri(RedirectUrl::new(redirect_uri)?);
-        let code = AuthorizationCode::new(matched.code().expose_secret().to_owned());
         let mut request = client.exchange_code(code);
         for (name, value) in assertion.iter().flat_map(assertion_parameters) {
             request = request.add_extra_param(name, value);
         }
         if provider.pkce {
-            let verifier = matched.attempt().code_verifier.expose_secret().to_owned();
+            let verifier = verifier.expose_secret().to_owned();
             request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier));
         }
         let http = self.http.for_reach(&provider.reach)?;
@@ -94,18 +155,17 @@ impl RelyingParty {
                 }
             }
         };
-        let response = request.request_async(&send).await.map_err(trouble)?;
-        let further = Value::Object(response.extra_fields().further.clone());
-        if !is_shallow(&further) {
-            let reason = "it is nested deeper than 32 levels".to_owned();
-            return Err(UpstreamTrouble::TokenAnswer(reason));
-        }
-        Ok(Tokens {
-            access_token: response.access_token().secret().clone().into(),
-            id_token: response.extra_fields().id_token.clone().map(Into::into),
-            further,
-        })
+        request.request_async(&send).await.map_err(trouble)
     }
+}
+
+/// What came of a code that was never given.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum MadeUpCode {
+    /// `error` of the answer (RFC 6749 §5.2).
+    Refused(String),
+    /// Tokens.
+    Taken,
 }
 
 /// The client of one request to the token endpoint.

@@ -27,6 +27,9 @@ const tools = path.join(repository, 'target/tools/venv/bin');
 export const caddyProgram = process.env.CADDY_BIN ?? path.join(tools, 'caddy');
 export const traefikProgram = process.env.TRAEFIK_BIN ?? path.join(tools, 'traefik');
 export const envoyProgram = process.env.ENVOY_BIN ?? path.join(tools, 'envoy');
+export const javaProgram = process.env.JAVA_BIN ?? '/usr/bin/java';
+/** Keycloak as `tests/install` unpacks and prepares it. */
+export const keycloakFolder = process.env.KEYCLOAK_HOME ?? path.join(repository, 'target/tools/keycloak/current');
 export const chromiumProgram = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium';
 
 let screenshots;

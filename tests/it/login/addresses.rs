@@ -203,7 +203,7 @@ async fn t02_metadata_that_cannot_be_used_send_nobody_away(
 #[case::unique_local("https://[fd00::1]")]
 #[case::this_network("https://0.0.0.0:{tls}")]
 #[tokio::test]
-async fn t03_an_internal_address_is_refused_with_one_page(#[case] issuer: &str) {
+async fn a32_an_internal_address_is_refused_with_one_page(#[case] issuer: &str) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a port");

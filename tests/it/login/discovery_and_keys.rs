@@ -214,7 +214,7 @@ async fn t04_the_last_good_keys_are_kept_through_an_outage(#[case] trouble: Trou
 #[case::without_use(JwksFault::WithoutUse)]
 #[case::up_to_a_hundred(JwksFault::ManyKeys(100))]
 #[tokio::test]
-async fn t04_one_bad_key_breaks_nothing(#[case] fault: JwksFault) {
+async fn a42_one_bad_key_breaks_nothing(#[case] fault: JwksFault) {
     let broker = Broker::start().await;
     broker.provider.set(fault);
     assert_signs_in(&broker, &mut broker.browser()).await;

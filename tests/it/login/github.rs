@@ -144,13 +144,13 @@ async fn t13_a_list_that_is_not_whole_is_not_an_empty_one(
 }
 
 #[rstest]
-#[case::used("bad_verification_code")]
-#[case::secret("incorrect_client_credentials")]
+#[case::used("bad_verification_code", (400, TITLE))]
+#[case::secret("incorrect_client_credentials", (502, "Signing in with Second ID does not work"))]
 #[tokio::test]
-async fn an_error_under_200_is_an_error(#[case] error: &'static str) {
+async fn an_error_under_200_is_an_error(#[case] error: &'static str, #[case] answer: (u16, &str)) {
     let (broker, github) = start().await;
     github.set(GithubFault::ErrorUnder200(error));
-    refused(&broker, (400, TITLE), error).await;
+    refused(&broker, answer, error).await;
     assert_eq!(github.count(Endpoint::GithubUser), 0);
 }
 

@@ -48,6 +48,8 @@ pub(crate) const GLOBEX_WIKI: &str = "wiki.globex.localhost";
 pub(crate) const EXPIRED: &str = "This sign-in has expired";
 /// The title where a check of the provider's answer failed.
 pub(crate) const NOT_TRUSTED: &str = "The answer of Acme ID cannot be trusted";
+/// The title where the provider does not take us for its client.
+pub(crate) const NOT_SET_UP: &str = "Signing in with Acme ID does not work";
 /// The title where no answer came.
 pub(crate) const UNREACHABLE: &str = "Acme ID cannot be reached";
 

@@ -254,3 +254,34 @@ async fn t07_a_subject_with_a_line_break_is_no_header() {
     assert!(!check.headers.contains_key("x-forged"));
     assert_eq!(check.header("x-auth-request-user").len(), 32);
 }
+
+/// There is no linking: one who is signed in and signs in elsewhere is whoever they are there, and what was begun
+/// for the one is not the other's.
+#[tokio::test]
+async fn a30_a_second_sign_in_in_one_browser_links_nobody() {
+    let (broker, _second) = with_second_provider(OIDC, Setup::default()).await;
+    let mut browser = broker.browser();
+    let mut users = Vec::new();
+    let mut sessions = Vec::new();
+    for provider in ["main", "second", "main", "second"] {
+        let login = broker.url("acme.localhost", &format!("/login/{provider}"));
+        browser.visit(&login).await;
+        let session = browser.cookie(&login, "__Host-dws-acme");
+        sessions.push(session.expect("a session"));
+        broker.sign_in(&mut browser, WIKI, "/").await;
+        let check = broker.check(&browser, "GET", WIKI, "/").await;
+        assert_eq!(check.header("x-auth-request-email"), "ada@example.com");
+        users.push(check.header("x-auth-request-user").to_owned());
+    }
+    assert_ne!(users[0], users[1], "{users:?}");
+    assert_eq!(users[..2], users[2..], "each is who they were");
+    // Where the other one signed in, the session before is over.
+    for ended in &sessions[..3] {
+        let mut old = broker.browser();
+        let page = broker.url("acme.localhost", "/sessions");
+        let line = format!("__Host-dws-acme={ended}; Secure; HttpOnly; SameSite=Lax; Path=/");
+        old.set_cookie(&page, &line);
+        let page = old.open(&page).await;
+        assert_ne!(page.status, StatusCode::OK, "{}", page.text());
+    }
+}

@@ -11,6 +11,7 @@ use crate::support::app::App;
 use crate::support::asking::{self, Target, ask};
 use crate::support::broker::{Broker, CONFIGURATION, Setup};
 use crate::support::browser::Browser;
+use crate::support::command::doorward;
 use crate::support::nodes::{ACME, ACME_COOKIE, APP_COOKIE, BOARD, SHARED, SOLO, WIKI};
 use crate::support::provider::CLIENT_SECRET;
 use crate::support::raw::{self, values};
@@ -21,18 +22,8 @@ async fn explain(broker: &Broker, arguments: &[&str]) -> Output {
 }
 
 async fn run(file: &str, arguments: &[&str]) -> Output {
-    tokio::process::Command::new(env!("CARGO_BIN_EXE_doorward"))
-        .args(["explain", "--config", file])
-        .args(arguments)
-        .env(
-            "SEALING_KEY",
-            "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=",
-        )
-        .env("CLIENT_SECRET", CLIENT_SECRET)
-        .env("NO_COLOR", "1")
-        .output()
-        .await
-        .expect("it runs")
+    let whole = [&["explain", "--config", file], arguments].concat();
+    doorward(&whole, CLIENT_SECRET).await
 }
 
 fn text(output: &Output) -> String {

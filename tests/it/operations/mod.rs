@@ -6,6 +6,7 @@ mod faults;
 mod health;
 mod log_lines;
 mod process;
+mod provider_test;
 mod reload;
 mod tls;
 mod traces;

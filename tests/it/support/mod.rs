@@ -7,6 +7,7 @@ pub(crate) mod audit;
 pub(crate) mod broker;
 pub(crate) mod browser;
 pub(crate) mod certificates;
+pub(crate) mod command;
 pub(crate) mod envoy;
 pub(crate) mod http;
 pub(crate) mod nodes;

@@ -73,7 +73,10 @@ pub(super) fn authorize(shared: &Shared, request: &Recorded) -> Response<Body> {
     let (true, Ok(target)) = (known, Url::parse(redirect_uri)) else {
         return refused("this redirect_uri is not registered");
     };
+    // Nobody is signed in here between two requests (OIDC Core 1.0 §3.1.2.6).
+    let nobody_may_be_asked = request.query("prompt") == Some("none");
     let mut answer = match challenge(&state, request) {
+        Ok(_) if nobody_may_be_asked => vec![("error".to_owned(), "login_required".to_owned())],
         Ok(challenge) => {
             let person = state.somebody(request, "login_hint");
             let grant = Grant {
