@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::expressions;
 use super::item::Item;
 use super::reader::Section;
 use super::table::{Key, Shape, Table};
-use crate::domain::claim_changes::{ClaimChanges, ListChange, NamePattern};
+use crate::domain::claim_changes::{ClaimChanges, Expressions, ListChange, NamePattern};
 use crate::domain::claims::ClaimPath;
 
 /// Longest name of a group or role, in characters.
@@ -41,6 +42,33 @@ pub(super) static TABLE: Table = Table::new(
         .or("the preset's"),
         Key::table("groups", &GROUPS),
         Key::table("roles", &ROLES),
+        Key::table("expressions", &EXPRESSIONS),
+    ],
+);
+
+static EXPRESSIONS: Table = Table::new(
+    "[tenants.providers.claims.expressions]",
+    "Facts that no other setting can make, as expressions in CEL about `claims` and `identity`. They come last.",
+    &[
+        Key::new("name", Shape::Text, "Display name: a text or null."),
+        Key::new(
+            "preferred_username",
+            Shape::Text,
+            "Name at the provider: a text or null.",
+        ),
+        Key::new(
+            "email",
+            Shape::Text,
+            "One of `identity.emails`, or null for none: an expression makes no address count.",
+        ),
+        Key::new("groups", Shape::Text, "A list of texts, or null for none."),
+        Key::new("roles", Shape::Text, "A list of texts, or null for none."),
+        Key::new(
+            "picture",
+            Shape::Text,
+            "The https address of a picture, or null.",
+        ),
+        Key::new("locale", Shape::Text, "Language, or null."),
     ],
 );
 
@@ -106,6 +134,10 @@ pub(super) fn read(item: &Item<'_>) -> Option<ClaimChanges> {
     let (picture, locale) = (one("picture"), one("locale"));
     let list = |key, table| optional(section.get(key), |item| list(&item.section(table)?));
     let (groups, roles) = (list("groups", &GROUPS), list("roles", &ROLES));
+    let written = section.get("expressions").map_or_else(
+        || Some(Expressions::default()),
+        |item| written(&item.section(&EXPRESSIONS)?),
+    );
     section.finish();
     Some(ClaimChanges {
         name: name.ok()?,
@@ -114,6 +146,24 @@ pub(super) fn read(item: &Item<'_>) -> Option<ClaimChanges> {
         locale: locale.ok()?,
         groups: groups.ok()?,
         roles: roles.ok()?,
+        expressions: written?,
+    })
+}
+
+fn written(section: &Section<'_>) -> Option<Expressions> {
+    let one = |key| optional(section.get(key), |item| expressions::read(&item));
+    let (name, preferred_username, email) = (one("name"), one("preferred_username"), one("email"));
+    let (groups, roles) = (one("groups"), one("roles"));
+    let (picture, locale) = (one("picture"), one("locale"));
+    section.finish();
+    Some(Expressions {
+        name: name.ok()?,
+        preferred_username: preferred_username.ok()?,
+        email: email.ok()?,
+        groups: groups.ok()?,
+        roles: roles.ok()?,
+        picture: picture.ok()?,
+        locale: locale.ok()?,
     })
 }
 

@@ -13,6 +13,7 @@ mod apps;
 mod claim_changes;
 mod client_authentication;
 mod diagnostics;
+mod expressions;
 mod ext_authz;
 mod files;
 mod fixed;

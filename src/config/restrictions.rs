@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::diagnostics::Position;
+use super::expressions;
 use super::item::{Item, Located, located};
 use super::reader::Section;
 use super::rules;
@@ -62,6 +63,11 @@ pub(super) static TABLE: Table = Table::new(
             Shape::Duration(AGES.0, AGES.1),
             "How old the sign-in at the provider may be. It is asked for (`max_age`), and `auth_time` of the ID token must say it.",
         ),
+        Key::new(
+            "condition",
+            Shape::Text,
+            "An expression in CEL about `claims` and `identity` that must be true.",
+        ),
     ],
 );
 
@@ -89,6 +95,9 @@ pub(super) fn read(item: &Item<'_>) -> Option<RestrictionSettings> {
     let age = section
         .get("max_authentication_age")
         .map_or(Some(None), |item| item.duration(AGES.0, AGES.1).map(Some));
+    let condition = section
+        .get("condition")
+        .map_or(Some(None), |item| expressions::read(&item).map(Some));
     section.finish();
     if section.entries().is_empty() {
         item.fault_with_help(
@@ -115,6 +124,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<RestrictionSettings> {
             acr_values: acr_values?,
             amr: amr?,
             max_authentication_age: age?,
+            condition: condition?,
         },
         no_guests: no_guests.map(|item| item.position()),
         of_id_token: of_id_token.collect(),

@@ -1249,6 +1249,7 @@ fn every_declared_table_is_read_key_by_key() {
     );
     reader::READ.with_borrow_mut(std::collections::BTreeSet::clear);
     let provider = "[tenants.providers.claims]\ngroups = { lower_case = true }\nroles = { lower_case = true }\n\
+                    expressions = { name = \"null\" }\n\
                     [tenants.providers.restrictions]\ngroups = [\"a\"]";
     let found = summary(&with(server, &tenant, provider, &app));
     assert_eq!(found.len(), 2, "no certificate, no key: {found:?}");
@@ -1693,4 +1694,60 @@ fn restrictions_are_read() {
 fn a_wrong_restriction_is_told(#[case] lines: &str, #[case] expected: &str) {
     let found = one_fault(&restrictions(lines));
     assert!(found.contains(expected), "{found}");
+}
+
+/// At the very place in the file, where the text stands there as it is.
+#[rstest]
+#[case::basic(
+    "name = \"claims.given_nme + usr\"",
+    "14:28 there is no variable `usr` = known here: `claims`, `identity`"
+)]
+#[case::literal(
+    "name = 'claims.a + '",
+    "14:20 this is not an expression: it ends too early"
+)]
+#[case::several_lines(
+    "name = \"\"\"\nhas(claims.a)\n  ? claims.a : user\"\"\"",
+    "16:16 there is no variable `user`"
+)]
+#[case::escaped(
+    "name = \"'\\u017D' + usr\"",
+    "14:8 there is no variable `usr` (at character 7)"
+)]
+#[case::misspelt(
+    "nme = \"claims.a\"",
+    "`nme` is not a setting of [tenants.providers.claims.expressions] = did you mean `name`?"
+)]
+#[case::no_subject(
+    "subject = \"claims.a\"",
+    "`subject` is not a setting of [tenants.providers.claims.expressions]"
+)]
+#[case::type_of_setting(
+    "groups = [\"claims.a\"]",
+    "`groups` is text in quotes, but this is an array"
+)]
+#[case::member(
+    "groups = \"identity.group\"",
+    "14:19 `identity` has no `group` = did you mean `groups`?"
+)]
+fn a_wrong_expression_is_told_at_its_place(#[case] line: &str, #[case] expected: &str) {
+    let text = with(
+        "",
+        BASE,
+        &format!("[tenants.providers.claims.expressions]\n{line}"),
+        APP,
+    );
+    let found = one_fault(&text);
+    assert!(found.contains(expected), "{found}");
+}
+
+#[test]
+fn a_wrong_condition_is_told() {
+    let found = one_fault(&restrictions(
+        "condition = \"identity.groups.exists(g, g.matches('a'))\"",
+    ));
+    assert!(
+        found.contains("there is no function `matches` = there are no regular expressions here"),
+        "{found}"
+    );
 }

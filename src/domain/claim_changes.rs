@@ -6,8 +6,10 @@
 //! one group is never left to another one that happened to be called so.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::claims::ClaimPath;
+use super::expression::Expression;
 
 /// Everything that one provider's section changes.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +26,27 @@ pub struct ClaimChanges {
     pub groups: Option<ListChange>,
     /// Roles.
     pub roles: Option<ListChange>,
+    /// What comes last.
+    pub expressions: Expressions,
+}
+
+/// Facts that expressions make. Each sees what stood before any of them.
+#[derive(Clone, Debug, Default)]
+pub struct Expressions {
+    /// Display name.
+    pub name: Option<Arc<dyn Expression>>,
+    /// Name at the provider.
+    pub preferred_username: Option<Arc<dyn Expression>>,
+    /// Which of the addresses that count, or none.
+    pub email: Option<Arc<dyn Expression>>,
+    /// Groups.
+    pub groups: Option<Arc<dyn Expression>>,
+    /// Roles.
+    pub roles: Option<Arc<dyn Expression>>,
+    /// The address of a picture.
+    pub picture: Option<Arc<dyn Expression>>,
+    /// Language.
+    pub locale: Option<Arc<dyn Expression>>,
 }
 
 /// What becomes of a list of names, in the order of these fields.
@@ -58,6 +81,24 @@ impl ClaimChanges {
         one.into_iter()
             .flatten()
             .chain(lists.flat_map(|list| &list.from))
+    }
+}
+
+impl Expressions {
+    /// Whether one of them looks at claims.
+    #[must_use]
+    pub fn look_at_claims(&self) -> bool {
+        let all = [
+            &self.name,
+            &self.preferred_username,
+            &self.email,
+            &self.groups,
+            &self.roles,
+            &self.picture,
+            &self.locale,
+        ];
+        let mut all = all.into_iter().flatten();
+        all.any(|expression| expression.looks_at_claims())
     }
 }
 

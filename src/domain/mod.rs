@@ -11,6 +11,7 @@ pub mod client_authentication;
 pub mod colour;
 pub mod email;
 pub mod email_rule;
+pub mod expression;
 pub mod handle;
 pub mod host;
 pub mod identity;

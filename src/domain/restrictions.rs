@@ -5,6 +5,7 @@
 //! that the rules of apps see.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,6 +14,7 @@ use time::OffsetDateTime;
 use super::claims::texts;
 use super::email::{EmailAddress, EmailDomain};
 use super::email_rule::{Membership, NotCounted};
+use super::expression::{Expression, ExpressionFailed, Known, truth};
 
 /// How far clocks may differ.
 const SKEW: Duration = Duration::from_mins(1);
@@ -38,6 +40,8 @@ pub struct Restrictions {
     pub amr: Vec<Box<str>>,
     /// How long ago the person may have proved who they are (`max_age`, OIDC Core 1.0 §3.1.2.1).
     pub max_authentication_age: Option<Duration>,
+    /// What no other restriction can say: an expression that must be true.
+    pub condition: Option<Arc<dyn Expression>>,
 }
 
 /// What is held against the restrictions.
@@ -53,6 +57,8 @@ pub struct Candidate<'a> {
     pub id_token: Option<&'a Value>,
     /// `auth_time` of it.
     pub authenticated_at: Option<OffsetDateTime>,
+    /// For `condition`.
+    pub known: Known<'a>,
 }
 
 /// The first restriction that somebody does not meet. For operators; people are told to use another account.
@@ -90,6 +96,9 @@ pub enum NotMet {
     /// `max_authentication_age`
     #[error("`max_authentication_age`: {0}")]
     AuthenticationAge(Age),
+    /// `condition`
+    #[error("`condition`: {}", .0.as_ref().map_or_else(|| "it is not true".to_owned(), ToString::to_string))]
+    Condition(Option<ExpressionFailed>),
 }
 
 /// What is known of somebody who is not known to be a member.
@@ -153,7 +162,20 @@ impl Restrictions {
         self.member(candidate.id_token)?;
         self.context(candidate.id_token)?;
         self.methods(candidate.id_token)?;
-        self.age(candidate.authenticated_at, now)
+        self.age(candidate.authenticated_at, now)?;
+        self.condition(candidate.known)
+    }
+
+    fn condition(&self, known: Known<'_>) -> Result<(), NotMet> {
+        let Some(condition) = &self.condition else {
+            return Ok(());
+        };
+        let answer = condition.evaluate(known).and_then(|it| truth(&it));
+        match answer {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(NotMet::Condition(None)),
+            Err(failed) => Err(NotMet::Condition(Some(failed))),
+        }
     }
 
     fn email(&self, email: Option<&EmailAddress>) -> Result<(), NotMet> {
@@ -264,6 +286,10 @@ mod tests {
             id_token: Some(id_token),
             authenticated_at: seconds
                 .map(|it| OffsetDateTime::from_unix_timestamp(it).expect("a time")),
+            known: Known {
+                claims: &Value::Null,
+                identity: &Value::Null,
+            },
         };
         restrictions
             .judge(&candidate, NOW)
@@ -332,6 +358,10 @@ mod tests {
             roles: &[],
             id_token: None,
             authenticated_at: None,
+            known: Known {
+                claims: &Value::Null,
+                identity: &Value::Null,
+            },
         };
         let all = [
             only!(email_domains: vec!["acme.example".parse().expect("one")]),

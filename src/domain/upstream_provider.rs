@@ -101,6 +101,14 @@ pub enum ResponseMode {
 }
 
 impl UpstreamProvider {
+    /// Whether what the operator wrote looks at all claims, so that none may be left unasked.
+    #[must_use]
+    pub fn looks_at_claims(&self) -> bool {
+        let condition = self.restrictions.condition.as_ref();
+        self.changes.expressions.look_at_claims()
+            || condition.is_some_and(|it| it.looks_at_claims())
+    }
+
     /// Whether people from here can have `groups`, or `roles`.
     #[must_use]
     pub fn tells(&self, names: &str) -> bool {
@@ -108,7 +116,12 @@ impl UpstreamProvider {
             "groups" => (&self.claims.groups, &self.changes.groups),
             _ => (&self.claims.roles, &self.changes.roles),
         };
-        !preset.is_empty() || change.as_ref().is_some_and(|it| !it.from.is_empty())
+        let made = match names {
+            "groups" => &self.changes.expressions.groups,
+            _ => &self.changes.expressions.roles,
+        };
+        let changed = change.as_ref().is_some_and(|it| !it.from.is_empty());
+        !preset.is_empty() || changed || made.is_some()
     }
 
     /// Whether nothing proves who we are there: a public client, which PKCE protects (RFC 6749 §2.1).

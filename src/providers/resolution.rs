@@ -267,7 +267,8 @@ impl Resolution<'_> {
             has_separate_people: self.has_separate_people(definition),
             // The preset's word is about its own claim.
             preferred_username_is_stable: definition.preferred_username_is_stable
-                && settings.changes.preferred_username.is_none(),
+                && settings.changes.preferred_username.is_none()
+                && settings.changes.expressions.preferred_username.is_none(),
             logout: self.logout(&definition.logout)?,
             reach: settings.reach.clone(),
         })

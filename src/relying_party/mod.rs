@@ -7,6 +7,7 @@ pub mod begin_login;
 pub mod callback_parameters;
 mod code_exchange;
 pub mod complete_login;
+mod expressions;
 pub mod id_token;
 mod posted_answer;
 mod profile;
@@ -22,6 +23,7 @@ pub use complete_login::{Completed, Failure, LoginFailed};
 pub use id_token::IdTokenRefused;
 
 use crate::domain::client_authentication::NotSigned;
+use crate::domain::expression::ExpressionFailed;
 use crate::domain::restrictions::NotMet;
 use crate::jose::{KeyRefused, KeySets};
 use crate::outbound::{DocumentCache, FetchFault, HttpClients, OutboundError, ReachFault};
@@ -115,6 +117,14 @@ pub enum UpstreamTrouble {
     /// The provider signed somebody in who does not meet a restriction of the configuration.
     #[error("this account is not let in by the provider's `restrictions`: {0}")]
     NotLetIn(#[from] NotMet),
+    /// An expression of the configuration failed.
+    #[error("the expression `{setting}` of the provider's `claims` failed: {why}")]
+    Expression {
+        /// What it is for.
+        setting: &'static str,
+        /// Why.
+        why: ExpressionFailed,
+    },
     /// A fact is not where the preset says.
     #[error("the provider's documents have no usable `{0}`")]
     Unmapped(&'static str),

@@ -12,10 +12,11 @@ use url::Url;
 use super::code_exchange::Tokens;
 use super::id_token::{VerifiedIdToken, authenticated_at};
 use super::profile_requests::{bearer, fetch, profile_request};
-use super::{RelyingParty, UpstreamTrouble};
+use super::{RelyingParty, UpstreamTrouble, expressions};
 use crate::domain::claims::{ClaimPath, texts};
 use crate::domain::email::EmailAddress;
 use crate::domain::email_rule::NotCounted;
+use crate::domain::expression::Known;
 use crate::domain::identity::Profile;
 use crate::domain::identity_header::IdentitySource;
 use crate::domain::ids::{Issuer, TenantId};
@@ -132,31 +133,30 @@ impl Documents {
             (None, Some(place)) => self.text(place),
             (None, None) => None,
         };
-        let told = |source, fact: Option<Box<str>>| fact.filter(|_| tenant.tells(source));
+        let emails = self.emails(&tenant.id, provider);
         let picture = text(&changes.picture, &mapping.picture);
         let locale = text(&changes.locale, &mapping.locale);
-        let profile = Profile {
+        let mut profile = Profile {
             issuer_key: provider.issuer_key.clone(),
             subject_key: subject.clone(),
             issuer,
             subject: raw("sub").unwrap_or(subject),
             name: text(&changes.name, &mapping.name),
             preferred_username: text(&changes.preferred_username, &mapping.preferred_username),
-            email: self.email(&tenant.id, provider),
+            email: emails.first().cloned(),
             groups: self.names("groups", provider, &merged)?,
             roles: self.names("roles", provider, &merged)?,
-            picture: told(
-                IdentitySource::Picture,
-                picture.and_then(|it| profile_values::picture(&it)),
-            ),
-            locale: told(
-                IdentitySource::Locale,
-                locale.and_then(|it| profile_values::locale(&it)),
-            ),
+            picture: picture.and_then(|it| profile_values::picture(&it)),
+            locale: locale.and_then(|it| profile_values::locale(&it)),
             authenticated_at: first.and_then(authenticated_at),
             upstream_session: raw("sid"),
         };
+        expressions::apply(&changes.expressions, &mut profile, &emails, &merged)?;
         let candidate = Candidate {
+            known: Known {
+                claims: &merged,
+                identity: &expressions::identity(&profile, &emails),
+            },
             email: profile.email.as_ref(),
             groups: &profile.groups,
             roles: &profile.roles,
@@ -164,6 +164,13 @@ impl Documents {
             authenticated_at: profile.authenticated_at,
         };
         provider.restrictions.judge(&candidate, now)?;
+        // Nobody keeps what nobody asks for.
+        profile.picture = profile
+            .picture
+            .filter(|_| tenant.tells(IdentitySource::Picture));
+        profile.locale = profile
+            .locale
+            .filter(|_| tenant.tells(IdentitySource::Locale));
         Ok(profile)
     }
 
@@ -243,24 +250,25 @@ impl Documents {
         }
     }
 
-    /// The address, if it counts. That it does not is told: people and operators wonder why a rule says no.
-    fn email(&self, tenant: &TenantId, provider: &UpstreamProvider) -> Option<EmailAddress> {
+    /// The addresses that count. That it does not is told: people and operators wonder why a rule says no.
+    fn emails(&self, tenant: &TenantId, provider: &UpstreamProvider) -> Vec<EmailAddress> {
         let (source, rule) = &provider.claims.email;
-        let mut left_out = None;
+        let (mut emails, mut left_out) = (Vec::new(), None);
         for document in self.of(source) {
             match rule.judge(document) {
-                Ok(address) => return Some(address),
+                Ok(address) if emails.contains(&address) => {}
+                Ok(address) => emails.push(address),
                 Err(NotCounted::Absent) => {}
                 Err(reason) => left_out = Some(reason),
             }
         }
-        if let Some(reason) = left_out {
+        if let Some(reason) = left_out.filter(|_| emails.is_empty()) {
             tracing::info!(
                 target: "audit", event = "email_left_out", %tenant, provider = %provider.id, reason = %reason,
                 "an e-mail address does not count: it is neither passed on nor matched"
             );
         }
-        None
+        emails
     }
 
     fn of<'a>(&'a self, source: &'a Source) -> impl Iterator<Item = &'a Value> {
@@ -308,6 +316,7 @@ impl Documents {
         let mut told = told.into_iter().filter(|(source, _)| tenant.tells(*source));
         let mut changed = provider.changes.paths();
         email
+            || provider.looks_at_claims()
             || mapping.subject.iter().any(lacks)
             || mapping.name.as_ref().is_some_and(lacks)
             || lists.into_iter().any(|list| lacks(&list.place))

@@ -174,3 +174,131 @@ async fn a_rule_asks_for_roles() {
     assert_page(&page, 403, "Your account cannot open Wiki");
     assert!(page.text().contains("certain roles"), "{}", page.text());
 }
+
+#[tokio::test]
+async fn expressions_make_what_settings_cannot() {
+    let (broker, provider) = start(
+        "roles_claim = \"roles\"\n[tenants.providers.claims.groups]\nstrip_prefix = \"app-\"\n\
+         [tenants.providers.claims.expressions]\n\
+         name = \"claims.given_name + ' ' + claims.family_name\"\n\
+         preferred_username = \"has(claims.upn) ? claims.upn.split('@')[0] : identity.preferred_username\"\n\
+         groups = \"identity.groups.filter(g, !(g in claims.revoked))\"\n\
+         roles = \"claims.entries.filter(e, e.active).map(e, e.name) + identity.groups\"\n\
+         picture = \"'https://img.example/' + identity.preferred_username\"\n\
+         locale = \"claims.language.lowerAscii()\"",
+    )
+    .await;
+    says(
+        &provider,
+        &json!({
+            "given_name": "Ada",
+            "family_name": "Byron",
+            "upn": "byron@acme.example",
+            "groups": [],
+            "revoked": ["old"],
+            "entries": [{"name": "editor", "active": true}, {"name": "owner", "active": false}],
+            "language": "EN",
+        }),
+    );
+    provider.person("ada", |person| {
+        person.groups = vec!["app-staff".into(), "app-old".into(), "other".into()];
+    });
+    let check = signs_in_at_second(&broker, &mut broker.browser()).await;
+    for (header, expected) in [
+        ("x-name", "Ada Byron"),
+        ("x-preferred-username", "byron"),
+        ("x-groups", "staff"),
+        // Each sees what stood before any of them.
+        ("x-roles", "editor,staff,old"),
+        ("x-picture", "https://img.example/ada"),
+        ("x-locale", "en"),
+    ] {
+        assert_eq!(check.header(header), expected, "{header}");
+    }
+}
+
+/// One that fails ends the sign-in: the reason is the operator's, without what the provider said.
+#[rstest]
+#[case::missing(
+    "name = \"claims.department\"",
+    "the expression `name` of the provider's `claims` failed: there is no `department`"
+)]
+#[case::another_type(
+    "name = \"claims.secret + 1\"",
+    "a value is of another type than it expects"
+)]
+#[case::no_text("name = \"[claims.secret]\"", "it gives a list, not a text or null")]
+#[case::no_list(
+    "groups = \"claims.secret\"",
+    "it gives a text, not a list of texts or null"
+)]
+#[case::mixed_list("roles = \"[1, 2]\"", "it gives a number")]
+#[case::address("email = \"claims.secret\"", "it gives an address that does not count")]
+#[tokio::test]
+async fn a_failed_expression_signs_nobody_in(#[case] line: &str, #[case] reason: &str) {
+    let (broker, provider) =
+        start(&format!("[tenants.providers.claims.expressions]\n{line}")).await;
+    says(&provider, &json!({"secret": "canary@example.com"}));
+    let mut browser = broker.browser();
+    let page = browser
+        .visit(&broker.url("acme.localhost", "/login/second"))
+        .await;
+    assert_refused(&broker, &browser, &page, (400, SECOND_NOT_TRUSTED), reason).await;
+    assert!(!audit::only(&page).field("reason").contains("canary"));
+    assert!(!page.html().contains("department"));
+}
+
+/// An expression withdraws an address, or leaves it; it makes none.
+#[rstest]
+#[case::kept("identity.email", "ada@example.com")]
+#[case::chosen(
+    "identity.emails.exists(e, e.endsWith('@example.com')) ? identity.emails[0] : null",
+    "ada@example.com"
+)]
+#[case::in_other_letters("identity.email.upperAscii()", "ada@example.com")]
+#[case::withdrawn("null", "")]
+#[case::withdrawn_by_a_claim("claims.contractor ? null : identity.email", "")]
+#[tokio::test]
+async fn t12_an_expression_makes_no_address_count(
+    #[case] expression: &str,
+    #[case] expected: &str,
+) {
+    let settings =
+        format!("{OIDC}\n[tenants.providers.claims.expressions]\nemail = \"{expression}\"");
+    let (broker, provider) = with_second_provider(&settings, Setup::default()).await;
+    says(&provider, &json!({"contractor": true}));
+    let check = signs_in_at_second(&broker, &mut broker.browser()).await;
+    assert_eq!(check.header("x-auth-request-email"), expected);
+}
+
+/// Nobody vouches for an address, whatever an expression says of it.
+#[tokio::test]
+async fn t12_an_address_that_does_not_count_is_not_among_those_to_choose_from() {
+    let settings =
+        format!("{OIDC}\n[tenants.providers.claims.expressions]\nemail = \"claims.email\"");
+    let (broker, provider) = with_second_provider(&settings, Setup::default()).await;
+    provider.person("ada", |person| person.email_verified = Some(false.into()));
+    refused_at_second(
+        &broker,
+        (400, SECOND_NOT_TRUSTED),
+        "an address that does not count",
+    )
+    .await;
+}
+
+/// What an expression looks at is never missing because nobody asked.
+#[tokio::test]
+async fn userinfo_is_asked_for_expressions() {
+    let (broker, provider) = start(
+        "[tenants.providers.claims.expressions]\nroles = \"has(claims.mine) ? claims.mine : []\"",
+    )
+    .await;
+    provider.set(crate::support::provider::IdTokenFault::WithoutClaim("mine"));
+    says(
+        &provider,
+        &json!({"mine": ["a"], "picture": "https://i.example/p", "locale": "de"}),
+    );
+    let check = signs_in_at_second(&broker, &mut broker.browser()).await;
+    assert_eq!(check.header("x-roles"), "a");
+    assert_eq!(provider.count(Endpoint::Userinfo), 1);
+}

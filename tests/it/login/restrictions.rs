@@ -134,3 +134,28 @@ async fn groups_are_judged_after_their_change() {
     provider.person("ada", |person| person.groups = vec!["7f1c".into()]);
     signs_in_at_second(&broker, &mut broker.browser()).await;
 }
+
+/// The last resort.
+#[rstest]
+#[case::false_("claims.level >= 2", json!({"level": 1}), Some("`condition`: it is not true"))]
+#[case::true_("claims.level >= 2", json!({"level": 2}), None)]
+#[case::missing("claims.level >= 2", json!({}), Some("`condition`: there is no `level`"))]
+#[case::no_truth("claims.level", json!({"level": 2}), Some("`condition`: it gives a number, not true or false"))]
+#[case::null("null", json!({}), Some("`condition`: it gives null, not true or false"))]
+#[case::identity("'staff' in identity.groups && identity.email.endsWith('@example.com')", json!({}), None)]
+#[tokio::test]
+async fn a_condition_must_be_true(
+    #[case] condition: &str,
+    #[case] claims: Value,
+    #[case] refused: Option<&str>,
+) {
+    let (broker, provider) = start(&format!("condition = \"{condition}\"")).await;
+    let claims = claims.as_object().expect("claims").clone();
+    provider.person("ada", |person| person.more.extend(claims));
+    if let Some(reason) = refused {
+        refused_at_second(&broker, (403, ACCOUNT), reason).await;
+        assert_nobody_is_known(&broker).await;
+    } else {
+        signs_in_at_second(&broker, &mut broker.browser()).await;
+    }
+}
