@@ -23,10 +23,16 @@ impl ClaimPath {
         }
     }
 
+    /// Whether it is the document itself.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.0.len() <= 1
+    }
+
     /// The value at this path, unless it is absent or null. An empty path is the document itself.
     #[must_use]
     pub fn find<'a>(&self, document: &'a Value) -> Option<&'a Value> {
-        let pointer = if self.0.len() <= 1 { "" } else { &*self.0 };
+        let pointer = if self.is_all() { "" } else { &*self.0 };
         document.pointer(pointer).filter(|value| !value.is_null())
     }
 

@@ -22,6 +22,7 @@ pub mod login_hint;
 pub mod login_offer;
 pub mod path;
 pub mod policy;
+pub mod profile_request;
 pub mod profile_values;
 pub mod restrictions;
 pub mod return_target;

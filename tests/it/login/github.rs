@@ -10,7 +10,7 @@ use crate::support::provider::{CLIENT_SECRET, Endpoint, GithubFault, Trouble};
 const GITHUB: &str = "preset = \"github\"\nhost = \"{second_host}\"";
 const TITLE: &str = "The answer of Second ID cannot be trusted";
 
-async fn start() -> (Broker, TestProvider) {
+pub(super) async fn start() -> (Broker, TestProvider) {
     with_second_provider(GITHUB, Setup::default()).await
 }
 
@@ -23,7 +23,7 @@ async fn sign_in(broker: &Broker, browser: &mut Browser) -> Page {
 }
 
 /// The page that a login there ends with.
-async fn refused(broker: &Broker, (status, title): (u16, &str), reason: &str) {
+pub(super) async fn refused(broker: &Broker, (status, title): (u16, &str), reason: &str) {
     let mut browser = broker.browser();
     let login = broker.url("acme.localhost", "/login/second");
     let page = browser.visit(&login).await;

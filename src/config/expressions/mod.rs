@@ -6,18 +6,20 @@
 //! lists; how deep an expression and its loops may nest is bounded when it is read, how long the lists are that
 //! nested loops go over when it is evaluated. Deliberately absent: time, randomness, anything of the request.
 
+mod values;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::{EntryExpr, Expr, IdedExpr};
-use cel::objects::Key;
-use cel::{Context, Env, ExecutionError, Program, Value as CelValue};
-use serde_json::{Map, Number, Value};
+use cel::{Context, Env, ExecutionError, Program};
+use serde_json::Value;
 
 use super::diagnostics::{nearest, quoted, suggestion};
 use super::item::Item;
 use crate::domain::expression::{Expression, ExpressionFailed, Known};
+use values::{from_cel, longest, to_cel};
 
 /// Longest expression, in characters.
 const LONGEST: usize = 1000;
@@ -404,21 +406,21 @@ impl Expression for Compiled {
 impl Compiled {
     /// That it ends soon.
     fn check_size(&self, known: Known<'_>) -> Result<(), ExpressionFailed> {
-        let mut longest = longest(known.identity, self.splits);
+        let mut most = longest(known.identity, self.splits);
         if self.looks_at_claims {
             if known.claims.to_string().len() > MOST_CLAIMS {
                 return Err(failed(&format!(
                     "the claims are more than {MOST_CLAIMS} bytes, which is too much to look at"
                 )));
             }
-            longest = longest.max(self::longest(known.claims, self.splits));
+            most = most.max(longest(known.claims, self.splits));
         }
-        let rounds = u64::try_from(longest)
+        let rounds = u64::try_from(most)
             .ok()
             .and_then(|it| it.checked_pow(self.loops));
         if self.loops > 1 && rounds.is_none_or(|rounds| rounds > MOST_ROUNDS) {
             return Err(failed(&format!(
-                "a list of {longest} entries is too long for loops that stand in each other"
+                "a list of {most} entries is too long for loops that stand in each other"
             )));
         }
         Ok(())
@@ -452,63 +454,6 @@ impl Compiled {
 
 fn failed(why: &str) -> ExpressionFailed {
     ExpressionFailed(why.into())
-}
-
-/// How many entries the longest list or map has; with `texts`, also how many bytes the longest text has.
-fn longest(value: &Value, texts: bool) -> usize {
-    let within = |length: usize, most: Option<usize>| length.max(most.unwrap_or_default());
-    match value {
-        Value::Array(values) => within(
-            values.len(),
-            values.iter().map(|it| longest(it, texts)).max(),
-        ),
-        Value::Object(members) => within(
-            members.len(),
-            members.values().map(|it| longest(it, texts)).max(),
-        ),
-        Value::String(text) if texts => text.len(),
-        _ => 0,
-    }
-}
-
-/// Whole numbers are signed where they can be, so that `claims.level == 5` and `claims.level > -1` are about
-/// the same kind.
-fn to_cel(value: &Value) -> CelValue {
-    match value {
-        Value::Null => CelValue::Null,
-        Value::Bool(truth) => CelValue::Bool(*truth),
-        Value::Number(number) => number
-            .as_i64()
-            .map(CelValue::Int)
-            .or_else(|| number.as_u64().map(CelValue::UInt))
-            .or_else(|| number.as_f64().map(CelValue::Float))
-            .unwrap_or(CelValue::Null),
-        Value::String(text) => CelValue::String(Arc::new(text.clone())),
-        Value::Array(values) => CelValue::List(Arc::new(values.iter().map(to_cel).collect())),
-        Value::Object(members) => {
-            let members = members.iter();
-            let map =
-                members.map(|(name, value)| (Key::String(Arc::new(name.clone())), to_cel(value)));
-            CelValue::Map(cel::objects::Map {
-                map: Arc::new(map.collect()),
-            })
-        }
-    }
-}
-
-fn from_cel(value: &CelValue) -> Option<Value> {
-    Some(match value {
-        CelValue::Null => Value::Null,
-        CelValue::Bool(truth) => Value::Bool(*truth),
-        CelValue::Int(number) => Value::Number((*number).into()),
-        CelValue::UInt(number) => Value::Number((*number).into()),
-        CelValue::Float(number) => Number::from_f64(*number).map_or(Value::Null, Value::Number),
-        CelValue::String(text) => Value::String(text.to_string()),
-        CelValue::List(values) => Value::Array(values.iter().map(from_cel).collect::<Option<_>>()?),
-        // Nobody asks for one; what it is not, is told.
-        CelValue::Map(_) => Value::Object(Map::new()),
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
