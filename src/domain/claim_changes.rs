@@ -69,6 +69,16 @@ pub struct ListChange {
 }
 
 impl ClaimChanges {
+    /// Whether they give people `groups`, or `roles`, whatever the preset says.
+    #[must_use]
+    pub fn give(&self, names: &str) -> bool {
+        let (list, made) = match names {
+            "groups" => (&self.groups, &self.expressions.groups),
+            _ => (&self.roles, &self.expressions.roles),
+        };
+        made.is_some() || list.as_ref().is_some_and(|it| !it.from.is_empty())
+    }
+
     /// The paths that facts are read from in place of the preset's.
     pub fn paths(&self) -> impl Iterator<Item = &ClaimPath> {
         let lists = self.groups.iter().chain(&self.roles);

@@ -149,6 +149,13 @@ impl fmt::Display for Found {
 }
 
 impl Restrictions {
+    /// Whether all claims are looked at, so that none may be left unasked.
+    #[must_use]
+    pub fn look_at_claims(&self) -> bool {
+        let condition = self.condition.as_ref();
+        condition.is_some_and(|it| it.looks_at_claims())
+    }
+
     /// Whether somebody may come in.
     ///
     /// # Errors

@@ -102,29 +102,6 @@ pub enum ResponseMode {
 }
 
 impl UpstreamProvider {
-    /// Whether what the operator wrote looks at all claims, so that none may be left unasked.
-    #[must_use]
-    pub fn looks_at_claims(&self) -> bool {
-        let condition = self.restrictions.condition.as_ref();
-        self.changes.expressions.look_at_claims()
-            || condition.is_some_and(|it| it.looks_at_claims())
-    }
-
-    /// Whether people from here can have `groups`, or `roles`.
-    #[must_use]
-    pub fn tells(&self, names: &str) -> bool {
-        let (preset, change) = match names {
-            "groups" => (&self.claims.groups, &self.changes.groups),
-            _ => (&self.claims.roles, &self.changes.roles),
-        };
-        let made = match names {
-            "groups" => &self.changes.expressions.groups,
-            _ => &self.changes.expressions.roles,
-        };
-        let changed = change.as_ref().is_some_and(|it| !it.from.is_empty());
-        !preset.is_empty() || changed || made.is_some()
-    }
-
     /// The page on which people sign in, where it is not the provider's.
     #[must_use]
     pub const fn sign_in_page(&self) -> Option<&SignInPage> {

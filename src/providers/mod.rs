@@ -22,6 +22,7 @@ mod registry;
 mod requests;
 mod required_claims;
 mod resolution;
+mod restrictions;
 mod template;
 #[cfg(test)]
 mod tests;

@@ -11,15 +11,15 @@ use super::preset::{Definition, Preset};
 use super::protocol::Protocol as Speaks;
 use super::requests::Request;
 use super::required_claims::Rule;
+use super::restrictions::restrictions;
 use super::template::{Template, Values};
 use crate::config::{
-    Fault, Faults, Located, ParameterValue, ProviderSettings, checked_url, nearest,
-    provider_settings, quoted, suggestion,
+    Fault, Faults, ParameterValue, ProviderSettings, checked_url, nearest, provider_settings,
+    quoted, suggestion,
 };
 use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::ids::Issuer;
 use crate::domain::profile_request::ProfileRequest;
-use crate::domain::restrictions::Restrictions;
 use crate::domain::upstream_provider::{
     ClaimRule, Logout, LogoutRedirect, OpenIdConnect, Protocol, RequiredClaim, SignInPage,
     UpstreamProvider,
@@ -291,7 +291,9 @@ impl Resolution<'_> {
             required_claims: self.required_claims(definition)?,
             claims: self.written().claims(&definition.claims)?,
             changes: settings.changes.clone(),
-            restrictions: self.restrictions(definition)?,
+            restrictions: restrictions(settings, definition, self.written())
+                .map_err(|faults| self.faults.extend(faults))
+                .ok()?,
             issuer_key,
             has_separate_people: self.has_separate_people(definition),
             // The preset's word is about its own claim.
@@ -301,36 +303,6 @@ impl Resolution<'_> {
             logout: self.logout(&definition.logout)?,
             reach: settings.reach.clone(),
         })
-    }
-
-    /// What the operator asks for, where this provider can say it.
-    fn restrictions(&mut self, definition: &Definition) -> Option<Restrictions> {
-        let settings = &self.settings.restrictions;
-        let preset = &self.settings.preset.value;
-        let mut restrictions = settings.restrictions.clone();
-        let mut faults = Vec::new();
-        if matches!(definition.protocol, Speaks::OAuth2 { .. }) {
-            for Located { value, at } in &settings.of_id_token {
-                let message = format!(
-                    "`{value}` cannot be checked: a provider with the preset `{preset}` has no ID tokens"
-                );
-                faults.push(Fault::at(at.clone(), message).with_help("leave it out"));
-            }
-        }
-        if let Some(at) = &settings.no_guests {
-            let guests = definition.claims.guests.as_ref();
-            restrictions.members = guests.and_then(|guests| self.written().membership(guests));
-            if restrictions.members.is_none() {
-                let message =
-                    format!("with the preset `{preset}` nothing tells a guest from a member");
-                faults.push(Fault::at(at.clone(), message).with_help(
-                    "leave it out, or write the claim that tells it into a preset of your own: guests = { account = \"…\", home = \"…\" }",
-                ));
-            }
-        }
-        let right = faults.is_empty();
-        self.faults.extend(faults);
-        right.then_some(restrictions)
     }
 
     fn protocol(&mut self, definition: &Definition) -> Option<Protocol> {

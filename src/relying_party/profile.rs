@@ -355,7 +355,8 @@ impl Documents {
         let mut told = told.into_iter().filter(|(source, _)| tenant.tells(*source));
         let mut changed = provider.changes.paths();
         email
-            || provider.looks_at_claims()
+            || provider.changes.expressions.look_at_claims()
+            || provider.restrictions.look_at_claims()
             || mapping.subject.iter().any(lacks)
             || mapping.name.as_ref().is_some_and(lacks)
             || lists.into_iter().any(|list| lacks(&list.place))

@@ -280,7 +280,7 @@ pub(super) fn groups(settings: &TenantSettings, tenant: &Tenant) -> Vec<Fault> {
                 ("roles", !requirements.roles.is_empty()),
             ];
             for (what, _) in asked.into_iter().filter(|(_, asked)| *asked) {
-                if admitted.iter().any(|it| it.tells(what)) {
+                if admitted.iter().any(|it| tells(it, what)) {
                     continue;
                 }
                 let names: Vec<_> = admitted.iter().map(|it| format!("`{}`", it.id)).collect();
@@ -297,6 +297,15 @@ pub(super) fn groups(settings: &TenantSettings, tenant: &Tenant) -> Vec<Fault> {
         }
     }
     warnings
+}
+
+/// Whether people of `provider` can have `groups`, or `roles`.
+fn tells(provider: &UpstreamProvider, names: &str) -> bool {
+    let lists = match names {
+        "groups" => &provider.claims.groups,
+        _ => &provider.claims.roles,
+    };
+    !lists.is_empty() || provider.changes.give(names)
 }
 
 /// Whether somebody who signed in through `provider` can fit.
