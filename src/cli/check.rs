@@ -160,12 +160,14 @@ fn who(allow: &Allow) -> String {
         email_domains,
         emails,
         groups,
+        roles,
         providers,
     } = requirements;
     let lists = [
         ("has an address at", either(email_domains)),
         ("has the address", either(emails)),
         ("is in", either(groups)),
+        ("has the role", either(roles)),
         ("signed in through", either(providers)),
     ];
     let given = lists.iter().filter(|(_, entries)| !entries.is_empty());

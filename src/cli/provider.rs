@@ -136,6 +136,7 @@ mod tests {
           a person is    `id` of user
           e-mail         `email` where `verified` is true
           groups         none
+          language       `locale` of user
           refreshing     always; replaced at each use
           revoking       with revoke_tokens = true, and then for all browsers of a person: https://discord.com/api/oauth2/token/revoke
           signing out    here only: people stay signed in there
@@ -212,6 +213,7 @@ mod tests {
           let in       whose `organization_id` of userinfo is one of `organizations`
           e-mail       `email` where `email_verified` is true
           groups       none
+          language     `locale` of userinfo
           refreshing   with the scope `refresh_token`; replaced now and then
           revoking     at the end of a session: where its metadata say so
           signing out  there too, where its metadata say so

@@ -78,6 +78,33 @@ impl<'a> Item<'a> {
         self.report(Fault::at(self.key_position(), message.into()).with_help(help.into()));
     }
 
+    /// A fault in a part of a text, given in bytes of it: shown where that part stands, if the text is written
+    /// as it is.
+    pub(super) fn fault_within(
+        &self,
+        part: Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let text = self.as_text().unwrap_or_default();
+        let written = self.document.source.slice(&self.span);
+        let inner = written.trim_start_matches(['"', '\'']);
+        // A line break after three quotes is none of the text's (TOML 1.0, "String").
+        let inner = inner.trim_start_matches(['\r', '\n']);
+        let verbatim = inner.starts_with(text) && !text.starts_with(['"', '\'', '\r', '\n']);
+        if !verbatim {
+            let character = text.get(..part.start).unwrap_or_default().chars().count() + 1;
+            let message = format!("{} (at character {character})", message.into());
+            self.fault_with_help(message, help);
+            return;
+        }
+        let begin = self.span.start + (written.len() - inner.len());
+        let span = begin + part.start..begin + part.end;
+        let position = self.document.source.position(span);
+        self.document
+            .report(Fault::at(position, message.into()).with_help(help.into()));
+    }
+
     /// The key for a message.
     pub(crate) fn quoted_name(&self) -> String {
         quoted(self.name)

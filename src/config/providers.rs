@@ -15,7 +15,8 @@ use super::reader::Section;
 use super::secrets::secret;
 use super::table::{Key, Shape, Table, word};
 use super::upstream_tokens::{LONGEST_RECHECK, SHORTEST_RECHECK, TokenSettings};
-use super::{Context, rules, server, tls};
+use super::{Context, RestrictionSettings, claim_changes, restrictions, rules, server, tls};
+use crate::domain::claim_changes::ClaimChanges;
 use crate::domain::email::EmailDomain;
 use crate::domain::ids::ProviderId;
 use crate::domain::upstream_provider::Reach;
@@ -73,6 +74,10 @@ pub struct ProviderSettings {
     pub tokens: TokenSettings,
     /// How the provider is reached.
     pub reach: Reach,
+    /// What is changed about what it says of a person.
+    pub changes: ClaimChanges,
+    /// Whom the tenant lets in from it.
+    pub restrictions: RestrictionSettings,
     /// What the preset must know.
     pub parameters: Vec<Parameter>,
     /// Whether nothing in it stands in for what could not be read.
@@ -194,6 +199,8 @@ pub(super) static TABLE: Table = Table::new(
             "Private networks the provider may be in. Metadata addresses of clouds stay refused.",
         ),
         Key::new("proxy", Shape::Address, "A proxy to go through."),
+        Key::table("claims", &claim_changes::TABLE),
+        Key::table("restrictions", &restrictions::TABLE),
     ],
 )
 .open();
@@ -218,6 +225,7 @@ pub(crate) const PRESET_WORDS: &[&str] = &[
     "email_claim",
     "email_verified_claim",
     "groups_claim",
+    "roles_claim",
     "switch_account_prompt",
     "host",
     "domain",
@@ -303,6 +311,14 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
         .and_then(|item| item.list(rules::email_domain));
     let tokens = TokenSettings::read(section);
     let reach = reach(section, context);
+    let changes = section.get("claims").map_or_else(
+        || Some(ClaimChanges::default()),
+        |item| claim_changes::read(&item),
+    );
+    let restrictions = section.get("restrictions").map_or_else(
+        || Some(RestrictionSettings::default()),
+        |item| restrictions::read(&item),
+    );
     let rest = section.rest();
     let read = [
         client_secret.is_some(),
@@ -326,7 +342,7 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
         })
     };
     Some(ProviderSettings {
-        whole: id.is_some() && client_id.is_some(),
+        whole: id.is_some() && client_id.is_some() && changes.is_some() && restrictions.is_some(),
         id: id.or_else(stand_in)?,
         preset: preset?,
         name,
@@ -342,6 +358,8 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
         email_domains: email_domains.unwrap_or_default(),
         tokens,
         reach,
+        changes: changes.unwrap_or_default(),
+        restrictions: restrictions.unwrap_or_default(),
         parameters,
     })
 }

@@ -14,7 +14,7 @@ use crate::domain::path::CanonicalPath;
 use crate::domain::policy::{Allow, Policy, Requirements, Rule};
 
 const WHO: &str = "exactly one of public = true, deny = true, signed_in = true, or lists \
-                   (`email_domains`, `emails`, `groups`, `providers`)";
+                   (`email_domains`, `emails`, `groups`, `roles`, `providers`)";
 
 pub(super) static TABLE: Table = Table::new(
     "[[tenants.apps.rules]]",
@@ -66,6 +66,11 @@ const WHO_KEYS: &[Key] = &[
         "groups",
         Shape::List(&Shape::Line(1000)),
         "Groups, with their case.",
+    ),
+    Key::new(
+        "roles",
+        Shape::List(&Shape::Line(1000)),
+        "Roles, with their case.",
     ),
     Key::new(
         "providers",
@@ -162,6 +167,7 @@ fn who(section: &Section<'_>, providers: &[&str]) -> Option<Allow> {
     let email_domains = values(list("email_domains"), email_domain);
     let emails = values(list("emails"), email);
     let groups = values(list("groups"), |item| item.line(1000));
+    let roles = values(list("roles"), |item| item.line(1000));
     let named = values(list("providers"), |item| provider(item, providers));
     match given.as_slice() {
         [] if right => section.fault_with_help(
@@ -182,6 +188,7 @@ fn who(section: &Section<'_>, providers: &[&str]) -> Option<Allow> {
         email_domains: email_domains?,
         emails: emails?,
         groups: groups?,
+        roles: roles?,
         providers: named?,
     };
     match given.as_slice() {

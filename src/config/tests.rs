@@ -1248,7 +1248,10 @@ fn every_declared_table_is_read_key_by_key() {
          parent_cookie = {{ domain = \"acme.example\", hosts = [\"wiki.acme.example\"] }}"
     );
     reader::READ.with_borrow_mut(std::collections::BTreeSet::clear);
-    let found = summary(&with(server, &tenant, "", &app));
+    let provider = "[tenants.providers.claims]\ngroups = { lower_case = true }\nroles = { lower_case = true }\n\
+                    expressions = { name = \"null\" }\n\
+                    [tenants.providers.restrictions]\ngroups = [\"a\"]";
+    let found = summary(&with(server, &tenant, provider, &app));
     assert_eq!(found.len(), 2, "no certificate, no key: {found:?}");
     let read = reader::READ.with_borrow(Clone::clone);
     let declared = all_tables().iter().map(|table| table.name).collect();
@@ -1564,4 +1567,187 @@ fn a_providers_domain_is_told_apart(#[case] domains: &str, #[case] expected: &st
     let provider = format!("email_domains = {domains}");
     let shown = faults(&with("", BASE, &provider, APP));
     assert!(shown.contains(expected), "{shown}");
+}
+
+fn claims(lines: &str) -> String {
+    with(
+        "",
+        BASE,
+        &format!("[tenants.providers.claims]\n{lines}"),
+        APP,
+    )
+}
+
+#[test]
+fn changes_of_claims_are_read() {
+    let text = claims(
+        "name = \"/profile/display.name\"\nlocale = \"https://acme.example/locale\"\n\
+         [tenants.providers.claims.groups]\nfrom = [\"/realm_access/roles\", \"groups\"]\nkeep = [\"app-*\"]\n\
+         strip_prefix = \"app-\"\nrename = { \"7f1c\" = \"admins\", ops = \"operators\" }",
+    );
+    assert_eq!(schema_faults(&text), Vec::<String>::new());
+    let config = read_text(&text).expect("right");
+    let changes = &config.tenants[0].providers[0].changes;
+    let paths: Vec<_> = changes.paths().map(ToString::to_string).collect();
+    assert_eq!(
+        paths,
+        [
+            "/profile/display.name",
+            "/https:~1~1acme.example~1locale",
+            "/realm_access/roles",
+            "/groups"
+        ]
+    );
+    let groups = changes.groups.as_ref().expect("a change");
+    let names = ["app-ops", "app-wiki", "vpn"].map(Into::into).into();
+    let expected: [Box<str>; 2] = ["operators".into(), "wiki".into()];
+    assert_eq!(groups.apply(names), expected);
+    assert!(changes.roles.is_none());
+}
+
+#[rstest]
+#[case::misspelt(
+    "preferred_user = \"login\"",
+    "14:1 `preferred_user` is not a setting of [tenants.providers.claims]"
+)]
+#[case::a_person_is_not_mapped(
+    "subject = \"email\"",
+    "`subject` is not a setting of [tenants.providers.claims]"
+)]
+#[case::an_address_is_not_mapped(
+    "email = \"upn\"",
+    "`email` is not a setting of [tenants.providers.claims]"
+)]
+#[case::list_in_place_of_a_table(
+    "groups = [\"roles\"]",
+    "14:10 `groups` is a table, but this is an array"
+)]
+#[case::wrong_type("name = 1", "`name` is text in quotes, but this is an integer")]
+#[case::empty("name = \"\"", "`name` is empty")]
+#[case::nothing("name = \"/\"", "`/` names no claim")]
+#[case::no_list(
+    "groups = { keep = \"app-*\" }",
+    "`keep` is a list in brackets, but this is a string = write keep = [\"app-*\"]"
+)]
+#[case::misspelt_list(
+    "roles = { strip_prefx = \"a\" }",
+    "`strip_prefx` is not a setting of [tenants.providers.claims.roles] = did you mean `strip_prefix`?"
+)]
+#[case::flag(
+    "roles = { lower_case = \"yes\" }",
+    "`lower_case` is `true` or `false`"
+)]
+#[case::no_name("groups = { rename = {} }", "`rename` renames nothing")]
+#[case::name("groups = { rename = { a = 1 } }", "`a` is text in quotes")]
+fn a_wrong_change_of_claims_is_told(#[case] lines: &str, #[case] expected: &str) {
+    let found = one_fault(&claims(lines));
+    assert!(found.contains(expected), "{found}");
+}
+
+fn restrictions(lines: &str) -> String {
+    with(
+        "",
+        BASE,
+        &format!("[tenants.providers.restrictions]\n{lines}"),
+        APP,
+    )
+}
+
+#[test]
+fn restrictions_are_read() {
+    let text = restrictions(
+        "email_domains = [\"acme.example\"]\nall_groups = [\"staff\"]\nroles = [\"a\", \"b\"]\nguests = true\n\
+         acr_values = [\"phr\"]\namr = [\"mfa\"]\nmax_authentication_age = \"8h\"",
+    );
+    assert_eq!(schema_faults(&text), Vec::<String>::new());
+    let config = read_text(&text).expect("right");
+    let settings = &config.tenants[0].providers[0].restrictions;
+    assert_eq!(settings.no_guests, None);
+    let restrictions = &settings.restrictions;
+    assert_eq!(restrictions.roles.len(), 2);
+    assert_eq!(
+        restrictions.max_authentication_age,
+        Some(std::time::Duration::from_hours(8))
+    );
+    let of_id_token: Vec<_> = settings.of_id_token.iter().map(|it| it.value).collect();
+    assert_eq!(of_id_token, ["acr_values", "amr", "max_authentication_age"]);
+}
+
+#[rstest]
+#[case::misspelt(
+    "group = [\"a\"]",
+    "`group` is not a setting of [tenants.providers.restrictions] = did you mean `groups`?"
+)]
+#[case::empty("groups = []", "`groups` is an empty list")]
+#[case::whole_address(
+    "email_domains = [\"ada@acme.example\"]",
+    "`ada@acme.example` is not a domain"
+)]
+#[case::guests_in_words("guests = \"none\"", "`guests` is `true` or `false`")]
+#[case::several_in_one("acr_values = [\"phr phrh\"]", "`phr phrh` is more than one value")]
+#[case::no_unit(
+    "max_authentication_age = 3600",
+    "`max_authentication_age` has no unit"
+)]
+#[case::too_short("max_authentication_age = \"5s\"", "too short")]
+#[case::nothing("", "these restrictions restrict nothing")]
+fn a_wrong_restriction_is_told(#[case] lines: &str, #[case] expected: &str) {
+    let found = one_fault(&restrictions(lines));
+    assert!(found.contains(expected), "{found}");
+}
+
+/// At the very place in the file, where the text stands there as it is.
+#[rstest]
+#[case::basic(
+    "name = \"claims.given_nme + usr\"",
+    "14:28 there is no variable `usr` = known here: `claims`, `identity`"
+)]
+#[case::literal(
+    "name = 'claims.a + '",
+    "14:20 this is not an expression: it ends too early"
+)]
+#[case::several_lines(
+    "name = \"\"\"\nhas(claims.a)\n  ? claims.a : user\"\"\"",
+    "16:16 there is no variable `user`"
+)]
+#[case::escaped(
+    "name = \"'\\u017D' + usr\"",
+    "14:8 there is no variable `usr` (at character 7)"
+)]
+#[case::misspelt(
+    "nme = \"claims.a\"",
+    "`nme` is not a setting of [tenants.providers.claims.expressions] = did you mean `name`?"
+)]
+#[case::no_subject(
+    "subject = \"claims.a\"",
+    "`subject` is not a setting of [tenants.providers.claims.expressions]"
+)]
+#[case::type_of_setting(
+    "groups = [\"claims.a\"]",
+    "`groups` is text in quotes, but this is an array"
+)]
+#[case::member(
+    "groups = \"identity.group\"",
+    "14:19 `identity` has no `group` = did you mean `groups`?"
+)]
+fn a_wrong_expression_is_told_at_its_place(#[case] line: &str, #[case] expected: &str) {
+    let text = with(
+        "",
+        BASE,
+        &format!("[tenants.providers.claims.expressions]\n{line}"),
+        APP,
+    );
+    let found = one_fault(&text);
+    assert!(found.contains(expected), "{found}");
+}
+
+#[test]
+fn a_wrong_condition_is_told() {
+    let found = one_fault(&restrictions(
+        "condition = \"identity.groups.exists(g, g.matches('a'))\"",
+    ));
+    assert!(
+        found.contains("there is no function `matches` = there are no regular expressions here"),
+        "{found}"
+    );
 }

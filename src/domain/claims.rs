@@ -36,6 +36,13 @@ impl ClaimPath {
         document.pointer(pointer).filter(|value| !value.is_null())
     }
 
+    /// The mark that this claim is said somewhere else (OIDC Core 1.0 §5.6.2, `_claim_names`).
+    #[must_use]
+    pub fn mark_of_absence(&self) -> Self {
+        let first = self.0.split('/').nth(1).unwrap_or_default();
+        Self(format!("/_claim_names/{first}").into())
+    }
+
     /// A string, or a number written as its digits (numeric ids stay exact); never empty.
     #[must_use]
     pub fn text(&self, document: &Value) -> Option<Box<str>> {

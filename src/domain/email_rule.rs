@@ -143,7 +143,10 @@ impl Flag {
 impl Membership {
     /// Whether `document` says that its person is a member. Two claims that contradict each other make a
     /// guest.
-    fn of(&self, document: &Value) -> Result<(), NotCounted> {
+    ///
+    /// # Errors
+    /// [`NotCounted::Guest`] or [`NotCounted::MembershipUnknown`].
+    pub fn of(&self, document: &Value) -> Result<(), NotCounted> {
         let account = self.account.find(document);
         let home = self.home.find(document);
         let at_home = home.map(|home| Some(home) == document.get("iss"));

@@ -35,6 +35,12 @@ pub struct Profile {
     pub email: Option<EmailAddress>,
     /// Groups, in the provider's order.
     pub groups: Vec<Box<str>>,
+    /// Roles, in the provider's order.
+    pub roles: Vec<Box<str>>,
+    /// The https address of a picture. Only where an app of the tenant is told it.
+    pub picture: Option<Box<str>>,
+    /// Language tag (BCP 47). Only where an app of the tenant is told it.
+    pub locale: Option<Box<str>>,
     /// When the person last proved who they are (`auth_time`, OIDC Core 1.0 §2).
     pub authenticated_at: Option<OffsetDateTime>,
     /// The provider's own session (`sid`, OIDC Back-Channel Logout 1.0 §2.1).
@@ -122,6 +128,23 @@ pub struct Person {
     pub email: Option<EmailAddress>,
     /// Groups.
     pub groups: Box<[Box<str>]>,
+    /// Roles. Sessions from before they were known have none.
+    #[serde(default)]
+    pub roles: Box<[Box<str>]>,
+    /// What hardly anybody asks for, in one place: a session in memory is a pointer larger without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Box<PersonDetails>>,
+}
+
+/// What is known of a person only where an app of the tenant is told it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonDetails {
+    /// The https address of a picture.
+    #[serde(default)]
+    pub picture: Option<Box<str>>,
+    /// Language tag (BCP 47).
+    #[serde(default)]
+    pub locale: Option<Box<str>>,
 }
 
 impl Person {
@@ -146,6 +169,8 @@ impl Person {
             preferred_username: profile.preferred_username.clone(),
             email: profile.email.clone(),
             groups: profile.groups.clone().into(),
+            roles: profile.roles.clone().into(),
+            details: PersonDetails::of(profile),
         }
     }
 
@@ -155,6 +180,7 @@ impl Person {
         Subject {
             email: self.email.as_ref(),
             groups: &self.groups,
+            roles: &self.roles,
             provider: &self.provider,
         }
     }
@@ -167,6 +193,16 @@ impl Person {
             .or_else(|| self.email.as_ref().map(EmailAddress::as_str))
             .or(self.preferred_username.as_deref())
             .map_or_else(|| self.user.to_string(), ToOwned::to_owned)
+    }
+}
+
+impl PersonDetails {
+    fn of(profile: &Profile) -> Option<Box<Self>> {
+        let details = Self {
+            picture: profile.picture.clone(),
+            locale: profile.locale.clone(),
+        };
+        (details != Self::default()).then(|| Box::new(details))
     }
 }
 

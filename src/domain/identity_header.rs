@@ -64,26 +64,36 @@ pub enum IdentitySource {
     Name,
     /// Groups, joined by commas.
     Groups,
+    /// Roles, joined by commas.
+    Roles,
+    /// The address of a picture.
+    Picture,
+    /// Language tag.
+    Locale,
     /// The provider's name in the configuration.
     Provider,
 }
 
 impl IdentitySource {
     /// All of them, with the word of the configuration.
-    pub const ALL: [(&'static str, Self); 7] = [
+    pub const ALL: [(&'static str, Self); 10] = [
         ("user", Self::User),
         ("subject", Self::Subject),
         ("email", Self::Email),
         ("preferred_username", Self::PreferredUsername),
         ("name", Self::Name),
         ("groups", Self::Groups),
+        ("roles", Self::Roles),
+        ("picture", Self::Picture),
+        ("locale", Self::Locale),
         ("provider", Self::Provider),
     ];
 
-    /// The value for `person`, empty where there is none; and the groups that a list with commas cannot
-    /// carry, which are left out.
+    /// The value for `person`, empty where there is none; and the groups or roles that a list with commas
+    /// cannot carry, which are left out.
     #[must_use]
     pub fn value(self, person: &Person) -> (String, Vec<Box<str>>) {
+        let details = person.details.as_deref();
         let plain = |value: Option<&str>| (value.unwrap_or_default().to_owned(), Vec::new());
         match self {
             Self::User => (person.user.to_string(), Vec::new()),
@@ -97,18 +107,19 @@ impl IdentitySource {
             Self::PreferredUsername => plain(person.preferred_username.as_deref()),
             Self::Name => plain(person.name.as_deref()),
             Self::Provider => plain(Some(person.provider.as_str())),
-            Self::Groups => {
-                let (kept, left_out): (Vec<_>, Vec<_>) = person
-                    .groups
-                    .iter()
-                    .partition(|group| !group.contains(|c: char| c == ',' || c.is_control()));
-                let joined = kept
-                    .iter()
-                    .map(|group| &***group)
-                    .collect::<Vec<_>>()
-                    .join(",");
-                (joined, left_out.into_iter().cloned().collect())
-            }
+            Self::Picture => plain(details.and_then(|details| details.picture.as_deref())),
+            Self::Locale => plain(details.and_then(|details| details.locale.as_deref())),
+            Self::Groups => joined(&person.groups),
+            Self::Roles => joined(&person.roles),
         }
     }
+}
+
+/// Names with commas between them, and those that such a list cannot carry.
+fn joined(names: &[Box<str>]) -> (String, Vec<Box<str>>) {
+    let (kept, left_out): (Vec<_>, Vec<_>) = names
+        .iter()
+        .partition(|name| !name.contains(|c: char| c == ',' || c.is_control()));
+    let joined = kept.iter().map(|name| &***name).collect::<Vec<_>>();
+    (joined.join(","), left_out.into_iter().cloned().collect())
 }

@@ -5,11 +5,13 @@
 //! otherwise.
 
 pub mod app_upstream;
+pub mod claim_changes;
 pub mod claims;
 pub mod client_authentication;
 pub mod colour;
 pub mod email;
 pub mod email_rule;
+pub mod expression;
 pub mod handle;
 pub mod host;
 pub mod identity;
@@ -21,6 +23,8 @@ pub mod login_offer;
 pub mod path;
 pub mod policy;
 pub mod profile_request;
+pub mod profile_values;
+pub mod restrictions;
 pub mod return_target;
 pub mod session;
 pub mod tenant;

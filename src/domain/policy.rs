@@ -55,6 +55,8 @@ pub struct Requirements {
     pub emails: Vec<EmailAddress>,
     /// Groups, compared byte for byte.
     pub groups: Vec<Box<str>>,
+    /// Roles, compared byte for byte.
+    pub roles: Vec<Box<str>>,
     /// Providers the person signed in through.
     pub providers: Vec<ProviderId>,
 }
@@ -66,6 +68,8 @@ pub struct Subject<'a> {
     pub email: Option<&'a EmailAddress>,
     /// Groups.
     pub groups: &'a [Box<str>],
+    /// Roles.
+    pub roles: &'a [Box<str>],
     /// The provider of this session.
     pub provider: &'a ProviderId,
 }
@@ -125,6 +129,9 @@ pub enum Refusal {
     /// In none of the allowed groups.
     #[error("in none of the allowed groups")]
     Group,
+    /// Has none of the allowed roles.
+    #[error("has none of the allowed roles")]
+    Role,
     /// Signed in through another provider.
     #[error("signed in through a provider that is not allowed here")]
     Provider,
@@ -233,6 +240,11 @@ impl Requirements {
                 .iter()
                 .any(|group| self.groups.contains(group)),
             Refusal::Group,
+        )?;
+        one_of(
+            !self.roles.is_empty(),
+            subject.roles.iter().any(|role| self.roles.contains(role)),
+            Refusal::Role,
         )
     }
 }
@@ -304,6 +316,7 @@ mod tests {
             Ruling::SignedIn { requirements, .. } => requirements.admit(Subject {
                 email: None,
                 groups: &in_groups,
+                roles: &[],
                 provider: &provider,
             }),
         }
@@ -360,6 +373,7 @@ mod tests {
         let subject = |email| Subject {
             email,
             groups: &[],
+            roles: &[],
             provider: &provider,
         };
         assert_eq!(requirements.admit(subject(None)), Err(Refusal::EmailDomain));

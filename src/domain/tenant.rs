@@ -8,7 +8,7 @@ use url::Url;
 use super::app_upstream::AppUpstream;
 use super::colour::Colour;
 use super::host::{Host, HostPattern};
-use super::identity_header::{HeaderSet, IdentityHeader};
+use super::identity_header::{HeaderSet, IdentityHeader, IdentitySource};
 use super::ids::{AppId, ProviderId, TenantId};
 use super::policy::Policy;
 use super::session::SessionLifetimes;
@@ -73,6 +73,16 @@ pub struct Accent {
 }
 
 impl Tenant {
+    /// Whether one of its apps is told this about a person.
+    #[must_use]
+    pub fn tells(&self, source: IdentitySource) -> bool {
+        let headers = |app: &ProtectedApp| {
+            let sets = HeaderSet::ALL.into_iter();
+            let mut headers = sets.flat_map(|set| app.headers_for(set).iter());
+            headers.any(|header| header.source == source)
+        };
+        self.apps.iter().any(headers)
+    }
     /// A provider by its name.
     #[must_use]
     pub fn provider(&self, id: &ProviderId) -> Option<&UpstreamProvider> {

@@ -13,6 +13,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
 
+use super::claim_changes::ClaimChanges;
 use super::claims::ClaimPath;
 use super::client_authentication::ClientAuthentication;
 use super::email::{EmailAddress, EmailDomain};
@@ -20,6 +21,7 @@ use super::email_rule::EmailRule;
 use super::ids::{Issuer, ProviderId, is_guid};
 use super::login_hint::LoginHint;
 use super::profile_request::ProfileRequest;
+use super::restrictions::Restrictions;
 use super::upstream_tokens::TokenKeeping;
 
 /// A provider of one tenant, ready to be used.
@@ -74,6 +76,10 @@ pub struct UpstreamProvider {
     pub required_claims: Vec<RequiredClaim>,
     /// Where the facts about a person are.
     pub claims: ClaimMapping,
+    /// What the operator changes about them.
+    pub changes: ClaimChanges,
+    /// Whom the operator lets in.
+    pub restrictions: Restrictions,
     /// The canonical name of the issuer in the key of a person.
     pub issuer_key: Box<str>,
     /// Whether several tenants of its cloud come here, and each names its own people (Slack's workspaces).
@@ -310,9 +316,15 @@ pub struct ClaimMapping {
     pub email: (Source, EmailRule),
     /// Groups: a list of strings, or of objects.
     pub groups: Vec<GroupMapping>,
+    /// Roles, likewise.
+    pub roles: Vec<GroupMapping>,
+    /// The address of a picture.
+    pub picture: Option<Place>,
+    /// Language.
+    pub locale: Option<Place>,
 }
 
-/// One source of groups.
+/// One source of groups or roles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupMapping {
     /// The list.

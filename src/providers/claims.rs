@@ -22,6 +22,17 @@ pub(super) struct Claims {
     pub(super) preferred_username: Option<Place>,
     pub(super) email: Option<(Source, Email)>,
     pub(super) groups: Vec<Groups>,
+    pub(super) roles: Vec<Groups>,
+    pub(super) picture: Option<Place>,
+    pub(super) locale: Option<Place>,
+    pub(super) guests: Option<Guests>,
+}
+
+/// What tells members from guests.
+#[derive(Clone, Debug)]
+pub(super) struct Guests {
+    pub(super) account: Template,
+    pub(super) home: Template,
 }
 
 #[derive(Clone, Debug)]
@@ -116,23 +127,50 @@ impl ClaimsReader<'_> {
             section.finish();
             email
         });
-        let groups = section
-            .get("groups")
-            .map(|item| item.free_sections("claims.groups"))
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|section| {
-                let groups = self.groups(section);
-                section.finish();
-                groups
-            })
-            .collect();
+        let picture = section.get("picture").and_then(|item| self.place(&item));
+        let locale = section.get("locale").and_then(|item| self.place(&item));
+        let groups = self.lists(section, "groups", "claims.groups");
+        let roles = self.lists(section, "roles", "claims.roles");
+        let guests = section
+            .get("guests")
+            .map_or(Some(None), |item| self.guests(&item).map(Some));
         Some(Claims {
             subject: subject?,
             name,
             preferred_username,
             email,
             groups,
+            roles,
+            picture,
+            locale,
+            guests: guests?,
+        })
+    }
+
+    fn lists(&self, section: &Section<'_>, key: &'static str, name: &str) -> Vec<Groups> {
+        let sections = section.get(key).map(|item| item.free_sections(name));
+        let read = |section: &Section<'_>| {
+            let groups = self.groups(section);
+            section.finish();
+            groups
+        };
+        sections
+            .unwrap_or_default()
+            .iter()
+            .filter_map(read)
+            .collect()
+    }
+
+    /// `{ account = "acct", home = "idp" }`, both claims of the ID token.
+    fn guests(&self, item: &Item<'_>) -> Option<Guests> {
+        self.claims_themselves(|message, help| item.fault_with_help(message, help))?;
+        let section = item.free_section("`guests`")?;
+        let account = self.required(&section, "account");
+        let home = self.required(&section, "home");
+        section.finish();
+        Some(Guests {
+            account: account?,
+            home: home?,
         })
     }
 

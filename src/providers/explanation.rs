@@ -6,7 +6,7 @@ use std::fmt;
 
 use http::Method;
 
-use super::claims::{Claims, Email, Place};
+use super::claims::{Claims, Email, Groups, Place};
 use super::logout::Logout;
 use super::parameters::Parameter;
 use super::preset::{Definition, Preset, Status};
@@ -218,7 +218,20 @@ fn facts(definition: &Definition) -> Vec<(&'static str, String)> {
         facts.push(("let in", required(claim)));
     }
     facts.push(("e-mail", email(claims)));
-    facts.push(("groups", groups(claims)));
+    facts.push(("groups", groups(&claims.groups)));
+    if !claims.roles.is_empty() {
+        facts.push(("roles", groups(&claims.roles)));
+    }
+    for (label, fact) in [("picture", &claims.picture), ("language", &claims.locale)] {
+        facts.extend(fact.as_ref().map(|fact| (label, place(fact))));
+    }
+    if let Some(guests) = &claims.guests {
+        let (account, home) = (&guests.account, &guests.home);
+        facts.push((
+            "a guest is",
+            format!("whose `{account}` is not 0, or `{home}` not the issuer"),
+        ));
+    }
     facts.push(("refreshing", refresh(&definition.refresh)));
     let revoked = revocation(definition.revocation.as_ref());
     facts.push(("revoking", revoked));
@@ -354,12 +367,11 @@ fn email(claims: &Claims) -> String {
     }
 }
 
-fn groups(claims: &Claims) -> String {
-    if claims.groups.is_empty() {
+fn groups(lists: &[Groups]) -> String {
+    if lists.is_empty() {
         return "none".into();
     }
-    let lists: Vec<_> = claims
-        .groups
+    let lists: Vec<_> = lists
         .iter()
         .map(|groups| {
             let members = texts(&groups.members).join("`/`");

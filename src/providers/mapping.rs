@@ -2,7 +2,9 @@
 
 use url::Url;
 
-use super::claims::{Claims, Email, Flag as FlagDefinition, Groups, Place as PlaceDefinition};
+use super::claims::{
+    Claims, Email, Flag as FlagDefinition, Groups, Guests, Place as PlaceDefinition,
+};
 use super::parameters::{List, Lists};
 use super::requests::{Pages as PagesDefinition, Request};
 use super::template::{Template, Values};
@@ -27,14 +29,28 @@ impl Written<'_> {
             // What the operator did not name vouches for nothing.
             Some((from, rule)) => (from.clone(), self.email_rule(rule).unwrap_or_default()),
         };
-        let groups = claims.groups.iter().filter_map(|it| self.groups(it));
         let subject = claims.subject.iter().map(|place| self.place(place));
         Some(ClaimMapping {
             subject: subject.collect::<Option<_>>()?,
             name: optional(&claims.name),
             preferred_username: optional(&claims.preferred_username),
             email,
-            groups: groups.collect(),
+            groups: self.lists(&claims.groups),
+            roles: self.lists(&claims.roles),
+            picture: optional(&claims.picture),
+            locale: optional(&claims.locale),
+        })
+    }
+
+    /// Those that depend on nothing which was left out.
+    fn lists(&self, lists: &[Groups]) -> Vec<GroupMapping> {
+        lists.iter().filter_map(|it| self.groups(it)).collect()
+    }
+
+    pub(super) fn membership(&self, guests: &Guests) -> Option<Membership> {
+        Some(Membership {
+            account: self.path(&guests.account)?,
+            home: self.path(&guests.home)?,
         })
     }
 

@@ -23,6 +23,7 @@ mod registry;
 mod requests;
 mod required_claims;
 mod resolution;
+mod restrictions;
 mod revocation;
 mod template;
 #[cfg(test)]

@@ -576,7 +576,7 @@ fn two_oauth2_servers_are_never_one_issuer() {
 #[case::of_another_preset(
     "preset = \"oidc\"\nissuer = \"https://a.example\"\nhost = \"x\"",
     2,
-    "`host` is not a setting of a provider with the preset `oidc` = known here: `issuer`, `discovery`, `groups_claim`, `switch_account_prompt`, `id`, `preset`, `name`, `client_id`, `client_secret`, `scopes`, `client_authentication`, `private_key`, `key_id`, `certificate`, `assertion_algorithm`, `assertion_audience`, `id_token_algorithm`, `backchannel_logout`, `frontchannel_logout`, `email_domains`, `refresh`, `recheck_after`, `revoke_tokens`, `ca_file`, `allow_networks`, `proxy`"
+    "`host` is not a setting of a provider with the preset `oidc` = known here: `issuer`, `discovery`, `groups_claim`, `roles_claim`, `switch_account_prompt`, `id`, `preset`, `name`, `client_id`, `client_secret`, `scopes`, `client_authentication`, `private_key`, `key_id`, `certificate`, `assertion_algorithm`, `assertion_audience`, `id_token_algorithm`, `backchannel_logout`, `frontchannel_logout`, `email_domains`, `refresh`, `recheck_after`, `revoke_tokens`, `ca_file`, `allow_networks`, `proxy`, `claims`, `restrictions`"
 )]
 #[case::not_text("preset = \"oidc\"\nissuer = 5", 1, "`issuer` is text in quotes")]
 #[case::http(
@@ -1196,4 +1196,76 @@ fn the_schema_knows_the_settings_of_a_preset(#[case] provider: &str) {
 fn the_schema_sees_what_a_preset_would_refuse(#[case] provider: &str) {
     assert_ne!(schema_faults(provider), Vec::<String>::new());
     assert!(resolve(provider).is_err());
+}
+
+const NO_GUESTS: &str = "[tenants.providers.restrictions]\nguests = false";
+
+#[test]
+fn guests_are_told_apart_where_the_preset_can() {
+    let directory = "\ntenant = \"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\"\n";
+    let provider = resolve(&format!("{ENTRA}{directory}{NO_GUESTS}")).expect("right");
+    assert!(provider.restrictions.members.is_some());
+    let provider = resolve(&format!("{ENTRA}{directory}")).expect("right");
+    assert!(provider.restrictions.members.is_none());
+}
+
+#[rstest]
+#[case::guests(
+    "preset = \"oidc\"\nissuer = \"https://sso.example\"",
+    "guests = false",
+    "with the preset `oidc` nothing tells a guest from a member"
+)]
+#[case::acr(
+    "preset = \"line\"\nclient_secret = { env = \"SEAL\" }",
+    "acr_values = [\"a\"]",
+    "`acr_values` cannot be checked: a provider with the preset `line` has no ID tokens"
+)]
+#[case::amr(
+    "preset = \"line\"\nclient_secret = { env = \"SEAL\" }",
+    "amr = [\"a\"]",
+    "`amr` cannot be checked"
+)]
+#[case::age(
+    "preset = \"line\"\nclient_secret = { env = \"SEAL\" }",
+    "max_authentication_age = \"1h\"",
+    "`max_authentication_age` cannot be checked"
+)]
+fn a_restriction_that_the_preset_cannot_judge_is_a_fault(
+    #[case] provider: &str,
+    #[case] restriction: &str,
+    #[case] expected: &str,
+) {
+    let text = format!("{provider}\n[tenants.providers.restrictions]\n{restriction}");
+    let faults = resolve(&text).expect_err("a fault");
+    assert_eq!(faults.count(), 1, "{faults}");
+    let fault = faults.iter().next().expect("one");
+    assert!(fault.message().contains(expected), "{fault}");
+    let lines_before = provider.lines().count() + 1;
+    let line = PRESET_LINE + u32::try_from(lines_before).expect("few");
+    assert_eq!(
+        fault.position().map(config::Position::line),
+        Some(line),
+        "{fault}"
+    );
+}
+
+/// The preset's word is about the claim that it names, not about another one.
+#[test]
+fn a_name_from_another_claim_is_not_known_to_be_stable() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shipped = include_str!("../../providers/oidc.toml");
+    let stable = shipped.replace(
+        "preferred_username_is_stable = false",
+        "preferred_username_is_stable = true",
+    );
+    std::fs::write(folder.path().join("own.toml"), stable).expect("a file");
+    let presets = Presets::load(Some(folder.path())).expect("right");
+    let own = "preset = \"own\"\nissuer = \"https://sso.example\"\n[tenants.providers.claims]\n";
+    let is_stable = |change: &str| {
+        let settings = settings(&format!("{own}{change}"), false);
+        let provider = presets.resolve(&settings, false).expect("right");
+        provider.preferred_username_is_stable
+    };
+    assert!(is_stable("name = \"other\""));
+    assert!(!is_stable("preferred_username = \"other\""));
 }

@@ -218,6 +218,9 @@ pub(super) fn authorization_request(
     for (name, value) in wishes(provider, switch_account, hints) {
         request = request.add_extra_param(name.to_owned(), value.into_owned());
     }
+    for (name, value) in asked_for(provider) {
+        request = request.add_extra_param(name.to_owned(), value);
+    }
     if provider.response_mode == ResponseMode::FormPost {
         request = request.add_extra_param("response_mode", "form_post");
     }
@@ -266,12 +269,33 @@ fn wishes<'a>(
     let fixed = &provider.authorization_parameters;
     for (hint, name) in &provider.hints {
         let led_back = switch_account && *hint == LoginHint::Login;
-        let laid_down = fixed.iter().any(|(fixed, _)| fixed == name);
+        let laid_down = fixed.iter().any(|(fixed, _)| fixed == name)
+            || (*hint == LoginHint::AcrValues && !provider.restrictions.acr_values.is_empty());
         if let Some(value) = hints.get(*hint).filter(|_| !led_back && !laid_down) {
             wishes.push((name, value.into()));
         }
     }
     wishes
+}
+
+/// What the restrictions ask of the sign-in there (OIDC Core 1.0 §3.1.2.1). Whether it was done, only the ID
+/// token says.
+fn asked_for(provider: &UpstreamProvider) -> Vec<(&str, String)> {
+    let restrictions = &provider.restrictions;
+    let mut asked = Vec::new();
+    let known = provider.hints.iter();
+    let mut known = known.filter(|(hint, _)| *hint == LoginHint::AcrValues);
+    if let Some((_, name)) = known.next()
+        && !restrictions.acr_values.is_empty()
+    {
+        asked.push((&**name, restrictions.acr_values.join(" ")));
+    }
+    if let Some(age) = restrictions.max_authentication_age {
+        asked.push(("max_age", age.as_secs().to_string()));
+    }
+    let fixed = &provider.authorization_parameters;
+    asked.retain(|(name, _)| !fixed.iter().any(|(fixed, _)| **fixed == **name));
+    asked
 }
 
 /// How many attempts and sign-ins may wait at once.

@@ -7,8 +7,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::callback_parameters::CallbackParameters;
 use super::code_exchange::Tokens;
+use super::documents::Documents;
 use super::id_token::{Expected, ExpectedNonce, IdTokenRefused, VerifiedIdToken};
-use super::profile::Documents;
 use super::{RelyingParty, UpstreamTrouble};
 use crate::domain::handle::{AttemptKind, Handle};
 use crate::domain::identity::VerifiedIdentity;
@@ -161,7 +161,8 @@ impl RelyingParty {
             let verified = self
                 .posted_token(tenant, provider, openid, page, matched)
                 .await?;
-            let profile = Documents::of_token(&verified).profile(&tenant.id, provider)?;
+            let profile =
+                Documents::of_token(&verified).profile(tenant, provider, self.clock.now())?;
             return Ok((VerifiedIdentity::new(matched, profile), Tokens::none()));
         }
         let redirect_uri = tenant.base.redirect_uri(&provider.id);
@@ -200,7 +201,7 @@ impl RelyingParty {
                 }
                 let endpoint = metadata.userinfo_endpoint.as_ref();
                 let mut documents = self
-                    .claims_documents(provider, openid, endpoint, &verified, &tokens)
+                    .claims_documents(tenant, provider, openid, endpoint, &verified, &tokens)
                     .await?;
                 self.ask_further(provider, &tokens, &mut documents).await?;
                 (documents, tokens)
@@ -220,7 +221,7 @@ impl RelyingParty {
                 (documents, Tokens { id_token, ..tokens })
             }
         };
-        let profile = documents.profile(&tenant.id, provider)?;
+        let profile = documents.profile(tenant, provider, self.clock.now())?;
         Ok((VerifiedIdentity::new(matched, profile), tokens))
     }
 

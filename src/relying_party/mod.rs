@@ -7,6 +7,8 @@ pub mod begin_login;
 pub mod callback_parameters;
 mod code_exchange;
 pub mod complete_login;
+mod documents;
+mod expressions;
 pub mod id_token;
 pub mod logout_token;
 mod posted_answer;
@@ -27,6 +29,8 @@ pub use logout_token::{LogoutTokenFailed, LogoutTokenRefused};
 pub use refresh::{Fresh, LookedAgain, NotRefreshed};
 
 use crate::domain::client_authentication::NotSigned;
+use crate::domain::expression::ExpressionFailed;
+use crate::domain::restrictions::NotMet;
 use crate::jose::{KeyRefused, KeySets};
 use crate::outbound::{DocumentCache, FetchFault, HttpClients, OutboundError, ReachFault};
 use crate::ports::{Clock, SecureRandom};
@@ -119,6 +123,17 @@ pub enum UpstreamTrouble {
         /// What is said there, for the operator.
         found: Box<str>,
     },
+    /// The provider signed somebody in who does not meet a restriction of the configuration.
+    #[error("this account is not let in by the provider's `restrictions`: {0}")]
+    NotLetIn(#[from] NotMet),
+    /// An expression of the configuration failed.
+    #[error("the expression `{setting}` of the provider's `claims` failed: {why}")]
+    Expression {
+        /// What it is for.
+        setting: &'static str,
+        /// Why.
+        why: ExpressionFailed,
+    },
     /// A fact is not where the preset says.
     #[error("the provider's documents have no usable `{0}`")]
     Unmapped(&'static str),
@@ -138,6 +153,8 @@ impl UpstreamTrouble {
             | Self::Overage { .. }
             | Self::RequiredClaim(_)
             | Self::AccountRefused { .. }
+            | Self::NotLetIn(_)
+            | Self::Expression { .. }
             | Self::Unmapped(_) => true,
             Self::IdToken(refused) => refused.is_about_another(),
             Self::Unreachable(_)

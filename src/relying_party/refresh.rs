@@ -8,8 +8,8 @@ use secrecy::SecretString;
 
 use super::code_exchange::Tokens;
 use super::complete_login::Provider;
+use super::documents::Documents;
 use super::id_token::{ExpectedNonce, IdTokenRefused, VerifiedIdToken};
-use super::profile::Documents;
 use super::{RelyingParty, UpstreamTrouble};
 use crate::domain::identity::Profile;
 use crate::domain::tenant::Tenant;
@@ -155,7 +155,7 @@ impl RelyingParty {
             }
             trouble => trouble.into(),
         })?;
-        let profile = documents.profile(&tenant.id, provider)?;
+        let profile = documents.profile(tenant, provider, self.clock.now())?;
         let tokens = UpstreamTokens {
             access_token: asking.access_token,
             expires_at: asking.expires_at,
@@ -177,13 +177,13 @@ impl RelyingParty {
     ) -> Result<Documents, UpstreamTrouble> {
         let metadata = self.metadata(provider, openid).await?;
         let endpoint = metadata.userinfo_endpoint.as_ref();
+        let first = kept.first_id_token.as_ref();
+        let first = VerifiedIdToken::kept(first.ok_or(IdTokenRefused::Missing)?)?;
         let mut documents = if tokens.id_token.is_some() {
-            let first = kept.first_id_token.as_ref();
-            let first = VerifiedIdToken::kept(first.ok_or(IdTokenRefused::Missing)?)?;
             let verified = self
                 .verified_again(tenant, provider, openid, &metadata, tokens, &first)
                 .await?;
-            self.claims_documents(provider, openid, endpoint, &verified, tokens)
+            self.claims_documents(tenant, provider, openid, endpoint, &verified, tokens)
                 .await?
         } else {
             let last = kept.tokens.id_token.as_ref();
@@ -191,6 +191,7 @@ impl RelyingParty {
             self.claims_documents_again(provider, openid, endpoint, &last, &tokens.access_token)
                 .await?
         };
+        documents.inherit(&first);
         self.ask_further(provider, tokens, &mut documents).await?;
         Ok(documents)
     }

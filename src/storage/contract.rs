@@ -142,6 +142,9 @@ pub(crate) fn identity(tenant_name: &str, issuer_key: &str, subject_key: &str) -
         preferred_username: None,
         email: "ada@example.com".parse().ok(),
         groups: ["engineers", "admins"].map(Into::into).into(),
+        roles: Vec::new(),
+        picture: None,
+        locale: None,
         authenticated_at: None,
         upstream_session: None,
     };
@@ -1111,7 +1114,8 @@ pub(crate) async fn begin_with_tokens(store: &dyn Store, number: u8) -> SessionI
             "data".into()
         })
         .await
-        .expect("begun");
+        .expect("begun")
+        .expect("nobody ended it");
     session.id
 }
 
@@ -1265,7 +1269,8 @@ pub(crate) async fn somebody_else_is_written_nowhere(store: &AnyStore) {
     store
         .begin_session(&identity("acme", "issuer", "bob"), &bob, &|_| "bob".into())
         .await
-        .expect("begun");
+        .expect("begun")
+        .expect("nobody ended it");
     let first = claimed(&**store, session, 600).await;
     for subject in ["bob", "nobody"] {
         let change = |_: &str| Ok(Some("bob".to_owned()));
@@ -1315,7 +1320,7 @@ pub(crate) async fn a_claim_is_lost_to_a_new_sign_in(store: &AnyStore) {
         ..new_session(2)
     };
     let renew = store.renew_session(&acme, handle(1), &renewed, "new data");
-    assert!(renew.await.expect("written"));
+    assert_eq!(renew.await.expect("written"), Ok(true));
     assert_lost(&**store, &first.claim).await;
     let second = claimed(&**store, session, 700).await;
     assert_eq!(second.provider.as_str(), "main");
@@ -1329,7 +1334,7 @@ pub(crate) async fn a_claim_is_lost_to_a_new_sign_in(store: &AnyStore) {
         ..new_session(3)
     };
     let renew = store.renew_session(&acme, handle(2), &without, "newer data");
-    assert!(renew.await.expect("written"));
+    assert_eq!(renew.await.expect("written"), Ok(true));
     assert!(matches!(
         claim(&**store, session, 2000).await,
         Claiming::Nothing

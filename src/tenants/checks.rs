@@ -262,7 +262,7 @@ pub(super) fn identity_headers(settings: &TenantSettings, tenant: &Tenant) -> Ve
     faults
 }
 
-/// Rules that ask for groups and admit nobody who can have any. They are safe, and no use.
+/// Rules that ask for groups or roles and admit nobody who can have any. They are safe, and no use.
 pub(super) fn groups(settings: &TenantSettings, tenant: &Tenant) -> Vec<Fault> {
     let mut warnings = Vec::new();
     for app in &settings.apps {
@@ -275,22 +275,37 @@ pub(super) fn groups(settings: &TenantSettings, tenant: &Tenant) -> Vec<Fault> {
                 .iter()
                 .filter(|provider| admits(requirements, provider))
                 .collect();
-            if requirements.groups.is_empty()
-                || admitted.iter().any(|it| !it.claims.groups.is_empty())
-            {
-                continue;
+            let asked = [
+                ("groups", !requirements.groups.is_empty()),
+                ("roles", !requirements.roles.is_empty()),
+            ];
+            for (what, _) in asked.into_iter().filter(|(_, asked)| *asked) {
+                if admitted.iter().any(|it| tells(it, what)) {
+                    continue;
+                }
+                let names: Vec<_> = admitted.iter().map(|it| format!("`{}`", it.id)).collect();
+                let message = format!(
+                    "nobody can pass this rule of app `{}`: it asks for {what}, and {} tells none",
+                    app.app.id,
+                    names.join(" or ")
+                );
+                let help = format!(
+                    "name the claim in [tenants.providers.claims.{what}], or ask for `emails` or `email_domains`"
+                );
+                warnings.push(Fault::at(at.clone(), message).with_help(help).as_warning());
             }
-            let names: Vec<_> = admitted.iter().map(|it| format!("`{}`", it.id)).collect();
-            let message = format!(
-                "nobody can pass this rule of app `{}`: it asks for groups, and {} tells none",
-                app.app.id,
-                names.join(" or ")
-            );
-            let help = "set the provider's `groups_claim`, where its preset has one, or ask for `emails` or `email_domains`";
-            warnings.push(Fault::at(at.clone(), message).with_help(help).as_warning());
         }
     }
     warnings
+}
+
+/// Whether people of `provider` can have `groups`, or `roles`.
+fn tells(provider: &UpstreamProvider, names: &str) -> bool {
+    let lists = match names {
+        "groups" => &provider.claims.groups,
+        _ => &provider.claims.roles,
+    };
+    !lists.is_empty() || provider.changes.give(names)
 }
 
 /// Whether somebody who signed in through `provider` can fit.
@@ -308,6 +323,9 @@ fn names_a_person(header: &IdentityHeader) -> bool {
         IdentitySource::User
         | IdentitySource::Name
         | IdentitySource::Groups
+        | IdentitySource::Roles
+        | IdentitySource::Picture
+        | IdentitySource::Locale
         | IdentitySource::Provider => false,
     }
 }

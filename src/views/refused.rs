@@ -38,6 +38,8 @@ pub enum RefusedClass {
     Address,
     /// Its groups.
     Group,
+    /// Its roles.
+    Role,
     /// The provider it signed in through.
     Provider,
     /// Nothing: nobody may open this.
@@ -52,6 +54,7 @@ impl From<Refusal> for RefusedClass {
             Refusal::EmailDomain => Self::Domain,
             Refusal::Email => Self::Address,
             Refusal::Group => Self::Group,
+            Refusal::Role => Self::Role,
             Refusal::Provider => Self::Provider,
             Refusal::NoRule | Refusal::Nobody | Refusal::PathUnknown | Refusal::MethodUnknown => {
                 Self::Nobody

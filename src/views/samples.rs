@@ -92,6 +92,7 @@ impl Samples for RefusedPage {
             ("domain", page(RefusedClass::Domain)),
             ("address", page(RefusedClass::Address)),
             ("group", page(RefusedClass::Group)),
+            ("role", page(RefusedClass::Role)),
             ("provider", page(RefusedClass::Provider)),
             ("nobody", page(RefusedClass::Nobody)),
             (

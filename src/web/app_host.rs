@@ -3,7 +3,7 @@
 use axum::extract::RawQuery;
 use axum::response::{IntoResponse as _, Response};
 use http::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use super::asked_address::{LoginQuery, shown, wanted_return};
@@ -189,18 +189,33 @@ pub(crate) async fn userinfo(at: AppVisit) -> Response {
     match found {
         Ok(Some(session)) if session.app() == at.app() => {
             let person = session.person();
-            axum::Json(json!({
-                "user": person.user.to_string(),
-                "email": person.email,
-                "groups": person.groups,
-                "preferredUsername": person.preferred_username,
-                "name": person.name,
-            }))
-            .into_response()
+            axum::Json(known(person)).into_response()
         }
         Ok(_) => bare(StatusCode::UNAUTHORIZED, "not signed in\n"),
         Err(error) => at.visit.store_failed(&error),
     }
+}
+
+/// What oauth2-proxy tells, and beside it what OpenID Connect has names for; picture and language are there only
+/// where an app asks for them.
+fn known(person: &Person) -> Value {
+    let mut known = json!({
+        "user": person.user.to_string(),
+        "email": person.email,
+        "groups": person.groups,
+        "preferredUsername": person.preferred_username,
+        "name": person.name,
+        "roles": person.roles,
+    });
+    if let (Some(known), Some(details)) = (known.as_object_mut(), &person.details) {
+        let told = [("picture", &details.picture), ("locale", &details.locale)];
+        let told = told.into_iter().filter_map(|(name, value)| {
+            let value = value.as_deref()?;
+            Some((name.to_owned(), value.into()))
+        });
+        known.extend(told);
+    }
+    known
 }
 
 impl AppVisit {

@@ -160,7 +160,9 @@ impl Visit {
                 let page = ErrorPage::provider_not_set_up(stamp, &provider.name, elsewhere);
                 (StatusCode::BAD_GATEWAY, page.with_contact(self.contact()))
             }
-            LoginFailed::Upstream(UpstreamTrouble::AccountRefused { .. }) => (
+            LoginFailed::Upstream(
+                UpstreamTrouble::AccountRefused { .. } | UpstreamTrouble::NotLetIn(_),
+            ) => (
                 StatusCode::FORBIDDEN,
                 ErrorPage::account_refused(stamp, &provider.name, &self.tenant.name, &start(true))
                     .with_contact(self.contact()),

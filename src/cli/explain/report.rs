@@ -292,6 +292,7 @@ fn who(allow: &Allow) -> String {
             list("e-mail domain", joined(&requirements.email_domains));
             list("e-mail address", joined(&requirements.emails));
             list("group", joined(&requirements.groups));
+            list("role", joined(&requirements.roles));
             format!("who is signed in passes with {}", lists.join(" and "))
         }
     }
@@ -313,6 +314,9 @@ fn describe_person(person: &Person) -> String {
         text.push_str(", in no group");
     } else {
         let _ = write!(text, ", in {}", person.groups.join(", "));
+    }
+    if !person.roles.is_empty() {
+        let _ = write!(text, ", with the roles {}", person.roles.join(", "));
     }
     // A provider's words go to a terminal.
     text.replace(char::is_control, "\u{fffd}")

@@ -177,6 +177,7 @@ async fn userinfo_tells_who_is_signed_in() {
             "groups": ["staff"],
             "preferredUsername": "ada",
             "name": "Ada Example",
+            "roles": [],
         })
     );
     // The session of one app is none at another.

@@ -562,3 +562,33 @@ async fn t02_a_logout_token_is_of_its_directory() {
         assert_eq!(is_in, !ended, "{iss} {tid}");
     }
 }
+
+/// Guests of the directory, as Entra marks them.
+#[rstest]
+#[case::member(&[("acct", json!(0))], None)]
+#[case::guest(&[("acct", json!(1))], Some("`guests`: the account is a guest's"))]
+#[case::from_another_directory(&[("idp", json!("https://sts.windows.net/bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee/"))], Some("a guest's"))]
+#[case::member_from_elsewhere(&[("acct", json!(0)), ("idp", json!("mail"))], Some("a guest's"))]
+#[case::nothing_says(&[], Some("`guests`: nothing says"))]
+#[tokio::test]
+async fn guests_can_be_kept_out(#[case] claims: &[(&str, Value)], #[case] refused: Option<&str>) {
+    let (broker, entra) = start(ACME, "[tenants.providers.restrictions]\nguests = false").await;
+    for (name, value) in claims {
+        also(&entra, name, value.clone());
+    }
+    match refused {
+        Some(reason) => refused_at_second(&broker, (403, ACCOUNT), reason).await,
+        None => drop(signs_in_at_second(&broker, &mut broker.browser()).await),
+    }
+}
+
+/// App roles are roles, whatever stands for groups.
+#[tokio::test]
+async fn app_roles_can_be_required() {
+    let more =
+        "groups_claim = \"groups\"\n[tenants.providers.restrictions]\nroles = [\"Wiki.Editor\"]";
+    let (broker, entra) = start(ACME, more).await;
+    refused_at_second(&broker, (403, ACCOUNT), "`roles`").await;
+    also(&entra, "roles", json!(["Wiki.Editor"]));
+    signs_in_at_second(&broker, &mut broker.browser()).await;
+}

@@ -2,7 +2,8 @@
 //! test provider. All values are made up.
 //!
 //! Addresses stand in presets and roles as they really are. Both are rewritten to the test provider's, each host
-//! as a folder there, so that two hosts of one provider stay two.
+//! as a folder there, so that two hosts of one provider stay two. Addresses that nobody asks, of pictures, are
+//! written with `\/` and stay as they are.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -60,7 +61,8 @@ pub(super) async fn start(
     };
     let headers = "hide_cookies = true\nidentity_headers = { X-Auth-Request-User = \"user\", \
         X-Auth-Request-Email = \"email\", X-Auth-Request-Preferred-Username = \"preferred_username\", \
-        X-Auth-Request-Groups = \"groups\", X-Name = \"name\" }";
+        X-Auth-Request-Groups = \"groups\", X-Name = \"name\", X-Roles = \"roles\", X-Picture = \"picture\", \
+        X-Locale = \"locale\" }";
     let setup = Setup {
         configuration: CONFIGURATION.replacen("hide_cookies = true", headers, 1),
         ..Setup::default()
@@ -120,6 +122,15 @@ async fn signs_in_and_out(name: &str) {
         ("x-name", "name"),
     ] {
         let expected = person[member].as_str().expect("a text");
+        assert_eq!(check.header(header), expected, "{member}");
+    }
+    // Few providers tell these.
+    for (header, member) in [
+        ("x-roles", "roles"),
+        ("x-picture", "picture"),
+        ("x-locale", "locale"),
+    ] {
+        let expected = person[member].as_str().unwrap_or_default();
         assert_eq!(check.header(header), expected, "{member}");
     }
     let key = |member: &str| person[member].as_str().expect("a key").to_owned();
