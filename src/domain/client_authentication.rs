@@ -6,7 +6,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use url::Url;
@@ -114,6 +114,40 @@ impl ClientAssertion {
     }
 }
 
+impl ClientAuthentication {
+    /// The same, but that what is signed does not verify: for finding out whether anybody looks.
+    #[must_use]
+    pub fn with_spoilt_signature(&self) -> Self {
+        let spoilt = |ours: &ClientAssertion| ClientAssertion {
+            key: Arc::new(Spoilt(Arc::clone(&ours.key))),
+            ..ours.clone()
+        };
+        match self {
+            Self::Assertion(ours) => Self::Assertion(spoilt(ours)),
+            Self::GeneratedSecret(ours) => Self::GeneratedSecret(spoilt(ours)),
+            other => other.clone(),
+        }
+    }
+}
+
+/// A key whose signatures do not verify.
+#[derive(Debug)]
+struct Spoilt(Arc<dyn AssertionKey>);
+
+impl AssertionKey for Spoilt {
+    fn sign(&self, claims: &Value) -> Result<SecretString, NotSigned> {
+        let signed = self.0.sign(claims)?;
+        let signed = signed.expose_secret();
+        let (signed, signature) = signed.rsplit_once('.').ok_or(NotSigned)?;
+        // In the same alphabet, and of the same length.
+        let spoilt: String = signature
+            .chars()
+            .map(|character| if character == 'A' { 'B' } else { 'A' })
+            .collect();
+        Ok(format!("{signed}.{spoilt}").into())
+    }
+}
+
 /// RFC 9562 §5.4, version 4.
 fn guid(random: [u8; 16]) -> String {
     let bits = u128::from_be_bytes(random);
@@ -129,7 +163,6 @@ mod tests {
     use super::*;
     use crate::domain::ids::is_guid;
     use rstest::rstest;
-    use secrecy::ExposeSecret as _;
     use time::macros::datetime;
 
     /// Signs nothing: what it would sign is what comes out.
@@ -173,6 +206,31 @@ mod tests {
             claims(assertion.assertion(&endpoint, now, [0xff; 16])),
             whole
         );
+    }
+
+    /// Signs nothing, in the shape of what is signed.
+    #[derive(Debug)]
+    struct InParts;
+
+    impl AssertionKey for InParts {
+        fn sign(&self, _: &Value) -> Result<SecretString, NotSigned> {
+            Ok("head.body.xAAy".to_owned().into())
+        }
+    }
+
+    #[test]
+    fn a_spoilt_signature_is_another_one() {
+        let ours = ClientAuthentication::Assertion(ClientAssertion {
+            issuer: "a".into(),
+            subject: "a".into(),
+            audience: AssertionAudience::TokenEndpoint,
+            key: Arc::new(InParts),
+        });
+        let ClientAuthentication::Assertion(spoilt) = ours.with_spoilt_signature() else {
+            panic!("another method");
+        };
+        let signed = spoilt.key.sign(&json!({})).expect("signed");
+        assert_eq!(signed.expose_secret(), "head.body.ABBA");
     }
 
     #[test]

@@ -453,13 +453,16 @@ impl OpenIdConnect {
             (KeyIssuer::Checked | KeyIssuer::Required, Some(named)) => named.as_str(),
         };
         let found = claims.get("iss").and_then(Value::as_str);
-        match (named, found) {
-            (Some(named), Some(found)) if place_of_tenant(named).is_none() => named == found,
-            (Some(named), Some(found)) => {
-                self.for_tenant_of(claims, named).as_deref() == Some(found)
-            }
-            _ => false,
-        }
+        let (Some(named), Some(found)) = (named, found) else {
+            return false;
+        };
+        let filled = match place_of_tenant(named) {
+            None => Some(named.to_owned()),
+            Some(_) => self.for_tenant_of(claims, named),
+        };
+        filled.is_some_and(|named| {
+            named == found || (self.names_itself_in_any_spelling && self.is_spelt(&named))
+        })
     }
 
     /// `template` for the tenant that the claims name; none where they name none.
@@ -580,6 +583,23 @@ mod tests {
         // Where keys need not say it, only silence differs.
         let single = provider(&of(A), &[], KeyIssuer::Checked);
         let expected = expected || named.is_none();
+        assert_eq!(single.signed_by_key_of(named.as_ref(), &claims), expected);
+    }
+
+    /// Where a provider's spelling of itself differs from token to key, any of its own fits and no other's.
+    #[rstest]
+    #[case::another_spelling("https://login.example/a", true)]
+    #[case::another_tenant("https://login.example/b", false)]
+    #[case::silent("", true)]
+    fn a_key_may_name_any_spelling(#[case] named: &str, #[case] expected: bool) {
+        let mut single = provider(
+            "https://a.login.example/a",
+            &["https://login.example/a"],
+            KeyIssuer::Checked,
+        );
+        single.names_itself_in_any_spelling = true;
+        let named = Some(Value::from(named)).filter(|_| !named.is_empty());
+        let claims = json!({"iss": "https://a.login.example/a"});
         assert_eq!(single.signed_by_key_of(named.as_ref(), &claims), expected);
     }
 

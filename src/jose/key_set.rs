@@ -324,10 +324,10 @@ impl KeySet {
         &self.keys
     }
 
-    /// How many of them can verify signatures of `algorithm`.
-    #[must_use]
-    pub fn fitting(&self, algorithm: SignatureAlgorithm) -> usize {
-        self.keys.iter().filter(|key| key.fits(algorithm)).count()
+    /// Those that can verify signatures of `algorithm`.
+    pub fn fitting(&self, algorithm: SignatureAlgorithm) -> impl Iterator<Item = &Jwk> {
+        let keys = self.keys.iter().map(AsRef::as_ref);
+        keys.filter(move |key: &&Jwk| key.fits(algorithm))
     }
 
     /// The keys that were left out.

@@ -92,6 +92,8 @@ pub(super) struct ClaimsReader<'n> {
     pub(super) names: &'n Names<'n>,
     /// Names of the profile requests.
     pub(super) documents: Vec<&'n str>,
+    /// Those of them that are made only where groups were left out.
+    pub(super) on_overage: Vec<&'n str>,
     /// Whether there is an ID token.
     pub(super) has_claims: bool,
     /// Whether userinfo is asked at every login.
@@ -357,6 +359,18 @@ impl ClaimsReader<'_> {
 
     fn groups(&self, section: &Section<'_>) -> Option<Groups> {
         let mut groups = self.list_of_groups(section)?;
+        // Where it was not asked for, its absence would read as "none".
+        if let Source::Profile(name) = &groups.list.source
+            && self.on_overage.contains(&&**name)
+        {
+            section.fault_with_help(
+                format!(
+                    "the answer to {} is there only where groups were left out",
+                    quoted(name)
+                ),
+                "read it with `instead`, beside the marks that say so",
+            );
+        }
         groups.overage = section.get("overage").map_or(Some(Vec::new()), |item| {
             item.list(|item| self.names.template(item))
         })?;

@@ -124,6 +124,9 @@ fn block(name: &str, preset: &Preset) -> String {
         lines.push(format!("{} = {value}", parameter.name));
     }
     lines.push("client_id = \"…\"".to_owned());
+    if preset.base().protocol.has_sign_in_page() {
+        return lines.join("\n");
+    }
     let first = preset.base().client_authentication.first();
     let signs = first.is_some_and(|method| method.signs());
     lines.extend(if signs {
@@ -189,7 +192,9 @@ fn facts(definition: &Definition) -> Vec<(&'static str, String)> {
             scopes.join(" ")
         },
     ));
-    facts.push(("client", client(definition)));
+    if !definition.protocol.has_sign_in_page() {
+        facts.push(("client", client(definition)));
+    }
     let claims = &definition.claims;
     let subject: Vec<_> = claims.subject.iter().map(place).collect();
     facts.push(("a person is", subject.join(" and ")));
@@ -303,6 +308,9 @@ fn email(claims: &Claims) -> String {
     };
     match rule {
         Email::Never => "none counts".into(),
+        Email::Always { address } if address.names().next().is_some() => {
+            format!("`{address}`, taken as confirmed: see that it is")
+        }
         Email::Always { address } => format!("`{address}`: only confirmed ones are told"),
         Email::Flag {
             address,

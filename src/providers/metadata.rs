@@ -77,7 +77,8 @@ pub enum MetadataFault {
     Malformed(String),
     /// Somebody else's document (OIDC Discovery 1.0 §4.3).
     #[error(
-        "the discovery document is of issuer `{found}`, not `{expected}`: set `issuer` to exactly what the provider calls itself"
+        "the discovery document is of issuer `{found}`, not `{expected}`: set `issuer`, or what the preset makes it of, to \
+         exactly what the provider calls itself"
     )]
     Issuer {
         /// As configured.

@@ -20,6 +20,7 @@ use super::value::Value;
 use crate::config::reader::{Document, Section};
 use crate::config::source::Source as FileSource;
 use crate::config::{AuthenticationMethod, Faults, quoted, suggestion};
+use crate::domain::profile_request::Asked;
 use crate::domain::upstream_provider::{TokenRequest, Userinfo};
 
 /// What is true of every account at a provider.
@@ -117,10 +118,13 @@ impl Preset {
         variants.map(|(condition, definition)| (condition.in_words(), definition))
     }
 
-    /// Whether a variant is chosen by this parameter.
-    pub(super) fn chooses_by(&self, parameter: &str) -> bool {
-        let mut conditions = self.variants.iter().flat_map(|(Condition(all), _)| all);
-        conditions.any(|(name, _)| **name == *parameter)
+    /// Whether another value of this parameter could choose another variant, all others being as they are.
+    pub(super) fn chooses_by(&self, parameter: &str, values: &Values, lists: &Lists) -> bool {
+        self.variants.iter().any(|(Condition(all), _)| {
+            let (its, others): (Vec<_>, Vec<_>) =
+                all.iter().partition(|(name, _)| **name == *parameter);
+            !its.is_empty() && others.iter().all(|one| fits(one, values, lists))
+        })
     }
 }
 
@@ -135,21 +139,23 @@ impl Condition {
         format!("with {}", each.collect::<Vec<_>>().join(" and "))
     }
 
-    /// A list is its one entry, or the word in place of a list.
     fn fits(&self, values: &Values, lists: &Lists) -> bool {
-        self.0.iter().all(|(name, pattern)| {
-            let value = match lists.get(name) {
-                Some(List::Unlimited(word)) => Some(word),
-                _ => values.get(name),
-            };
-            value.is_some_and(|value| {
-                pattern.strip_prefix('*').map_or_else(
-                    || *value == *pattern,
-                    |suffix| value.len() > suffix.len() && value.ends_with(suffix),
-                )
-            })
-        })
+        self.0.iter().all(|one| fits(one, values, lists))
     }
+}
+
+/// Whether a parameter has this value. A list is its one entry, or the word in place of a list.
+fn fits((name, pattern): &(Box<str>, Box<str>), values: &Values, lists: &Lists) -> bool {
+    let value = match lists.get(name) {
+        Some(List::Unlimited(word)) => Some(word),
+        _ => values.get(name),
+    };
+    value.is_some_and(|value| {
+        pattern.strip_prefix('*').map_or_else(
+            || *value == *pattern,
+            |suffix| value.len() > suffix.len() && value.ends_with(suffix),
+        )
+    })
 }
 
 fn read(root: &Section<'_>) -> Option<Preset> {
@@ -279,9 +285,13 @@ fn definition(
     let protocol = protocol::read(layers, &names);
     let requests = requests::read(layers, &names);
     let documents = requests.iter().flatten().map(|r| &*r.name).collect();
+    let on_overage = requests.iter().flatten();
+    let on_overage = on_overage.filter(|request| request.asked == Asked::OnOverage);
+    let on_overage = on_overage.map(|request| &*request.name).collect();
     let reader = ClaimsReader {
         names: &names,
         documents,
+        on_overage,
         has_claims: matches!(protocol, Some(Protocol::OpenIdConnect { .. })),
         asks_userinfo: matches!(
             protocol,

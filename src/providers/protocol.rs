@@ -71,6 +71,19 @@ fn sign_in_page(item: &Item<'_>, layers: &Layers<'_, '_>, names: &Names<'_>) -> 
 /// How long a provider's keys are not asked for again, where it asks for nothing longer.
 const KEY_COOL_DOWN: Duration = Duration::from_secs(30);
 
+impl Protocol {
+    /// Whether people sign in on a page of the operator's.
+    pub(super) const fn has_sign_in_page(&self) -> bool {
+        matches!(
+            self,
+            Self::OpenIdConnect {
+                sign_in_page: Some(_),
+                ..
+            }
+        )
+    }
+}
+
 pub(super) fn read(layers: &Layers<'_, '_>, names: &Names<'_>) -> Option<Protocol> {
     let oidc = layers
         .require("protocol")?

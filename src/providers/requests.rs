@@ -98,7 +98,7 @@ fn request(section: &Section<'_>, names: &Names<'_>) -> Option<Request> {
         .unwrap_or_default();
     let from_claims = from_claims
         .iter()
-        .map(|item| Some((item.name.into(), names.template(item)?)));
+        .map(|item| Some((item.name.into(), with_claim(item, names)?)));
     let from_claims: Option<Vec<_>> = from_claims.collect();
     let headers: Option<Vec<_>> = section
         .get("headers")
@@ -134,6 +134,18 @@ fn request(section: &Section<'_>, names: &Names<'_>) -> Option<Request> {
         not_admitted_status: not_admitted_status?,
         incomplete_header,
     })
+}
+
+/// Text with one claim in it.
+fn with_claim(item: &Item<'_>, names: &Names<'_>) -> Option<Template> {
+    let template = names.template(item)?;
+    if !(template.says("{") && template.says("}")) {
+        item.fault_with_help(
+            format!("there is no claim in {}", item.quoted_name()),
+            "write it in double braces: \"{{email}}\"",
+        );
+    }
+    Some(template)
 }
 
 /// A JSON document, as text.

@@ -172,6 +172,10 @@ impl Resolution<'_> {
         self.faults.push(fault.with_help(help));
     }
 
+    fn chooses(&self, preset: &Preset, parameter: &str) -> bool {
+        preset.chooses_by(parameter, &self.values, &self.lists)
+    }
+
     /// What the operator wrote beside the parameters, against what the preset says.
     fn check(&mut self, preset: &Preset, definition: &Definition, chosen: Option<&str>) {
         let settings = self.settings;
@@ -184,8 +188,21 @@ impl Resolution<'_> {
             self.faults
                 .push(fault.with_help("leave out `id_token_algorithm`"));
         }
+        let has_page = definition.protocol.has_sign_in_page();
+        if has_page && let Some(secret) = &settings.client_secret {
+            let message = format!("nothing is exchanged with the preset `{preset_name}`");
+            let fault = Fault::at(secret.at.clone(), message);
+            self.faults
+                .push(fault.with_help("leave out `client_secret`"));
+        }
+        if has_page && settings.scopes.is_some() {
+            let message = format!("nothing is asked for with the preset `{preset_name}`");
+            let fault = at_preset(message);
+            self.faults.push(fault.with_help("leave out `scopes`"));
+        }
         if let Some(scopes) = &settings.scopes
             && !oauth2
+            && !has_page
             && !scopes.iter().any(|scope| **scope == *"openid")
         {
             let message =
@@ -197,7 +214,7 @@ impl Resolution<'_> {
         for given in &settings.parameters {
             let name = &given.name.value;
             let known = preset.parameters.iter().any(|it| it.name == *name);
-            if known && !definition.used.contains(name) && !preset.chooses_by(name) {
+            if known && !definition.used.contains(name) && !self.chooses(preset, name) {
                 let message = format!("`{name}` means nothing here{chosen}");
                 let fault = Fault::at(given.name.at.clone(), message);
                 self.faults.push(fault.with_help("leave it out"));

@@ -632,7 +632,17 @@ fn two_oauth2_servers_are_never_one_issuer() {
 #[case::trust_in_many_directories(
     "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"common\"\nallowed_tenants = \"any\"\nemail_trusted_domains = [\"acme.example\"]",
     4,
-    "`email_trusted_domains` means nothing here with `tenant` = \"common\" = leave it out"
+    "`email_trusted_domains` means nothing here with `tenant` = \"common\" and `allowed_tenants` = \"any\" = leave it out"
+)]
+#[case::roles_of_everybody(
+    "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"organizations\"\nallowed_tenants = \"any\"\ngroups_claim = \"groups\"",
+    4,
+    "`groups_claim` means nothing here with `tenant` = \"organizations\" and `allowed_tenants` = \"any\" = leave it out"
+)]
+#[case::personal_accounts_by_their_number(
+    "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"9188040d-6c67-4c5b-b112-36a304b66dad\"",
+    2,
+    "`9188040d-6c67-4c5b-b112-36a304b66dad` is not a value of `tenant` = write \"consumers\" for personal accounts, or as one of \"organizations\", \"common\", \"consumers\""
 )]
 #[case::tenant_by_domain(
     "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"acme.example\"",
@@ -683,6 +693,16 @@ fn two_oauth2_servers_are_never_one_issuer() {
     "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\"\nhost = \"sts.windows.net\"",
     3,
     "`sts.windows.net` is not a value of `host` = leave it out: it stands in tokens of version 1, which are none to sign in with"
+)]
+#[case::secret_where_nothing_is_exchanged(
+    "preset = \"firebase\"\nclient_secret = { env = \"SECRET\" }\nsign_in_page = \"https://a.example\"\nsign_in_providers = [\"password\"]",
+    1,
+    "nothing is exchanged with the preset `firebase` = leave out `client_secret`"
+)]
+#[case::scopes_where_nothing_is_asked_for(
+    "preset = \"firebase\"\nscopes = [\"openid\"]\nsign_in_page = \"https://a.example\"\nsign_in_providers = [\"password\"]",
+    0,
+    "nothing is asked for with the preset `firebase` = leave out `scopes`"
 )]
 #[case::name_of_an_organization(
     "preset = \"auth0\"\nclient_secret = { env = \"SECRET\" }\ndomain = \"acme.eu.auth0.com\"\norganizations = [\"acme\"]",
@@ -1008,6 +1028,66 @@ fn an_issuer_for_all_tenants_is_refused_where_nobody_asks_which() {
     "[scopes]",
     "[[profile_requests]]\nname = \"user\"\nurl = \"https://a.example\"\nnot_admitted_status = 200\n[scopes]",
     "this is no status of a refusal"
+)]
+#[case::chosen_by_nothing(
+    "[scopes]",
+    "[variables]\nx = { by = \"cluod\", a = \"b\" }\n[scopes]",
+    "there is no parameter `cluod`"
+)]
+#[case::chosen_by_another_value(
+    "[scopes]",
+    "[parameters.cloud]\nkind = \"name\"\none_of = [\"a\"]\nabout = \"x\"\n[variables]\nx = { by = \"cloud\", b = \"y\" }\n[scopes]",
+    "`b` is no value of `cloud`"
+)]
+#[case::body_of_a_get(
+    "[scopes]",
+    "[[profile_requests]]\nname = \"user\"\nurl = \"https://a.example\"\nbody = '{}'\n[scopes]",
+    "a request by GET has no body"
+)]
+#[case::body_that_is_no_json(
+    "[scopes]",
+    "[[profile_requests]]\nname = \"user\"\nurl = \"https://a.example\"\nmethod = \"POST\"\nbody = \"a=b\"\n[scopes]",
+    "this is not JSON"
+)]
+#[case::requires_what_is_not_there(
+    "[scopes]",
+    "[[profile_requests]]\nname = \"user\"\nurl = \"https://a.example\"\nrequires = \"group_claim\"\n[scopes]",
+    "there is no parameter `group_claim`"
+)]
+#[case::query_without_a_claim(
+    "[scopes]",
+    "[[profile_requests]]\nname = \"user\"\nurl = \"https://a.example\"\nquery_from_claims = { userKey = \"email\" }\n[scopes]",
+    "there is no claim in `userKey`"
+)]
+#[case::asked_at_another_time(
+    "[scopes]",
+    "[[profile_requests]]\nname = \"user\"\nurl = \"https://a.example\"\nasked = \"sometimes\"\n[scopes]",
+    "`sometimes` is not a value of `asked`"
+)]
+#[case::pages_by_a_token_without_a_parameter(
+    "[scopes]",
+    "[[profile_requests]]\nname = \"user\"\nurl = \"https://a.example\"\npages = { token = \"a\", list = \"b\" }\n[scopes]",
+    "`parameter` is missing in `pages`"
+)]
+#[case::instead_of_a_list_that_is_always_whole(
+    "list = \"{groups_claim}\"",
+    "list = \"{groups_claim}\"\ninstead = { list = \"x\" }",
+    "nothing says when this list stands in place of the other"
+)]
+#[case::groups_that_are_there_at_times(
+    "[[claims.groups]]\nlist = \"{groups_claim}\"",
+    "[[claims.groups]]\nfrom = \"user\"\n\n[[profile_requests]]\nname = \"user\"\nurl = \"https://a.example\"\nasked = \"on_overage\"",
+    "the answer to `user` is there only where groups were left out"
+)]
+#[case::page_that_answers_by_redirect(
+    "[scopes]",
+    "[sign_in_page]\naddress = \"https://a.example\"\nkeys = \"https://a.example\"\nauthenticated_within = \"1h\"\n[scopes]",
+    "this page has its answer posted"
+)]
+#[case::page_without_keys(
+    "[scopes]",
+    "[sign_in_page]\naddress = \"https://a.example\"\nauthenticated_within = \"1h\"\n[scopes]",
+    "`keys` is missing in [sign_in_page]"
 )]
 #[case::notes_that_are_no_list("pkce = true", "notes = \"x\"", "`notes` is a list")]
 #[case::unknown_status(

@@ -407,10 +407,11 @@ impl Documents {
                 if !groups.contains(&group) {
                     groups.push(group);
                 }
+                // Here, because each group is held against all before it.
+                if groups.len() > MOST_GROUPS {
+                    return Err(UpstreamTrouble::Unmapped(what));
+                }
             }
-        }
-        if groups.len() > MOST_GROUPS {
-            return Err(UpstreamTrouble::Unmapped(what));
         }
         Ok(groups)
     }

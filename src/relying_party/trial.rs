@@ -8,7 +8,8 @@ mod judgement;
 #[cfg(test)]
 mod tests;
 
-use http::header;
+use http::{StatusCode, header};
+use serde_json::Value;
 use url::Url;
 
 use self::judgement::{Answer, Expectation, judge_client, judge_redirect_uri};
@@ -19,8 +20,10 @@ use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::login_attempt::Continuation;
 use crate::domain::login_hint::LoginHints;
 use crate::domain::tenant::Tenant;
-use crate::domain::upstream_provider::{OpenIdConnect, Protocol, UpstreamProvider, Userinfo};
-use crate::jose::SignatureAlgorithm;
+use crate::domain::upstream_provider::{
+    KeyIssuer, OpenIdConnect, Protocol, UpstreamProvider, Userinfo,
+};
+use crate::jose::{Jwk, SignatureAlgorithm};
 use crate::outbound::HttpClient;
 use crate::providers::ProviderMetadata;
 
@@ -58,7 +61,7 @@ impl Step {
         Self {
             what: what.into(),
             finding,
-            seen: seen.into(),
+            seen: printable(&seen.into()),
             advice: None,
         }
     }
@@ -78,6 +81,16 @@ impl Step {
             _ => step,
         }
     }
+}
+
+/// Some of it is a provider's word, and whoever reads it may sit at a terminal.
+fn printable(text: &str) -> String {
+    let spelt = |character: char| {
+        let control = character.is_control().then(|| character.escape_default());
+        let plain = Some(character).filter(|character| !character.is_control());
+        plain.into_iter().chain(control.into_iter().flatten())
+    };
+    text.chars().flat_map(spelt).collect()
 }
 
 /// Where a login's requests go.
@@ -151,6 +164,11 @@ impl RelyingParty {
         let algorithm = algorithm.map_err(UpstreamTrouble::from);
         steps.push(self.keys(provider, algorithm, &metadata.jwks_uri).await);
         let asks_userinfo = openid.userinfo != Userinfo::Never;
+        if openid.userinfo == Userinfo::Always && metadata.userinfo_endpoint.is_none() {
+            let seen = "its metadata name no `userinfo_endpoint`, which is asked at every sign-in";
+            let step = Step::new("userinfo", Finding::Wrong, seen);
+            steps.push(step.advising("see that this is the provider that the preset is for"));
+        }
         Some(Endpoints {
             authorization: metadata.authorization_endpoint.clone(),
             token: metadata.token_endpoint.clone(),
@@ -182,7 +200,16 @@ impl RelyingParty {
                     .advising("see that this machine reaches it, and that it is a key set");
             }
         };
-        let (fitting, skipped) = (set.fitting(algorithm), set.skipped().len());
+        let says_for_whom = |key: &Jwk| key.members().get("issuer").is_some_and(Value::is_string);
+        let must_say = matches!(
+            &provider.protocol,
+            Protocol::OpenIdConnect(openid) if openid.key_issuer == KeyIssuer::Required
+        );
+        let fitting = set.fitting(algorithm);
+        let fitting = fitting
+            .filter(|key| !must_say || says_for_whom(key))
+            .count();
+        let skipped = set.skipped().len();
         let rest = if skipped == 0 {
             String::new()
         } else {
@@ -293,12 +320,8 @@ impl RelyingParty {
             client_secret: Some(self.secret()),
             ..provider.clone()
         };
-        let how = match &endpoints.authentication {
-            ClientAuthentication::Basic | ClientAuthentication::Discovered => {
-                ClientAuthentication::Basic
-            }
-            _ => ClientAuthentication::Post,
-        };
+        // By the same method: a client can be refused for another one before anything else is looked at.
+        let how = endpoints.authentication.with_spoilt_signature();
         let strangers = self
             .offer_made_up_code(&stranger, &endpoints.token, &how, redirect_uri)
             .await;
@@ -312,16 +335,24 @@ impl RelyingParty {
             get(&client, url, "application/json").await
         };
         match answered.await {
-            Ok(answer) if answer.status().is_server_error() => Step::new(
-                what,
-                Finding::Doubtful,
-                format!("{url} answers {}", answer.status().as_u16()),
-            )
-            .advising("a server's own trouble: try again later"),
+            Ok(answer) if says_nothing(answer.status()) => {
+                let seen = format!("{url} answers {}", answer.status().as_u16());
+                let advice = if answer.status().is_server_error() {
+                    "a server's own trouble: try again later"
+                } else {
+                    "see that the address is right: redirects are not followed, and without a token 401 is usual"
+                };
+                Step::new(what, Finding::Doubtful, seen).advising(advice)
+            }
             Ok(_) => Step::new(what, Finding::Fine, format!("{url} is reached")),
             Err(trouble) => Step::of_trouble(what, &trouble),
         }
     }
+}
+
+/// A status from which nobody can tell that this is the right address.
+fn says_nothing(status: StatusCode) -> bool {
+    status.is_server_error() || status.is_redirection() || status == StatusCode::NOT_FOUND
 }
 
 /// An authorization request that was answered.

@@ -14,16 +14,14 @@ const bob = { id: 'auth0|64aa00000000000000000002', name: 'Bob Baker', email: 'b
 const { site } = siteSuite('auth0', async ({ folder, starting, port }) => {
   const auth0 = await starting(startAuth0(folder, await port(), [alice, bob]));
   const presets = path.join(folder, 'presets');
-  // A loopback address would be taken for plain http, and the simulator knows only Auth0's older address for signing out.
-  derivePreset(presets, 'auth0', 'auth0-simulated', [
-    ['{domain.origin}', 'https://{domain}'],
-    ['address = "https://{domain}/oidc/logout"', 'address = "https://{domain}/v2/logout"\nparameters = { client_id = "client_id", returnTo = "return_address" }'],
-  ]);
+  // A loopback address would be taken for plain http.
+  derivePreset(presets, 'auth0', 'auth0-simulated', [['{domain.origin}', 'https://{domain}']]);
   const provider = (id, words) => `
 [[tenants.providers]]
 id = "${id}"
 preset = "auth0-simulated"
 domain = "${auth0.host}"
+sign_out = "v2"
 client_id = "doorward-${id}"
 client_secret = { env = "SECRET" }
 ${words}

@@ -1,6 +1,8 @@
-// Sign-ins with the shipped presets at emulators of Microsoft Entra ID, Google, GitHub and Okta, which others wrote. What
+// Sign-ins with the shipped presets at emulators of Microsoft Entra ID, Google, Apple, GitHub and Okta, which others wrote. What
 // an emulator does otherwise than its provider is in README.md; where they differ, the provider counts.
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
@@ -41,7 +43,7 @@ const { site, browser } = siteSuite('emulators', async ({ folder, base, starting
       { login: 'eve', name: 'Eve Elsewhere', email: 'eve@elsewhere.example' },
     ],
     orgs: [{ login: 'acme', members: [{ login: 'alice' }] }, { login: 'other', members: [{ login: 'alice' }, { login: 'eve' }] }],
-    oauth_apps: clients('github', 'github-wrong'),
+    oauth_apps: clients('github', 'github-members', 'github-wrong'),
   }));
   const okta = await starting(startEmulator('okta', await port(), {
     users: [
@@ -56,9 +58,20 @@ const { site, browser } = siteSuite('emulators', async ({ folder, base, starting
     ],
   }));
 
+  const apple = await starting(startEmulator('apple', await port(), {
+    users: [
+      { email: 'alice@acme.example', name: 'Alice Archer' },
+      { email: 'hidden@acme.example', name: 'Heidi Hidden', is_private_email: true },
+    ],
+    oauth_clients: clients('apple').map((client) => ({ ...client, team_id: 'DEF123GHIJ' })),
+  }));
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  writeFileSync(path.join(folder, 'AuthKey.p8'), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+
   const presets = path.join(folder, 'presets');
-  // Google has one address, which nobody can change.
+  // Google and Apple have one address each, which nobody can change.
   derivePreset(presets, 'google', 'google-emulated', [['"https://accounts.google.com"', `"${google.url}"`]]);
+  derivePreset(presets, 'apple', 'apple-emulated', [['"https://appleid.apple.com', `"${apple.url}`]]);
   // The emulator's API is at the root, and it does not know the address of a person's teams.
   derivePreset(presets, 'github', 'github-emulated', [
     ['api = "{host.origin}/api/v3"', 'api = "{host.origin}"'], ['{api}/user/teams?per_page=100', '{api}/user/orgs?per_page=100'],
@@ -77,7 +90,6 @@ client_secret = { env = "${secretName}" }
 ${words}
 `;
   return {
-    entra, google, github, okta,
     server: 'providers_folder = "presets"',
     secrets: { SECRET: secret, WRONG: 'another secret' },
     providers: [
@@ -89,7 +101,10 @@ ${words}
       provider('google', 'google-emulated', 'hosted_domains = ["acme.example"]'),
       provider('google-any', 'google-emulated', 'hosted_domains = "any"'),
       provider('github', 'github-emulated', `host = "${github.host}"`),
+      provider('github-members', 'github-emulated', `host = "${github.host}"\norganizations = ["Acme"]`),
       provider('github-wrong', 'github-emulated', `host = "${github.host}"`, 'WRONG'),
+      provider('apple', 'apple-emulated', 'team_id = "DEF123GHIJ"\nkey_id = "ABC123DEFG"\nprivate_key = { file = "AuthKey.p8" }')
+        .replace('client_secret = { env = "SECRET" }\n', ''),
       provider('okta', 'okta', `domain = "${okta.host}"\nauthorization_server = "default"\ngroups_scope = "groups"`),
       provider('okta-org', 'okta', `domain = "${okta.host}"\ngroups_scope = "groups"`),
     ].join(''),
@@ -221,9 +236,26 @@ test('GitHub: a person\'s organizations are groups', async () => {
   assert.equal((await eve.goto(`${site().urls.wiki}/acme-at-github`)).status(), 403);
 });
 
+test('GitHub: who is in none of the organizations that are let in is refused', async () => {
+  const seen = await signIn(await (await browser()).newPage(), 'github-members', 'alice');
+  assert.equal(seen.username, 'alice');
+  const reason = await isRefused(await (await browser()).newPage(), 'github-members', 'eve');
+  assert.match(reason, /^this account is not let in/u);
+});
+
 test('GitHub: an error under status 200 is an error', async () => {
   const reason = await isRefused(await (await browser()).newPage(), 'github-wrong', 'alice');
   assert.match(reason, /^the token endpoint answered `incorrect_client_credentials`/u);
+});
+
+test('Apple: its posted answer arrives, and an address counts whose flag is the text "true"', async () => {
+  // The first answer in a lifetime has a name beside the code, the next has none.
+  const first = await signIn(await (await browser()).newPage(), 'apple', 'alice@acme.example');
+  const second = await signIn(await (await browser()).newPage(), 'apple', 'alice@acme.example');
+  assert.equal(first.email, 'alice@acme.example');
+  assert.deepEqual(second, first);
+  const hidden = await signIn(await (await browser()).newPage(), 'apple', 'hidden@acme.example');
+  assert.match(hidden.email, /@privaterelay\.appleid\.com$/u);
 });
 
 for (const [provider, server] of [['okta', 'a custom server'], ['okta-org', 'the org\'s own server']]) {
@@ -268,7 +300,7 @@ for (const [provider, [login, heading, words]] of Object.entries(signOuts)) {
 }
 
 const trials = {
-  entra: [], posted: [], personal: [], google: [], github: [], okta: [], 'okta-org': [],
+  entra: [], posted: [], personal: [], google: [], github: [], 'github-members': [], okta: [], 'okta-org': [],
   everywhere: ['discovery'], 'entra-wrong': ['client'], 'github-wrong': ['client'],
 };
 test('`doorward provider test` finds what is wrong, and nothing else', async () => {

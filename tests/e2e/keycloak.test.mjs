@@ -22,6 +22,7 @@ const { site, browser } = siteSuite('keycloak', async ({ folder, base, starting,
   const secrets = {
     STAFF_SECRET: await register('staff'),
     INNER_SECRET: await register('inner'),
+    CORPORATE_SECRET: await register('corporate'),
   };
   await register('signing', {
     clientAuthenticatorType: 'client-jwt',
@@ -29,6 +30,8 @@ const { site, browser } = siteSuite('keycloak', async ({ folder, base, starting,
   });
   await register('roles', { publicClient: true, mapper: realmRoles });
   await register('mistaken');
+  // An identity provider behind it: Keycloak's own first realm will do.
+  await keycloak.admin.addIdentityProvider('corporate', `${keycloak.url}/realms/master/protocol/openid-connect`);
   const discovery = `${keycloak.inner}/realms/${realm}/.well-known/openid-configuration`;
   const provider = (id, words) => `
 [[tenants.providers]]
@@ -46,6 +49,7 @@ ${words}
       provider('inner', `url = "${keycloak.url}"\ndiscovery = "${discovery}"\nclient_secret = { env = "INNER_SECRET" }`),
       provider('signing', `url = "${keycloak.url}"\nprivate_key = { file = "client-key.pem" }\nkey_id = "e2e"`),
       provider('roles', `url = "${keycloak.url}"\ngroups_claim = "/realm_access/roles"`),
+      provider('corporate', `url = "${keycloak.url}"\nidentity_provider = "corporate"\nclient_secret = { env = "CORPORATE_SECRET" }`),
       // Nobody has registered its redirect URI.
       provider('unregistered', `url = "${keycloak.url}"\nclient_secret = { env = "STAFF_SECRET" }`).replace('"doorward-unregistered"', '"doorward-staff"'),
       // The secret is another client's.
@@ -205,6 +209,12 @@ test('where only an inner address can be reached, the metadata there counts, and
   await signInAtKeycloak(page, 'alice');
   await page.waitForURL(`${site().urls.wiki}/page`);
   assert.equal((await seenByApp(page)).headers['x-auth-request-user'], direct.headers['x-auth-request-user']);
+});
+
+test('with an identity provider behind Keycloak, people are sent straight there', async () => {
+  const page = await (await browser()).newPage();
+  await goToKeycloak(page, `${site().urls.wiki}/page`, 'corporate');
+  await page.waitForURL((url) => url.href.startsWith(`${site().keycloak.url}/realms/master/protocol/openid-connect/auth`));
 });
 
 test('a Keycloak that calls itself something else is refused, and the log has both names', async () => {

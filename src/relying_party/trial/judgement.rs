@@ -165,7 +165,15 @@ fn judge_answer(what: &str, expected: &Expectation<'_>, parameters: &[(String, S
             };
             wrong(format!("it answers `{}`", error.code())).advising(advice)
         }
-        None => Step::new(what, Finding::Fine, format!("{uri} is known there")),
+        None if parameter("code").is_some() => Step::new(
+            what,
+            Finding::Doubtful,
+            "it signs somebody in, although nobody was asked and no cookie was sent",
+        )
+        .advising("see who that is: whoever can reach it may be that person"),
+        None => wrong("its answer has neither a code nor an error".to_owned()).advising(
+            "look at the client's settings there: the authorization code flow, and nothing else",
+        ),
     }
 }
 

@@ -23,7 +23,8 @@ fn answer(status: u16, location: &str) -> Answer {
 /// What ours is answered, what a strange address is answered, what that means, and a word of it.
 #[rstest]
 #[case::known((302, "?error=login_required&state=s&iss=https%3A%2F%2Fid.example"), (400, ""), Fine, "known there (`login_required`)")]
-#[case::known_and_signed_in((302, "?code=c&state=s"), (400, ""), Fine, "known there")]
+#[case::signed_in_unasked((302, "?code=c&state=s"), (400, ""), Doubtful, "nobody was asked")]
+#[case::nothing((302, "?state=s&id_token=t"), (400, ""), Wrong, "neither a code nor an error")]
 #[case::page((200, ""), (400, ""), Fine, "another one is refused")]
 #[case::page_elsewhere((302, "/sign-in"), (403, ""), Fine, "another one is refused")]
 #[case::a_page_for_all((200, ""), (200, ""), Open, "shows a page first")]

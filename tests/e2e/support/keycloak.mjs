@@ -46,7 +46,7 @@ export async function startKeycloak(folder, port) {
     log: path.join(folder, 'keycloak.log'), cwd: folder,
     env: { KC_BOOTSTRAP_ADMIN_USERNAME: administrator.username, KC_BOOTSTRAP_ADMIN_PASSWORD: administrator.password },
   });
-  await program.ready(async () => (await fetch(`${inner}/realms/master`)).ok, 180_000);
+  await program.ready(async () => (await fetch(`${inner}/realms/master`)).ok, 240_000);
   const admin = new Administration(inner);
   await admin.signIn();
   return Object.assign(program, { url, inner, admin });
@@ -91,6 +91,14 @@ class Administration {
     const [user] = await this.call('GET', `/${realm}/users?exact=true&username=${username}`);
     assert.ok(user, `no such user: ${username}`);
     return user.id;
+  }
+
+  /** An identity provider behind this one, at the endpoints of `base`. */
+  async addIdentityProvider(alias, base) {
+    await this.call('POST', `/${realm}/identity-provider/instances`, {
+      alias, providerId: 'oidc', enabled: true,
+      config: { clientId: 'keycloak', clientSecret: 'unused', authorizationUrl: `${base}/auth`, tokenUrl: `${base}/token`, clientAuthMethod: 'client_secret_post' },
+    });
   }
 
   /** A person's sessions there. */

@@ -155,6 +155,18 @@ async fn people_of_many_directories_sign_in_through_one_provider(
     assert!(asked.path.starts_with(&format!("/{tenant}/v2.0/")));
 }
 
+/// The administrators of each directory give the registration's roles to their own people.
+#[rstest]
+#[case::organizations("organizations")]
+#[case::common("common")]
+#[tokio::test]
+async fn t02_roles_say_nothing_where_everybodys_directory_is_let_in(#[case] tenant: &str) {
+    let (broker, entra) = start(tenant, "allowed_tenants = \"any\"").await;
+    also(&entra, "roles", json!(["admins"]));
+    let check = signs_in_at_second(&broker, &mut broker.browser()).await;
+    assert_eq!(check.header("x-auth-request-groups"), "");
+}
+
 #[tokio::test]
 async fn a_personal_account_signs_in_where_consumers_may() {
     let (broker, entra) = start("consumers", "").await;

@@ -110,7 +110,7 @@ async fn p13_9_who_signed_in_in_another_way_is_not_let_in(#[case] way: Value, #[
 fn set(form: &mut Form, name: &str, value: &str) {
     let mut fields = form.fields.iter_mut();
     let field = fields.find(|(key, _)| key == name);
-    field.expect("a field").1 = value.to_owned();
+    value.clone_into(&mut field.expect("a field").1);
 }
 
 fn field(form: &Form, name: &str) -> String {

@@ -189,13 +189,19 @@ pub(crate) async fn with_rewritten_preset(
     let settings = settings(&second)
         .replace("{second}", second.base())
         .replace("{second_host}", &second.address().to_string());
+    // Nothing is exchanged with a provider whose people sign in on a page of the operator's.
+    let secret = if settings.contains("sign_in_page = ") {
+        ""
+    } else {
+        "client_secret = { env = \"CLIENT_SECRET\" }"
+    };
     let (before, after) = setup
         .configuration
         .split_once("[[tenants.apps]]")
         .expect("an app");
     let configuration = format!(
         "{before}[[tenants.providers]]\nid = \"second\"\nname = \"Second ID\"\n\
-         client_id = \"{{client_id}}\"\nclient_secret = {{ env = \"CLIENT_SECRET\" }}\n\
+         client_id = \"{{client_id}}\"\n{secret}\n\
          {settings}\n\n[[tenants.apps]]{after}"
     );
     let setup = Setup {

@@ -167,9 +167,48 @@ async fn another_issuer_ends_the_trial() {
         panic!("{steps:?}");
     };
     assert_eq!((what.as_str(), finding.as_str()), ("discovery", "wrong"));
-    assert!(seen.contains("set `issuer` to exactly"), "{seen}");
+    assert!(seen.contains("set `issuer`, or what"), "{seen}");
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(broker.provider.count(Endpoint::Token), 0);
+}
+
+/// A provider's words do not move the cursor of whoever reads them.
+#[tokio::test]
+async fn a36_what_a_provider_says_is_shown_as_it_is_spelt() {
+    let broker = registered().await;
+    let issuer = "x\u{1b}[1A\u{1b}[2K\r  ok     discovery  fine\n  ok     client";
+    broker
+        .provider
+        .set(DiscoveryFault::With("issuer", json!(issuer)));
+    let output = try_out(&broker, CLIENT_SECRET, &["acme/main"]).await;
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(!text.contains(['\u{1b}', '\r']), "{text:?}");
+    assert!(text.contains(r"x\u{1b}[1A"), "{text}");
+    assert!(!text.lines().any(|line| line.starts_with("  ok")), "{text}");
+}
+
+#[tokio::test]
+async fn a_userinfo_endpoint_that_is_missing_and_always_asked_is_told() {
+    let broker = registered().await;
+    broker
+        .provider
+        .set(DiscoveryFault::Without("userinfo_endpoint"));
+    broker.edit(|text| {
+        text.replacen("[server]", "[server]\nproviders_folder = \"presets\"", 1)
+            .replacen("preset = \"oidc\"", "preset = \"always\"", 1)
+    });
+    let presets = broker.file().with_file_name("presets");
+    std::fs::create_dir(&presets).expect("a folder");
+    let preset =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/providers/oidc.toml"));
+    let preset = preset
+        .expect("a preset")
+        .replace("\"when_missing\"", "\"always\"");
+    assert!(preset.contains("userinfo = \"always\""), "{preset}");
+    std::fs::write(presets.join("always.toml"), preset).expect("written");
+    let (_, steps) = steps(&broker, CLIENT_SECRET).await;
+    let step = steps.iter().find(|(what, ..)| what == "userinfo");
+    assert_eq!(step.expect("a step").1, "wrong", "{steps:?}");
 }
 
 #[tokio::test]
