@@ -22,7 +22,16 @@ pub(super) struct Written<'a> {
 }
 
 impl Written<'_> {
-    pub(super) fn claims(&self, claims: &Claims) -> Option<ClaimMapping> {
+    /// Groups that only the answer to a request tells which is not among `requests` are told by nobody.
+    pub(super) fn claims(
+        &self,
+        claims: &Claims,
+        requests: &[ProfileRequest],
+    ) -> Option<ClaimMapping> {
+        let told = |groups: &GroupMapping| match &groups.place.source {
+            Source::Profile(name) => requests.iter().any(|request| request.name == *name),
+            _ => true,
+        };
         let optional = |place: &Option<PlaceDefinition>| place.as_ref().and_then(|p| self.place(p));
         let email = match &claims.email {
             None | Some((_, Email::Never)) => (Source::Claims, EmailRule::Never),
@@ -35,7 +44,11 @@ impl Written<'_> {
             name: optional(&claims.name),
             preferred_username: optional(&claims.preferred_username),
             email,
-            groups: self.lists(&claims.groups),
+            groups: self
+                .lists(&claims.groups)
+                .into_iter()
+                .filter(told)
+                .collect(),
             roles: self.lists(&claims.roles),
             picture: optional(&claims.picture),
             locale: optional(&claims.locale),

@@ -272,6 +272,7 @@ impl Resolution<'_> {
             .into_iter()
             .map(|request| self.profile_request(request))
             .collect();
+        let requests = requests.into_iter().collect::<Option<Vec<_>>>()?;
         let authorization = &definition.authorization;
         let scopes = || {
             let scopes = authorization.scopes.iter();
@@ -304,9 +305,9 @@ impl Resolution<'_> {
                 .and_then(|template| self.text(template)),
             token_request: definition.token_request,
             errors_with_success_status: definition.errors_with_success_status,
-            profile_requests: requests.into_iter().collect::<Option<_>>()?,
             required_claims: self.required_claims(definition)?,
-            claims: self.written().claims(&definition.claims)?,
+            claims: self.written().claims(&definition.claims, &requests)?,
+            profile_requests: requests,
             changes: settings.changes.clone(),
             restrictions: restrictions(settings, definition, self.written())
                 .map_err(|faults| self.faults.extend(faults))
