@@ -244,3 +244,24 @@ mod email_text {
             .transpose()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Sessions outlive an upgrade.
+    #[test]
+    fn a_person_stored_before_there_were_roles_is_read() {
+        let stored = json!({
+            "user": "0123456789abcdef0123456789abcdef", "provider": "entra", "subject": "s-1", "name": "Ada",
+            "preferred_username": null, "email": "ada@acme.example", "groups": ["staff"],
+        });
+        let person: Person = serde_json::from_value(stored.clone()).expect("a person");
+        assert!(person.roles.is_empty());
+        assert_eq!(person.details, None);
+        let mut written = serde_json::to_value(&person).expect("JSON");
+        assert_eq!(written["roles"].take(), json!([]));
+        assert_eq!(written["groups"], stored["groups"]);
+    }
+}
