@@ -30,6 +30,7 @@ const { site, browser } = siteSuite('keycloak', async ({ folder, base, starting,
     TOLD_SECRET: await register('told', { frontchannelLogout: false, attributes: told }),
     PERSONS_SECRET: await register('persons', { frontchannelLogout: false, attributes: persons }),
     FRAMED_SECRET: await register('framed', { frontchannelLogout: true, attributes: framed }),
+    WATCHED_SECRET: await register('watched', { attributes: { 'access.token.lifespan': '37' } }),
   };
   await register('signing', {
     clientAuthenticatorType: 'client-jwt',
@@ -60,6 +61,7 @@ ${words}
       provider('told', `url = "${keycloak.url}"\nclient_secret = { env = "TOLD_SECRET" }`),
       provider('persons', `url = "${keycloak.url}"\nclient_secret = { env = "PERSONS_SECRET" }`),
       provider('framed', `url = "${keycloak.url}"\nclient_secret = { env = "FRAMED_SECRET" }`),
+      provider('watched', `url = "${keycloak.url}"\nclient_secret = { env = "WATCHED_SECRET" }\nrefresh = true`),
       // Nobody has registered its redirect URI.
       provider('unregistered', `url = "${keycloak.url}"\nclient_secret = { env = "STAFF_SECRET" }`).replace('"doorward-unregistered"', '"doorward-staff"'),
       // The secret is another client's.
@@ -250,6 +252,21 @@ for (const [provider, how] of [['told', 'tells our server'], ['framed', 'shows o
   });
 }
 
+test('who is disabled in Keycloak is signed out here, and who leaves a group has left it here', async () => {
+  const { admin } = site().keycloak;
+  const erin = await signedIn('erin', 'watched');
+  const frank = await signedIn('frank', 'watched');
+  const opensFor = async (path) => (await site().request('wiki', { path, headers: { ...script, cookie: frank.cookie } })).status;
+  assert.equal(await opensFor('/ops'), 200);
+  await admin.disable('erin');
+  await admin.leaveGroup('frank', '/staff/ops');
+  // Access tokens of this client live for 37 s. People are looked at while they do something.
+  await eventually('she is signed out', async () => !await opens(erin.cookie), 90_000);
+  await eventually('his group has gone', async () => await opensFor('/ops') === 403, 90_000);
+  assert.equal(await opensFor('/page'), 200, 'he is still signed in');
+  assert.match(site().doorward.output(), /"event":"session_ended"/u);
+});
+
 test('without a secret: Keycloak verifies a signature with the key it was given', async () => {
   const page = await (await browser()).newPage();
   const { headers } = await signIn(page, `${site().urls.wiki}/page`, 'alice', 'signing');
@@ -291,7 +308,7 @@ test('a Keycloak that calls itself something else is refused, and the log has bo
 });
 
 const trials = {
-  staff: [], inner: [], signing: [], roles: [], told: [], persons: [], framed: [],
+  staff: [], inner: [], signing: [], roles: [], watched: [], told: [], persons: [], framed: [],
   unregistered: ['redirect URI'], mistaken: ['client'], misnamed: ['discovery'],
 };
 test('`doorward provider test` finds what is wrong, and nothing else', async () => {
