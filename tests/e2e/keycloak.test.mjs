@@ -19,10 +19,18 @@ const { site, browser } = siteSuite('keycloak', async ({ folder, base, starting,
   writeFileSync(path.join(folder, 'client-key.pem'), signing.privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
   const published = { ...signing.publicKey.export({ format: 'jwk' }), kid: 'e2e', use: 'sig', alg: 'RS256' };
 
+  // For the other direction: Keycloak tells of sign-outs there, from server to server or in a frame.
+  const told = { 'backchannel.logout.url': `${base}/login/told/backchannel-logout`, 'backchannel.logout.session.required': 'true' };
+  const persons = { 'backchannel.logout.url': `${base}/login/persons/backchannel-logout`, 'backchannel.logout.session.required': 'false' };
+  const framed = { 'frontchannel.logout.url': `${base}/login/framed/frontchannel-logout`, 'frontchannel.logout.session.required': 'true' };
   const secrets = {
     STAFF_SECRET: await register('staff'),
     INNER_SECRET: await register('inner'),
     CORPORATE_SECRET: await register('corporate'),
+    TOLD_SECRET: await register('told', { frontchannelLogout: false, attributes: told }),
+    PERSONS_SECRET: await register('persons', { frontchannelLogout: false, attributes: persons }),
+    FRAMED_SECRET: await register('framed', { frontchannelLogout: true, attributes: framed }),
+    WATCHED_SECRET: await register('watched', { attributes: { 'access.token.lifespan': '37' } }),
   };
   await register('signing', {
     clientAuthenticatorType: 'client-jwt',
@@ -50,6 +58,10 @@ ${words}
       provider('signing', `url = "${keycloak.url}"\nprivate_key = { file = "client-key.pem" }\nkey_id = "e2e"`),
       provider('roles', `url = "${keycloak.url}"\ngroups_claim = "/realm_access/roles"`),
       provider('corporate', `url = "${keycloak.url}"\nidentity_provider = "corporate"\nclient_secret = { env = "CORPORATE_SECRET" }`),
+      provider('told', `url = "${keycloak.url}"\nclient_secret = { env = "TOLD_SECRET" }`),
+      provider('persons', `url = "${keycloak.url}"\nclient_secret = { env = "PERSONS_SECRET" }`),
+      provider('framed', `url = "${keycloak.url}"\nclient_secret = { env = "FRAMED_SECRET" }`),
+      provider('watched', `url = "${keycloak.url}"\nclient_secret = { env = "WATCHED_SECRET" }\nrefresh = true`),
       // Nobody has registered its redirect URI.
       provider('unregistered', `url = "${keycloak.url}"\nclient_secret = { env = "STAFF_SECRET" }`).replace('"doorward-unregistered"', '"doorward-staff"'),
       // The secret is another client's.
@@ -188,6 +200,73 @@ test('signing out ends the session here and at Keycloak', async () => {
   await page.getByLabel('Username or email').waitFor();
 });
 
+/** Signs somebody in with a browser of their own. Answers its page, and the cookies that open the app. */
+async function signedIn(username, provider = 'told') {
+  const context = await browser();
+  const page = await context.newPage();
+  await signIn(page, `${site().urls.wiki}/page`, username, provider);
+  const cookie = await cookieHeader(context, site().urls.wiki);
+  assert.ok(await opens(cookie));
+  return { page, cookie };
+}
+
+test('whom an administrator signs out of Keycloak is signed out here, and nobody else', async () => {
+  const carol = await signedIn('carol');
+  const alice = await signedIn('alice');
+  await site().keycloak.admin.signOut('carol');
+  await eventually('her session has ended', async () => !await opens(carol.cookie), 6_000);
+  assert.ok(await opens(alice.cookie));
+});
+
+test('where Keycloak names persons, all sessions of theirs end here', async () => {
+  // With *Backchannel logout session required* Keycloak tells of one session only when an administrator ends them all.
+  const carol = [await signedIn('carol', 'persons'), await signedIn('carol', 'persons')];
+  const alice = await signedIn('alice', 'persons');
+  await site().keycloak.admin.signOut('carol');
+  for (const { cookie } of carol) {
+    await eventually('her session has ended', async () => !await opens(cookie), 6_000);
+  }
+  assert.ok(await opens(alice.cookie));
+});
+
+test('where one of a person\'s sessions ends in Keycloak, that one ends here', async () => {
+  const { admin } = site().keycloak;
+  const first = await signedIn('dave');
+  const [{ id }] = await admin.sessions('dave');
+  const second = await signedIn('dave');
+  await admin.call('DELETE', `/${realm}/sessions/${id}`);
+  await eventually('the first one has ended', async () => !await opens(first.cookie), 6_000);
+  assert.ok(await opens(second.cookie));
+});
+
+for (const [provider, how] of [['told', 'tells our server'], ['framed', 'shows our address in a frame']]) {
+  test(`a person who signs out at Keycloak's own page is signed out here: Keycloak ${how}`, async () => {
+    const other = await signedIn('bob', provider);
+    const { page, cookie } = await signedIn('alice', provider);
+    await page.goto(`${site().keycloak.url}/realms/${realm}/protocol/openid-connect/logout`);
+    await page.getByRole('button', { name: 'Logout' }).click();
+    await eventually('the session has ended', async () => !await opens(cookie), 6_000);
+    assert.ok(await opens(other.cookie));
+    await goToKeycloak(page, `${site().urls.wiki}/page`, provider);
+    await page.getByLabel('Username or email').waitFor();
+  });
+}
+
+test('who is disabled in Keycloak is signed out here, and who leaves a group has left it here', async () => {
+  const { admin } = site().keycloak;
+  const erin = await signedIn('erin', 'watched');
+  const frank = await signedIn('frank', 'watched');
+  const opensFor = async (path) => (await site().request('wiki', { path, headers: { ...script, cookie: frank.cookie } })).status;
+  assert.equal(await opensFor('/ops'), 200);
+  await admin.disable('erin');
+  await admin.leaveGroup('frank', '/staff/ops');
+  // Access tokens of this client live for 37 s. People are looked at while they do something.
+  await eventually('she is signed out', async () => !await opens(erin.cookie), 90_000);
+  await eventually('his group has gone', async () => await opensFor('/ops') === 403, 90_000);
+  assert.equal(await opensFor('/page'), 200, 'he is still signed in');
+  assert.match(site().doorward.output(), /"event":"session_ended"/u);
+});
+
 test('without a secret: Keycloak verifies a signature with the key it was given', async () => {
   const page = await (await browser()).newPage();
   const { headers } = await signIn(page, `${site().urls.wiki}/page`, 'alice', 'signing');
@@ -229,7 +308,7 @@ test('a Keycloak that calls itself something else is refused, and the log has bo
 });
 
 const trials = {
-  staff: [], inner: [], signing: [], roles: [],
+  staff: [], inner: [], signing: [], roles: [], watched: [], told: [], persons: [], framed: [],
   unregistered: ['redirect URI'], mistaken: ['client'], misnamed: ['discovery'],
 };
 test('`doorward provider test` finds what is wrong, and nothing else', async () => {

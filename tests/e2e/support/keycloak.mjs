@@ -17,6 +17,8 @@ export const people = {
   uma: { firstName: 'Uma', lastName: 'Unverified', email: 'uma@acme.example', emailVerified: false, groups: ['/staff'] },
   // Each of these is ended by the test of that purpose.
   carol: { firstName: 'Carol', lastName: 'Cooper', email: 'carol@acme.example', emailVerified: true, groups: ['/staff'] },
+  erin: { firstName: 'Erin', lastName: 'Ebner', email: 'erin@acme.example', emailVerified: true, groups: ['/staff'] },
+  frank: { firstName: 'Frank', lastName: 'Fuchs', email: 'frank@acme.example', emailVerified: true, groups: ['/staff', '/staff/ops'] },
   dave: { firstName: 'Dave', lastName: 'Draper', email: 'dave@acme.example', emailVerified: true, groups: ['/staff'] },
 };
 
@@ -113,6 +115,12 @@ class Administration {
 
   async disable(username) {
     await this.call('PUT', `/${realm}/users/${await this.userId(username)}`, { enabled: false });
+  }
+
+  /** Takes a person out of a group, by its full path. */
+  async leaveGroup(username, group) {
+    const { id } = await this.call('GET', `/${realm}/group-by-path${group}`);
+    await this.call('DELETE', `/${realm}/users/${await this.userId(username)}/groups/${id}`);
   }
 
   /** Makes the realm with its people. `settings` are further ones of the realm. */
