@@ -17,7 +17,8 @@ use super::claims::ClaimPath;
 use super::client_authentication::ClientAuthentication;
 use super::email::{EmailAddress, EmailDomain};
 use super::email_rule::EmailRule;
-use super::ids::{Issuer, ProviderId, is_guid};
+use super::ids::{Issuer, ProviderId};
+use super::issuer_template::{IssuerTemplate, is_template};
 use super::login_hint::LoginHint;
 
 /// A provider of one tenant, ready to be used.
@@ -376,7 +377,7 @@ impl OpenIdConnect {
     /// Whether each tenant of a cloud is an issuer of its own here (Entra's `common`).
     #[must_use]
     pub fn is_shared_by_tenants(&self) -> bool {
-        self.tenant_claim.is_some() && place_of_tenant(self.issuer.as_str()).is_some()
+        self.tenant_claim.is_some() && is_template(self.issuer.as_str())
     }
 
     /// Whether `iss` of these claims is one of this provider's, byte for byte.
@@ -386,7 +387,7 @@ impl OpenIdConnect {
             return false;
         };
         if self.is_shared_by_tenants() {
-            return self.for_tenant_of(claims, self.issuer.as_str()).as_deref() == Some(found);
+            return self.is_for_tenant_of(claims, self.issuer.as_str(), found);
         }
         let mut all = std::iter::once(&self.issuer).chain(&self.further_issuers);
         all.any(|issuer| issuer.as_str() == found)
@@ -403,28 +404,23 @@ impl OpenIdConnect {
         };
         let found = claims.get("iss").and_then(Value::as_str);
         match (named, found) {
-            (Some(named), Some(found)) if place_of_tenant(named).is_none() => named == found,
-            (Some(named), Some(found)) => {
-                self.for_tenant_of(claims, named).as_deref() == Some(found)
-            }
+            (Some(named), Some(found)) if !is_template(named) => named == found,
+            (Some(named), Some(found)) => self.is_for_tenant_of(claims, named, found),
             _ => false,
         }
     }
 
-    /// `template` for the tenant that the claims name; none where they name none.
-    fn for_tenant_of(&self, claims: &Value, template: &str) -> Option<String> {
-        let tenant = self.tenant_claim.as_ref()?.find(claims)?.as_str()?;
-        let (before, after) = place_of_tenant(template)?;
-        is_guid(tenant).then(|| format!("{before}{tenant}{after}"))
+    /// Whether `found` is `template` for the tenant that the claims name.
+    fn is_for_tenant_of(&self, claims: &Value, template: &str, found: &str) -> bool {
+        let tenant = self
+            .tenant_claim
+            .as_ref()
+            .and_then(|claim| claim.find(claims));
+        let tenant = tenant.and_then(Value::as_str);
+        IssuerTemplate::new(template)
+            .zip(tenant)
+            .is_some_and(|(template, tenant)| template.is_filled(tenant, found))
     }
-}
-
-/// What stands before and after `{tenantid}`, in any case.
-fn place_of_tenant(template: &str) -> Option<(&str, &str)> {
-    const PLACE: &str = "{tenantid}";
-    let at = template.to_ascii_lowercase().find(PLACE)?;
-    let (before, rest) = template.split_at_checked(at)?;
-    Some((before, rest.get(PLACE.len()..)?))
 }
 
 /// How a provider is reached.
