@@ -9,8 +9,10 @@
 mod algorithm;
 mod client_key;
 mod header;
+mod json;
 mod key_set;
 mod key_sets;
+mod public_key;
 mod sign;
 
 pub use algorithm::{SignatureAlgorithm, UnsupportedAlgorithm};
@@ -26,7 +28,7 @@ pub use sign::{Signer, SigningAlgorithm, SigningFailed};
 /// Whether a document from outside is nested no deeper than anything that people mean: 32 levels.
 #[must_use]
 pub fn is_shallow(document: &serde_json::Value) -> bool {
-    header::within(document, header::MAX_DEPTH)
+    json::within(document, json::MAX_DEPTH)
 }
 
 /// Text from outside, fit for a line of a log: short, and without control characters.
