@@ -26,8 +26,19 @@ impl ClaimPath {
     /// The value at this path, unless it is absent or null. An empty path is the document itself.
     #[must_use]
     pub fn find<'a>(&self, document: &'a Value) -> Option<&'a Value> {
-        let pointer = if self.0.len() <= 1 { "" } else { &*self.0 };
-        document.pointer(pointer).filter(|value| !value.is_null())
+        document
+            .pointer(self.pointer())
+            .filter(|value| !value.is_null())
+    }
+
+    /// Whether anything stands at this path, null included.
+    #[must_use]
+    pub fn stands(&self, document: &Value) -> bool {
+        document.pointer(self.pointer()).is_some()
+    }
+
+    fn pointer(&self) -> &str {
+        if self.0.len() <= 1 { "" } else { &self.0 }
     }
 
     /// A string, or a number written as its digits (numeric ids stay exact); never empty.

@@ -61,6 +61,7 @@ impl JoseHeader {
             algorithm,
             kid,
             typ,
+            ..
         } = Header::read(header)?;
         let algorithm = algorithm
             .parse()
@@ -118,6 +119,8 @@ pub(super) struct Header {
     pub(super) algorithm: Box<str>,
     pub(super) kid: Option<Box<str>>,
     pub(super) typ: Option<Box<str>>,
+    /// Whether it brings a certificate along (`x5c`, RFC 7515 §4.1.6).
+    pub(super) has_certificate: bool,
 }
 
 impl Header {
@@ -154,6 +157,7 @@ impl Header {
             algorithm: algorithm.into(),
             kid: kid.map(Into::into),
             typ: text("typ")?.map(Into::into),
+            has_certificate: members.contains_key("x5c"),
         })
     }
 }
