@@ -14,9 +14,9 @@ use super::*;
 use crate::domain::claims::ClaimPath;
 use crate::domain::ids::Issuer;
 use crate::domain::upstream_provider::{KeyIssuer, Reach};
-use crate::jose::{HeaderRefused, KeyRefused, KeySets, SignatureAlgorithm};
+use crate::jose::{HeaderRefused, JoseHeader, KeyRefused, KeySets, SignatureAlgorithm};
 use crate::outbound::test_server::{Answer, TestServer, json as answer_json};
-use crate::outbound::{FetchCounts, HttpClients, OutboundSettings};
+use crate::outbound::{Budget, FetchCounts, HttpClients, OutboundSettings, Spending};
 use crate::ports::{Clock as _, ManualClock, SecureRandom, SeededRandom, SystemClock};
 
 const ALGORITHMS: [&str; 12] = [
@@ -182,6 +182,21 @@ fn a18_a_key_keeps_to_its_own_alg() {
     ));
 }
 
+/// Whoever chose the key: it does not verify with another algorithm.
+#[test]
+fn a18_a_key_verifies_by_its_own_algorithms_only() {
+    let mut key = keys().public("RS256", "k1");
+    key["alg"] = "RS256".into();
+    let set = key_set(&[key]);
+    let found = |algorithm: SignatureAlgorithm| {
+        let signature = keys().sign(algorithm.as_str(), b"message");
+        set.keys()[0].verifies(algorithm, b"message", &signature)
+    };
+    for algorithm in SignatureAlgorithm::ALL {
+        assert_eq!(found(algorithm), algorithm == SignatureAlgorithm::Rs256);
+    }
+}
+
 #[test]
 fn a_foreign_signature_is_refused() {
     for algorithm in &ALGORITHMS[..9] {
@@ -195,6 +210,27 @@ fn a_foreign_signature_is_refused() {
         verify(&format!("{front}."), &trusted("ES256")),
         Err(TokenRefused::Signature)
     );
+}
+
+/// What a forged token says is nobody's business: no claim is judged before the signature.
+#[test]
+fn claims_are_judged_after_the_signature() {
+    for changes in [
+        json!({"exp": 1}),
+        json!({"exp": "never"}),
+        json!({"aud": "x"}),
+        json!({"cnf": {}}),
+        json!({"nonce": "x"}),
+        json!({"sub": 1}),
+    ] {
+        let forged = foreign_keys().token(&header("ES256"), &with(claims(), changes.clone()));
+        assert_eq!(
+            verify(&forged, &trusted("ES256")),
+            Err(TokenRefused::Signature)
+        );
+        let refused = verify_claims(changes, &trusted("ES256")).expect_err("refused");
+        assert_ne!(refused, TokenRefused::Signature);
+    }
 }
 
 #[rstest]
@@ -1015,6 +1051,42 @@ async fn t05_a_flood_of_bad_signatures() {
         }
     }
     assert_eq!(fixture.server.hits(), 2);
+}
+
+#[tokio::test]
+async fn t05_flooding_bearers_leave_a_login_its_new_key() {
+    let fixture = Fixture::new(&[keys().public("ES256", "old")]).await;
+    for number in 0..10 {
+        let kid = format!("flood{number}");
+        let flood = signed_by(foreign_keys(), Some(&kid));
+        assert!(fixture.verify(&flood).await.is_err());
+    }
+    fixture
+        .server
+        .answer(published(&[keys().public("ES256", "new")]));
+    let token = signed_by(keys(), Some("new"));
+    assert!(fixture.verify(&token).await.is_err(), "bearers wait");
+    let TrustedKeys::Published {
+        algorithm,
+        address,
+        client,
+        tenant,
+        cool_down,
+    } = &fixture.rules.keys
+    else {
+        panic!("published")
+    };
+    let login = Spending {
+        tenant: tenant.clone(),
+        budget: Budget::TokenEndpoint,
+        cool_down: *cool_down,
+    };
+    let header = JoseHeader::peek(&token).expect("a header");
+    let found = fixture
+        .key_sets
+        .keys_for(address, client, &header, *algorithm, &login)
+        .await;
+    assert!(found.is_ok(), "logins do not");
 }
 
 #[tokio::test]
