@@ -204,6 +204,20 @@ pub(crate) const PRESET_WORDS: &[&str] = &[
     "workspaces",
     "graph_version",
     "config_id",
+    "cloud",
+    "graph_permission",
+    "signing_keys",
+    "directory",
+    "tenant_id",
+    "policy",
+    "issuer_form",
+    "sign_in_page",
+    "sign_in_providers",
+    "organization_names",
+    "connection",
+    "sign_out",
+    "identity_providers",
+    "idp_identifier",
 ];
 
 /// Whatever else is wrong, its preset judges its parameters; without a preset nobody can.

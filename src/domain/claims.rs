@@ -23,6 +23,12 @@ impl ClaimPath {
         }
     }
 
+    /// Whether it is the document itself.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.0.len() <= 1
+    }
+
     /// The value at this path, unless it is absent or null. An empty path is the document itself.
     #[must_use]
     pub fn find<'a>(&self, document: &'a Value) -> Option<&'a Value> {
@@ -38,7 +44,7 @@ impl ClaimPath {
     }
 
     fn pointer(&self) -> &str {
-        if self.0.len() <= 1 { "" } else { &self.0 }
+        if self.is_all() { "" } else { &self.0 }
     }
 
     /// A string, or a number written as its digits (numeric ids stay exact); never empty.

@@ -21,6 +21,7 @@ pub mod login_hint;
 pub mod login_offer;
 pub mod path;
 pub mod policy;
+pub mod profile_request;
 pub mod return_target;
 pub mod session;
 pub mod tenant;

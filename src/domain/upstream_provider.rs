@@ -4,10 +4,10 @@
 //! client. This is the result of both. Invariant: whatever a provider does differently is a value here,
 //! never a branch on its name elsewhere.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, StatusCode};
 use ipnet::IpNet;
 use secrecy::SecretString;
 use serde_json::Value;
@@ -20,6 +20,7 @@ use super::email_rule::EmailRule;
 use super::ids::{Issuer, ProviderId};
 use super::issuer_template::{IssuerTemplate, is_template};
 use super::login_hint::LoginHint;
+use super::profile_request::ProfileRequest;
 
 /// A provider of one tenant, ready to be used.
 #[derive(Clone, Debug)]
@@ -96,6 +97,15 @@ pub enum ResponseMode {
 }
 
 impl UpstreamProvider {
+    /// The page on which people sign in, where it is not the provider's.
+    #[must_use]
+    pub const fn sign_in_page(&self) -> Option<&SignInPage> {
+        match &self.protocol {
+            Protocol::OpenIdConnect(openid) => openid.sign_in_page.as_ref(),
+            Protocol::OAuth2 { .. } => None,
+        }
+    }
+
     /// Whether nothing proves who we are there: a public client, which PKCE protects (RFC 6749 §2.1).
     #[must_use]
     pub const fn has_no_credentials(&self) -> bool {
@@ -146,11 +156,27 @@ pub struct OpenIdConnect {
     pub key_cool_down: Duration,
     /// Where its metadata is (OIDC Discovery 1.0 §4).
     pub discovery: Url,
+    /// Whether the metadata may call itself by any of the spellings (Entra External ID).
+    pub names_itself_in_any_spelling: bool,
     /// The one signature algorithm of its ID tokens; none: chosen from the metadata
     /// (RS256 where it is listed or nothing is, else the only asymmetric one).
     pub id_token_algorithm: Option<Box<str>>,
     /// Whether userinfo is asked even when nothing is missing from the ID token.
     pub userinfo: Userinfo,
+    /// The page on which people sign in, where it is not the provider's.
+    pub sign_in_page: Option<SignInPage>,
+}
+
+/// A page of the operator's on which people sign in with the provider's own software, and which then posts us
+/// their ID token (Firebase): no code is exchanged, and no nonce is in the token.
+#[derive(Clone, Debug)]
+pub struct SignInPage {
+    /// Where.
+    pub address: Url,
+    /// Where the keys are that sign the tokens.
+    pub keys: Url,
+    /// How long ago people may have signed in (`auth_time`).
+    pub authenticated_within: Duration,
 }
 
 /// Whether keys have a member `issuer`, which says whose tokens each of them signs.
@@ -168,13 +194,17 @@ pub enum KeyIssuer {
 /// What a document about a person must say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequiredClaim {
-    /// Where.
-    pub place: Place,
+    /// Where: the first of these that is there counts.
+    pub places: Vec<Place>,
+    /// For a list of objects: the name within each; several are joined by `/`. One of the entries must fit.
+    pub members: Vec<ClaimPath>,
+    /// Whether the case of ASCII letters says nothing.
+    pub ignore_case: bool,
     /// What.
     pub rule: ClaimRule,
 }
 
-/// What a claim must be: text, compared byte for byte. An absent claim never fits.
+/// What a claim must be: text, compared byte for byte. An absent claim fits only where it must be absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimRule {
     /// What every answer of this provider says; another one is no answer to us.
@@ -183,17 +213,29 @@ pub enum ClaimRule {
     OneOf(Vec<Box<str>>),
     /// Whom nobody admits.
     NoneOf(Vec<Box<str>>),
+    /// It must not be there: it would say that this is another's (Firebase: `tenant`).
+    Absent,
 }
 
-impl ClaimRule {
-    /// Whether `value` fits.
+impl RequiredClaim {
+    /// Whether `values` fit: what stands at the place, or the names of the entries there. None: nothing stands
+    /// there that can be read.
     #[must_use]
-    pub fn admits(&self, value: Option<&str>) -> bool {
-        value.is_some_and(|value| match self {
-            Self::Is(wanted) => **wanted == *value,
-            Self::OneOf(admitted) => admitted.iter().any(|wanted| **wanted == *value),
-            Self::NoneOf(refused) => refused.iter().all(|other| **other != *value),
-        })
+    pub fn admits(&self, values: Option<&[Box<str>]>) -> bool {
+        let same = |wanted: &str, value: &str| {
+            wanted == value || (self.ignore_case && wanted.eq_ignore_ascii_case(value))
+        };
+        let among = |all: &[Box<str>], value: &str| all.iter().any(|wanted| same(wanted, value));
+        let Some(values) = values else {
+            return false;
+        };
+        match &self.rule {
+            ClaimRule::Is(wanted) => values.iter().any(|value| same(wanted, value)),
+            ClaimRule::OneOf(admitted) => values.iter().any(|value| among(admitted, value)),
+            ClaimRule::NoneOf(refused) => values.iter().all(|value| !among(refused, value)),
+            // Whether something is there at all is for the document to say.
+            ClaimRule::Absent => false,
+        }
     }
 }
 
@@ -219,45 +261,6 @@ pub enum TokenRequest {
     Json,
 }
 
-/// One request about the person, with the access token.
-#[derive(Clone, Debug)]
-pub struct ProfileRequest {
-    /// What mappings call its answer.
-    pub name: Box<str>,
-    /// Where.
-    pub url: Url,
-    /// Scheme before the access token in `Authorization`.
-    pub authorization_scheme: Box<str>,
-    /// Further headers.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Whether there is more than one page of the answer. With several, the document is one whole list.
-    pub pages: Pages,
-    /// What every good answer says, where the status does not tell (Naver: `resultcode` is `00`).
-    pub success: Option<(ClaimPath, Box<str>)>,
-    /// The status that says that the person is not one of those asked about, and so is not let in (Discord:
-    /// 404 about a member of a server).
-    pub not_admitted_status: Option<StatusCode>,
-    /// An answer header that means the list is not whole (GitHub: `X-GitHub-SSO`). Then the login is
-    /// refused where the answer matters: unknown is not "none".
-    pub incomplete_header: Option<HeaderName>,
-}
-
-/// How a list goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pages {
-    /// The answer is all there is.
-    One,
-    /// By `Link: <…>; rel="next"` (RFC 8288). The answer is a list.
-    Link,
-    /// By an address in the answer, which has the list beside it (Bitbucket).
-    Body {
-        /// Where the address of the next page is; absent on the last one.
-        next: ClaimPath,
-        /// Where the list is.
-        list: ClaimPath,
-    },
-}
-
 /// Which document a fact is read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -278,6 +281,16 @@ pub struct Place {
     pub source: Source,
     /// Where in it.
     pub path: ClaimPath,
+}
+
+/// For the log: the claim, or what was asked for where the whole answer counts.
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Source::Profile(name) if self.path.is_all() => formatter.write_str(name),
+            _ => self.path.fmt(formatter),
+        }
+    }
 }
 
 /// Where the facts about a person are.
@@ -306,6 +319,19 @@ pub struct GroupMapping {
     pub only: Option<(ClaimPath, Box<str>)>,
     /// Marks beside the list that it is not whole (Entra: `_claim_names`). Unknown is not "none".
     pub overage: Vec<ClaimPath>,
+    /// Where the whole list is then, if it can be asked for.
+    pub instead: Option<Box<Self>>,
+}
+
+impl GroupMapping {
+    /// What says in these documents that the list is not whole.
+    pub fn mark<'a>(&'a self, documents: impl Iterator<Item = &'a Value>) -> Option<&'a ClaimPath> {
+        let mut marks = documents.flat_map(|document| {
+            let marks = self.overage.iter();
+            marks.filter(move |mark| mark.find(document).is_some())
+        });
+        marks.next()
+    }
 }
 
 /// How a sign-out reaches the provider.
@@ -340,6 +366,8 @@ pub enum LogoutValue {
     ReturnAddress,
     /// Names this sign-out, and comes back with the person.
     State,
+    /// Nothing: that the parameter is there says it (Auth0: `federated`).
+    Empty,
 }
 
 impl LogoutRedirect {
@@ -389,8 +417,19 @@ impl OpenIdConnect {
         if self.is_shared_by_tenants() {
             return self.is_for_tenant_of(claims, self.issuer.as_str(), found);
         }
+        self.is_spelt(found)
+    }
+
+    /// Whether this is the issuer, in any of its spellings.
+    fn is_spelt(&self, found: &str) -> bool {
         let mut all = std::iter::once(&self.issuer).chain(&self.further_issuers);
         all.any(|issuer| issuer.as_str() == found)
+    }
+
+    /// Whether metadata that call themselves so are this provider's (OIDC Discovery 1.0 §4.3).
+    #[must_use]
+    pub fn is_called(&self, found: &str) -> bool {
+        self.issuer.as_str() == found || (self.names_itself_in_any_spelling && self.is_spelt(found))
     }
 
     /// Whether a key whose member `issuer` is `named` signs tokens with these claims, of which
@@ -451,8 +490,10 @@ mod tests {
             key_issuer,
             key_cool_down: Duration::from_secs(30),
             discovery: "https://login.example/x".parse().expect("an address"),
+            names_itself_in_any_spelling: false,
             id_token_algorithm: None,
             userinfo: Userinfo::Never,
+            sign_in_page: None,
         }
     }
 
@@ -526,19 +567,48 @@ mod tests {
         assert_eq!(single.signed_by_key_of(named.as_ref(), &claims), expected);
     }
 
+    fn required(rule: ClaimRule, ignore_case: bool) -> RequiredClaim {
+        RequiredClaim {
+            places: Vec::new(),
+            members: Vec::new(),
+            ignore_case,
+            rule,
+        }
+    }
+
     #[rstest]
-    #[case::is(ClaimRule::Is("a".into()), Some("a"), true)]
-    #[case::is_not(ClaimRule::Is("a".into()), Some("A"), false)]
-    #[case::one_of(ClaimRule::OneOf(vec!["a".into(), "b".into()]), Some("b"), true)]
-    #[case::other(ClaimRule::OneOf(vec!["a".into()]), Some("ab"), false)]
-    #[case::none_of(ClaimRule::NoneOf(vec!["a".into()]), Some("b"), true)]
-    #[case::refused(ClaimRule::NoneOf(vec!["a".into()]), Some("a"), false)]
-    #[case::absent(ClaimRule::NoneOf(vec!["a".into()]), None, false)]
+    #[case::is(ClaimRule::Is("a".into()), &["a"], true)]
+    #[case::is_not(ClaimRule::Is("a".into()), &["A"], false)]
+    #[case::one_of(ClaimRule::OneOf(vec!["a".into(), "b".into()]), &["b"], true)]
+    #[case::other(ClaimRule::OneOf(vec!["a".into()]), &["ab"], false)]
+    #[case::one_among_several(ClaimRule::OneOf(vec!["a".into()]), &["b", "a"], true)]
+    #[case::none_of(ClaimRule::NoneOf(vec!["a".into()]), &["b"], true)]
+    #[case::refused(ClaimRule::NoneOf(vec!["a".into()]), &["a"], false)]
+    #[case::refused_among_several(ClaimRule::NoneOf(vec!["a".into()]), &["b", "a"], false)]
     fn a_required_claim_is_there_and_fits(
         #[case] rule: ClaimRule,
-        #[case] value: Option<&str>,
+        #[case] values: &[&str],
         #[case] expected: bool,
     ) {
-        assert_eq!(rule.admits(value), expected);
+        let values: Vec<Box<str>> = values.iter().map(|&value| value.into()).collect();
+        let required = required(rule, false);
+        assert_eq!(required.admits(Some(&values)), expected);
+        assert!(!required.admits(None), "what is absent fits nothing");
+    }
+
+    #[rstest]
+    #[case::is(ClaimRule::Is("B2C_1_Sign".into()), "b2c_1_sign", true)]
+    #[case::one_of(ClaimRule::OneOf(vec!["Acme".into()]), "aCME", true)]
+    #[case::none_of(ClaimRule::NoneOf(vec!["Acme".into()]), "acme", false)]
+    #[case::other(ClaimRule::Is("B2C_1_Sign".into()), "b2c_1_sign2", false)]
+    // Letters that only some alphabets have are not folded: K here is the sign for kelvin.
+    #[case::kelvin(ClaimRule::Is("k".into()), "\u{212a}", false)]
+    fn letter_case_says_nothing_where_it_is_told(
+        #[case] rule: ClaimRule,
+        #[case] value: &str,
+        #[case] expected: bool,
+    ) {
+        let values = [value.into()];
+        assert_eq!(required(rule, true).admits(Some(&values)), expected);
     }
 }

@@ -72,6 +72,8 @@ pub(super) struct Groups {
     pub(super) members: Vec<Template>,
     pub(super) only: Option<(Template, Box<str>)>,
     pub(super) overage: Vec<Template>,
+    /// Where the whole list is, where a mark says that this one is not.
+    pub(super) instead: Option<Box<Self>>,
 }
 
 /// Reads `[claims]`.
@@ -316,6 +318,26 @@ impl ClaimsReader<'_> {
     }
 
     fn groups(&self, section: &Section<'_>) -> Option<Groups> {
+        let mut groups = self.list_of_groups(section)?;
+        groups.overage = section.get("overage").map_or(Some(Vec::new()), |item| {
+            item.list(|item| self.names.template(item))
+        })?;
+        if let Some(item) = section.get("instead") {
+            if groups.overage.is_empty() {
+                item.fault_with_help(
+                    "nothing says when this list stands in place of the other",
+                    "add overage = [\"…\"]: the marks that a list is not whole",
+                );
+            }
+            let section = item.free_section("`instead`")?;
+            let instead = self.list_of_groups(&section);
+            section.finish();
+            groups.instead = Some(Box::new(instead?));
+        }
+        Some(groups)
+    }
+
+    fn list_of_groups(&self, section: &Section<'_>) -> Option<Groups> {
         let source = self.source(section);
         let path = self.list(section);
         let members = section
@@ -333,9 +355,6 @@ impl ClaimsReader<'_> {
             section.finish();
             Some((member?, value?))
         });
-        let overage = section.get("overage").map_or(Some(Vec::new()), |item| {
-            item.list(|item| self.names.template(item))
-        });
         Some(Groups {
             list: Place {
                 source: source?,
@@ -343,7 +362,8 @@ impl ClaimsReader<'_> {
             },
             members,
             only,
-            overage: overage?,
+            overage: Vec::new(),
+            instead: None,
         })
     }
 }

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use super::assertions::KeyName;
-use super::preset::{Definition, Protocol};
+use super::preset::Definition;
+use super::protocol::Protocol;
 use super::template::Values;
 use crate::config::{
     AssertionSettings, AudienceKind, AuthenticationMethod as Method, Fault, Located, Position,

@@ -4,13 +4,18 @@
 
 use std::fmt;
 
+use http::Method;
+
 use super::claims::{Claims, Email, Place};
 use super::logout::Logout;
 use super::parameters::Parameter;
-use super::preset::{Definition, Preset, Protocol, Status};
+use super::preset::{Definition, Preset, Status};
+use super::protocol::Protocol;
+use super::requests::Request;
 use super::required_claims::{RequiredClaim, Rule};
 use super::template::Template;
 use crate::config::AuthenticationMethod;
+use crate::domain::profile_request::Asked;
 use crate::domain::upstream_provider::{LogoutValue, Source, Userinfo};
 
 /// A preset in words. Its text is for people, and no interface.
@@ -146,9 +151,16 @@ fn facts(definition: &Definition) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     match &definition.protocol {
         Protocol::OpenIdConnect {
-            issuer, userinfo, ..
+            issuer,
+            userinfo,
+            sign_in_page,
+            ..
         } => {
             facts.push(("issuer", issuer.to_string()));
+            if let Some(page) = sign_in_page {
+                let text = format!("at {}, which posts the ID token", page.address);
+                facts.push(("people sign in", text));
+            }
             let asked = match userinfo {
                 Userinfo::WhenMissing => "asked when the ID token lacks a claim",
                 Userinfo::Always => "asked at every sign-in",
@@ -166,7 +178,7 @@ fn facts(definition: &Definition) -> Vec<(&'static str, String)> {
         }
     }
     for request in &definition.profile_requests {
-        facts.push(("asks", format!("{} ({})", request.url, request.name)));
+        facts.push(("asks", asks(request)));
     }
     let scopes = texts(&definition.authorization.scopes);
     facts.push((
@@ -188,6 +200,22 @@ fn facts(definition: &Definition) -> Vec<(&'static str, String)> {
     facts.push(("groups", groups(claims)));
     facts.push(("signing out", logout(&definition.logout)));
     facts
+}
+
+/// ``POST https://… (member_groups), for groups that the ID token leaves out, with `graph_permission` ``
+fn asks(request: &Request) -> String {
+    let method = if request.method == Method::GET {
+        String::new()
+    } else {
+        format!("{} ", request.method)
+    };
+    let when = match request.asked {
+        Asked::Always => "",
+        Asked::OnOverage => ", for groups that were left out",
+    };
+    let with = request.requires.as_ref();
+    let with = with.map_or_else(String::new, |it| format!(", with `{it}`"));
+    format!("{method}{} ({}){when}{with}", request.url, request.name)
 }
 
 fn texts(templates: &[Template]) -> Vec<String> {
@@ -232,7 +260,17 @@ fn place(place: &Place) -> String {
 }
 
 fn required(claim: &RequiredClaim) -> String {
-    let place = place(&claim.place);
+    let places = claim
+        .places
+        .iter()
+        .map(place)
+        .collect::<Vec<_>>()
+        .join(" or ");
+    let members = texts(&claim.members).join("`/`");
+    let place = match members.as_str() {
+        "" => places,
+        members => format!("`{members}` in {places}"),
+    };
     match &claim.rule {
         Rule::Is(text) => format!("whose {place} is {text}"),
         Rule::OneOf {
@@ -242,6 +280,7 @@ fn required(claim: &RequiredClaim) -> String {
         } => format!("whose {place} is one of `{list}`"),
         Rule::OneOf { list, .. } => format!("whose {place} is one of `{list}`, if that is set"),
         Rule::NoneOf(refused) => format!("whose {place} is not {}", refused.join(" or ")),
+        Rule::Absent => format!("who have no {place}"),
     }
 }
 

@@ -54,6 +54,9 @@ impl<'a> Layers<'_, 'a> {
     }
 }
 
+/// What templates call the operator's `client_id`.
+pub(super) const CLIENT_ID: &str = "client_id";
+
 /// Reads templates, knowing which names there are.
 #[derive(Debug, Default)]
 pub(super) struct Names<'n> {
@@ -68,8 +71,9 @@ pub(super) struct Names<'n> {
 impl<'n> Names<'n> {
     pub(super) fn of(parameters: &'n [Parameter]) -> Self {
         let lists = parameters.iter().filter(|parameter| parameter.list);
+        let known = parameters.iter().map(|it| &*it.name);
         Self {
-            known: parameters.iter().map(|it| &*it.name).collect(),
+            known: known.chain([CLIENT_ID]).collect(),
             lists: lists.map(|it| &*it.name).collect(),
             used: RefCell::default(),
         }
@@ -93,6 +97,25 @@ impl<'n> Names<'n> {
 
     pub(super) fn optional(&self, item: Option<Item<'_>>) -> Option<Template> {
         item.and_then(|item| self.template(&item))
+    }
+
+    /// The name of a parameter.
+    pub(super) fn parameter(&self, item: &Item<'_>) -> Option<Box<str>> {
+        let name = item.text()?;
+        if !self.known.contains(&name) {
+            item.fault_with_help(
+                format!("there is no parameter {}", quoted(name)),
+                suggestion(name, self.known.iter().copied()),
+            );
+            return None;
+        }
+        self.uses(name);
+        Some(name.into())
+    }
+
+    /// Something depends on this parameter.
+    pub(super) fn uses(&self, name: &str) {
+        self.used.borrow_mut().insert(name.into());
     }
 
     /// The name of a parameter that is a list.

@@ -16,11 +16,12 @@ pub(super) enum Logout {
     },
 }
 
-const VALUES: [(&str, LogoutValue); 4] = [
+const VALUES: [(&str, LogoutValue); 5] = [
     ("id_token", LogoutValue::IdToken),
     ("client_id", LogoutValue::ClientId),
     ("return_address", LogoutValue::ReturnAddress),
     ("state", LogoutValue::State),
+    ("empty", LogoutValue::Empty),
 ];
 
 /// `"none"`, `"discovered"`, or a table.

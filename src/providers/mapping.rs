@@ -1,11 +1,15 @@
-//! Where the facts about a person are, once the operator's values stand in a preset's templates.
+//! Where the facts about a person are, and what is asked for them, once the operator's values stand in a preset's templates.
 
-use super::claims::{Claims, Email, Flag as FlagDefinition, Place as PlaceDefinition};
+use url::Url;
+
+use super::claims::{Claims, Email, Flag as FlagDefinition, Groups, Place as PlaceDefinition};
 use super::parameters::{List, Lists};
+use super::requests::{Pages as PagesDefinition, Request};
 use super::template::{Template, Values};
 use crate::domain::claims::ClaimPath;
 use crate::domain::email::EmailDomain;
 use crate::domain::email_rule::{EmailRule, Flag, Membership};
+use crate::domain::profile_request::{FromClaim, Pages, ProfileRequest};
 use crate::domain::upstream_provider::{ClaimMapping, GroupMapping, Place, Source};
 
 /// What the operator wrote.
@@ -23,18 +27,7 @@ impl Written<'_> {
             // What the operator did not name vouches for nothing.
             Some((from, rule)) => (from.clone(), self.email_rule(rule).unwrap_or_default()),
         };
-        let groups = claims.groups.iter().filter_map(|groups| {
-            let only = match &groups.only {
-                None => None,
-                Some((member, value)) => Some((self.path(member)?, value.clone())),
-            };
-            Some(GroupMapping {
-                place: self.place(&groups.list)?,
-                members: self.paths(&groups.members)?,
-                only,
-                overage: self.paths(&groups.overage)?,
-            })
-        });
+        let groups = claims.groups.iter().filter_map(|it| self.groups(it));
         let subject = claims.subject.iter().map(|place| self.place(place));
         Some(ClaimMapping {
             subject: subject.collect::<Option<_>>()?,
@@ -42,6 +35,24 @@ impl Written<'_> {
             preferred_username: optional(&claims.preferred_username),
             email,
             groups: groups.collect(),
+        })
+    }
+
+    fn groups(&self, groups: &Groups) -> Option<GroupMapping> {
+        let only = match &groups.only {
+            None => None,
+            Some((member, value)) => Some((self.path(member)?, value.clone())),
+        };
+        let instead = match &groups.instead {
+            None => None,
+            Some(instead) => Some(Box::new(self.groups(instead)?)),
+        };
+        Some(GroupMapping {
+            place: self.place(&groups.list)?,
+            members: self.paths(&groups.members)?,
+            only,
+            overage: self.paths(&groups.overage)?,
+            instead,
         })
     }
 
@@ -123,7 +134,60 @@ impl Written<'_> {
         template.fill(self.values).map(|it| ClaimPath::new(&it))
     }
 
-    fn paths(&self, templates: &[Template]) -> Option<Vec<ClaimPath>> {
+    pub(super) fn paths(&self, templates: &[Template]) -> Option<Vec<ClaimPath>> {
         templates.iter().map(|it| self.path(it)).collect()
+    }
+
+    pub(super) fn profile_request(&self, request: &Request, url: Url) -> Option<ProfileRequest> {
+        let success = match &request.success {
+            Some((member, value)) => Some((self.path(member)?, value.clone())),
+            None => None,
+        };
+        let pages = match &request.pages {
+            PagesDefinition::One => Pages::One,
+            PagesDefinition::Link => Pages::Link,
+            PagesDefinition::Body { next, list } => Pages::Body {
+                next: self.path(next)?,
+                list: self.path(list)?,
+            },
+            PagesDefinition::Token {
+                token,
+                parameter,
+                list,
+            } => Pages::Token {
+                token: self.path(token)?,
+                parameter: parameter.clone(),
+                list: self.path(list)?,
+            },
+        };
+        let from_claims = request.from_claims.iter();
+        let from_claims = from_claims.map(|(name, text)| self.query_parameter(name, text));
+        Some(ProfileRequest {
+            name: request.name.clone(),
+            url,
+            method: request.method.clone(),
+            body: request.body.clone(),
+            asked: request.asked,
+            from_claims: from_claims.collect::<Option<_>>()?,
+            authorization_scheme: request.authorization_scheme.clone(),
+            headers: request.headers.clone(),
+            pages,
+            success,
+            not_admitted_status: request.not_admitted_status,
+            incomplete_header: request.incomplete_header.clone(),
+        })
+    }
+
+    /// Text with one claim in braces.
+    fn query_parameter(&self, parameter: &str, text: &Template) -> Option<FromClaim> {
+        let text = text.fill(self.values)?;
+        let (before, rest) = text.split_once('{')?;
+        let (claim, after) = rest.split_once('}')?;
+        Some(FromClaim {
+            parameter: parameter.into(),
+            before: before.into(),
+            claim: ClaimPath::new(claim),
+            after: after.into(),
+        })
     }
 }

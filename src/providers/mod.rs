@@ -17,6 +17,7 @@ mod mapping;
 mod metadata;
 mod parameters;
 mod preset;
+mod protocol;
 mod registry;
 mod requests;
 mod required_claims;
@@ -24,6 +25,7 @@ mod resolution;
 mod template;
 #[cfg(test)]
 mod tests;
+mod value;
 
 pub use explanation::Explanation;
 pub use metadata::{MetadataFault, ProviderMetadata, metadata_cache};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::template::{Template, Values};
 use crate::config::reader::Section;
-use crate::config::{ParameterValue, PresetKey, Shape, checked_url, quoted};
+use crate::config::{ParameterValue, PresetKey, Shape, checked_url, nearest, quoted};
 use crate::domain::email::EmailDomain;
 use crate::domain::host::Host;
 use crate::domain::ids::is_guid;
@@ -25,6 +25,8 @@ pub(super) struct Parameter {
     /// Words that stand in place of what the kind asks for. For a list: that there is no list, on purpose.
     pub(super) or: Vec<Box<str>>,
     pub(super) begins_with: Box<str>,
+    /// Values that are never right, each with what would be.
+    pub(super) refused: Vec<(Box<str>, Box<str>)>,
     pub(super) about: Box<str>,
 }
 
@@ -89,6 +91,15 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> Option<Parameter> {
     let (one_of, or) = (words("one_of"), words("or"));
     let begins_with = section.get("begins_with");
     let begins_with = begins_with.map_or(Some("".into()), |item| item.line(20));
+    let refused = section
+        .get("refused")
+        .and_then(|item| item.free_section("`refused`"))
+        .map(|section| section.entries())
+        .unwrap_or_default();
+    let refused = refused
+        .iter()
+        .map(|item| Some((item.name.into(), item.line(200)?)));
+    let refused: Option<Vec<_>> = refused.collect();
     let about = section
         .require("about", "say in a few words what it is")
         .and_then(|item| item.line(200));
@@ -102,6 +113,7 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> Option<Parameter> {
         one_of: one_of?,
         or: or?,
         begins_with: begins_with?,
+        refused: refused?,
         about: about?,
     })
 }
@@ -201,15 +213,18 @@ impl Parameter {
             return wrong("one line of text", "leave it out if it has no value");
         }
         if !self.one_of.is_empty() && !self.one_of.iter().any(|word| **word == *text) {
-            let words: Vec<_> = self
-                .one_of
-                .iter()
-                .map(|word| format!("\"{word}\""))
-                .collect();
+            let words = self.one_of.iter().map(|word| &**word);
+            let near = nearest(text, words.clone());
+            let near = near.map_or_else(String::new, |word| format!("did you mean \"{word}\"? "));
+            let words: Vec<_> = words.map(|word| format!("\"{word}\"")).collect();
             return wrong(
                 &format!("a value of `{}`", self.name),
-                &format!("use one of {}", words.join(", ")),
+                &format!("{near}use one of {}", words.join(", ")),
             );
+        }
+        let is_refused = |(value, _): &&(Box<str>, _)| value.eq_ignore_ascii_case(text);
+        if let Some((_, instead)) = self.refused.iter().find(is_refused) {
+            return wrong(&format!("a value of `{}`", self.name), instead);
         }
         let mut value: Box<str> = text.into();
         if self.or.contains(&value) {
@@ -279,7 +294,7 @@ impl Parameter {
     }
 }
 
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     !matches!(text, "." | "..")
         && text.len() <= 128
         && text

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
 
 use super::assertions::{self, Assertions};
 use super::authorization::{self, Authorization};
@@ -13,13 +12,15 @@ use super::claims::{Claims, ClaimsReader};
 use super::layers::{Layers, Names};
 use super::logout::{self, Logout};
 use super::parameters::{self, List, Lists, Parameter};
+use super::protocol::{self, Protocol};
 use super::requests::{self, Request};
 use super::required_claims::{self, RequiredClaim, Rule};
 use super::template::{Template, Values};
+use super::value::Value;
 use crate::config::reader::{Document, Section};
 use crate::config::source::Source as FileSource;
 use crate::config::{AuthenticationMethod, Faults, quoted, suggestion};
-use crate::domain::upstream_provider::{KeyIssuer, TokenRequest, Userinfo};
+use crate::domain::upstream_provider::{TokenRequest, Userinfo};
 
 /// What is true of every account at a provider.
 #[derive(Clone, Debug)]
@@ -54,7 +55,7 @@ struct Condition(Vec<(Box<str>, Box<str>)>);
 /// A preset, or one variant of it.
 #[derive(Clone, Debug)]
 pub(super) struct Definition {
-    pub(super) variables: BTreeMap<Box<str>, Template>,
+    pub(super) variables: BTreeMap<Box<str>, Value>,
     pub(super) protocol: Protocol,
     pub(super) issuer_key: Template,
     pub(super) secret_required: bool,
@@ -70,24 +71,6 @@ pub(super) struct Definition {
     pub(super) logout: Logout,
     /// Parameters and variables that something here depends on, without those that a variant withholds.
     pub(super) used: BTreeSet<Box<str>>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum Protocol {
-    OpenIdConnect {
-        issuer: Template,
-        further_issuers: Vec<Template>,
-        tenant_claim: Option<Template>,
-        key_issuer: KeyIssuer,
-        key_cool_down: Duration,
-        discovery: Option<Template>,
-        userinfo: Userinfo,
-    },
-    OAuth2 {
-        authorization_endpoint: Template,
-        token_endpoint: Template,
-        response_issuer: Option<Template>,
-    },
 }
 
 impl Preset {
@@ -280,9 +263,6 @@ fn withheld(section: &Section<'_>, parameters: &[Parameter]) -> Vec<Box<str>> {
         .collect()
 }
 
-/// How long a provider's keys are not asked for again, where it asks for nothing longer.
-const KEY_COOL_DOWN: Duration = Duration::from_secs(30);
-
 fn definition(
     layers: &Layers<'_, '_>,
     parameters: &[Parameter],
@@ -293,10 +273,10 @@ fn definition(
     check_defaults(layers, parameters, &names);
     let read: Option<Vec<_>> = variables
         .iter()
-        .map(|item| Some((item.name.into(), names.template(item)?)))
+        .map(|item| Some((item.name.into(), Value::read(item, &names, parameters)?)))
         .collect();
     names.known.extend(variables.iter().map(|item| item.name));
-    let protocol = protocol(layers, &names);
+    let protocol = protocol::read(layers, &names);
     let requests = requests::read(layers, &names);
     let documents = requests.iter().flatten().map(|r| &*r.name).collect();
     let reader = ClaimsReader {
@@ -374,7 +354,7 @@ impl Definition {
 fn asks_for(claim: &Template, required: &[RequiredClaim]) -> bool {
     required
         .iter()
-        .any(|it| it.place.path == *claim && matches!(it.rule, Rule::OneOf { required: true, .. }))
+        .any(|it| it.is_about(claim) && matches!(it.rule, Rule::OneOf { required: true, .. }))
 }
 
 fn check_tenants(layers: &Layers<'_, '_>, protocol: &Protocol, required: &[RequiredClaim]) {
@@ -410,61 +390,4 @@ fn check_defaults(layers: &Layers<'_, '_>, parameters: &[Parameter], names: &Nam
             }
         }
     }
-}
-
-fn protocol(layers: &Layers<'_, '_>, names: &Names<'_>) -> Option<Protocol> {
-    let oidc = layers
-        .require("protocol")?
-        .choice(&[("oidc", true), ("oauth2", false)])?;
-    let required = |key| layers.require(key).and_then(|item| names.template(&item));
-    if oidc {
-        let issuer = required("issuer");
-        let further_issuers = layers
-            .get("further_issuers")
-            .map_or(Some(Vec::new()), |item| {
-                item.list(|item| names.template(item))
-            });
-        let tenant_claim = names.optional(layers.get("tenant_claim"));
-        let key_issuer = layers
-            .get("key_issuer")
-            .map_or(Some(KeyIssuer::default()), |item| {
-                item.choice(&[
-                    ("ignored", KeyIssuer::Ignored),
-                    ("checked", KeyIssuer::Checked),
-                    ("required", KeyIssuer::Required),
-                ])
-            });
-        let key_cool_down = layers
-            .get("key_cool_down")
-            .map_or(Some(KEY_COOL_DOWN), |item| {
-                item.duration(KEY_COOL_DOWN, Duration::from_hours(1))
-            });
-        let discovery = names.optional(layers.get("discovery"));
-        let userinfo = layers
-            .get("userinfo")
-            .map_or(Some(Userinfo::default()), |item| {
-                item.choice(&[
-                    ("when_missing", Userinfo::WhenMissing),
-                    ("always", Userinfo::Always),
-                    ("never", Userinfo::Never),
-                ])
-            });
-        return Some(Protocol::OpenIdConnect {
-            issuer: issuer?,
-            further_issuers: further_issuers?,
-            tenant_claim,
-            key_issuer: key_issuer?,
-            key_cool_down: key_cool_down?,
-            discovery,
-            userinfo: userinfo?,
-        });
-    }
-    let authorization_endpoint = required("authorization_endpoint");
-    let token_endpoint = required("token_endpoint");
-    let response_issuer = names.optional(layers.get("response_issuer"));
-    Some(Protocol::OAuth2 {
-        authorization_endpoint: authorization_endpoint?,
-        token_endpoint: token_endpoint?,
-        response_issuer,
-    })
 }

@@ -1,16 +1,25 @@
 //! `[[profile_requests]]`: what is asked about a person, with the access token.
 
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::layers::{Layers, Names};
 use super::template::Template;
 use crate::config::quoted;
 use crate::config::reader::{Item, Section};
+use crate::domain::profile_request::Asked;
 
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) name: Box<str>,
     pub(super) url: Template,
+    pub(super) method: Method,
+    /// JSON, of a request by POST.
+    pub(super) body: Option<Box<str>>,
+    /// The parameter without which it is not made.
+    pub(super) requires: Option<Box<str>>,
+    pub(super) asked: Asked,
+    /// Parameters of the query with what the ID token says.
+    pub(super) from_claims: Vec<(Box<str>, Template)>,
     pub(super) authorization_scheme: Box<str>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) pages: Pages,
@@ -24,7 +33,15 @@ pub(super) struct Request {
 pub(super) enum Pages {
     One,
     Link,
-    Body { next: Template, list: Template },
+    Body {
+        next: Template,
+        list: Template,
+    },
+    Token {
+        token: Template,
+        parameter: Box<str>,
+        list: Template,
+    },
 }
 
 /// What can stand before an access token. The standard's own is `Bearer` (RFC 6750 §2.1).
@@ -57,6 +74,32 @@ fn request(section: &Section<'_>, names: &Names<'_>) -> Option<Request> {
         .map_or(Some("Bearer"), |item| {
             item.choice(&SCHEMES.map(|scheme| (scheme, scheme)))
         });
+    let method = section.get("method");
+    let posts = method.map_or(Some(false), |item| {
+        item.choice(&[("GET", false), ("POST", true)])
+    });
+    let method = posts.map(|posts| if posts { Method::POST } else { Method::GET });
+    let body = section
+        .get("body")
+        .map_or(Some(None), |item| body(&item).map(Some));
+    if let (Some(Method::GET), Some(item), Some(Some(_))) = (&method, section.get("body"), &body) {
+        item.fault_with_help("a request by GET has no body", "add method = \"POST\"");
+    }
+    let requires = section
+        .get("requires")
+        .map_or(Some(None), |item| names.parameter(&item).map(Some));
+    let asked = section.get("asked").map_or(Some(Asked::Always), |item| {
+        item.choice(&[("always", Asked::Always), ("on_overage", Asked::OnOverage)])
+    });
+    let from_claims = section
+        .get("query_from_claims")
+        .and_then(|item| item.free_section("`query_from_claims`"))
+        .map(|section| section.entries())
+        .unwrap_or_default();
+    let from_claims = from_claims
+        .iter()
+        .map(|item| Some((item.name.into(), names.template(item)?)));
+    let from_claims: Option<Vec<_>> = from_claims.collect();
     let headers: Option<Vec<_>> = section
         .get("headers")
         .and_then(|item| item.free_section("`headers`"))
@@ -79,6 +122,11 @@ fn request(section: &Section<'_>, names: &Names<'_>) -> Option<Request> {
     Some(Request {
         name: name?,
         url: url?,
+        method: method?,
+        body: body?,
+        requires: requires?,
+        asked: asked?,
+        from_claims: from_claims?,
         authorization_scheme: authorization_scheme?.into(),
         headers: headers?,
         pages: pages?,
@@ -86,6 +134,16 @@ fn request(section: &Section<'_>, names: &Names<'_>) -> Option<Request> {
         not_admitted_status: not_admitted_status?,
         incomplete_header,
     })
+}
+
+/// A JSON document, as text.
+fn body(item: &Item<'_>) -> Option<Box<str>> {
+    let text = item.line(1000)?;
+    if serde_json::from_str::<serde_json::Value>(&text).is_err() {
+        item.fault_with_help("this is not JSON", "write body = '{\"member\": true}'");
+        return None;
+    }
+    Some(text)
 }
 
 /// `paginated`, or `pages = { next = "…", list = "…" }`.
@@ -106,12 +164,30 @@ fn pages(section: &Section<'_>, names: &Names<'_>) -> Option<Pages> {
         let item = section.require(key, help);
         item.and_then(|item| names.template(&item))
     };
-    let next = place("next", "add next = \"…\": where the next address is");
     let list = place("list", "add list = \"…\": where the list is");
+    let pages = if let Some(token) = section.get("token") {
+        let parameter = section.require(
+            "parameter",
+            "add parameter = \"pageToken\": what says which page is wanted",
+        );
+        let parameter = parameter.and_then(|item| item.line(100));
+        names
+            .template(&token)
+            .zip(parameter)
+            .map(|(token, parameter)| (token, Some(parameter)))
+    } else {
+        let next = place("next", "add next = \"…\": where the next address is");
+        next.map(|next| (next, None))
+    };
     section.finish();
-    Some(Pages::Body {
-        next: next?,
-        list: list?,
+    let list = list?;
+    Some(match pages? {
+        (next, None) => Pages::Body { next, list },
+        (token, Some(parameter)) => Pages::Token {
+            token,
+            parameter,
+            list,
+        },
     })
 }
 

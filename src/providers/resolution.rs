@@ -3,11 +3,13 @@
 use url::Url;
 
 use super::client_authentication::authentication;
+use super::layers::CLIENT_ID;
 use super::logout::Logout as LogoutDefinition;
 use super::mapping::Written;
-use super::parameters::{List, Lists, Parameter};
-use super::preset::{Definition, Preset, Protocol as Speaks};
-use super::requests::{Pages as PagesDefinition, Request};
+use super::parameters::{List, Lists, Parameter, is_name};
+use super::preset::{Definition, Preset};
+use super::protocol::Protocol as Speaks;
+use super::requests::Request;
 use super::required_claims::Rule;
 use super::template::{Template, Values};
 use crate::config::{
@@ -16,9 +18,10 @@ use crate::config::{
 };
 use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::ids::Issuer;
+use crate::domain::profile_request::ProfileRequest;
 use crate::domain::upstream_provider::{
-    ClaimRule, Logout, LogoutRedirect, OpenIdConnect, Pages, ProfileRequest, Protocol,
-    RequiredClaim, UpstreamProvider,
+    ClaimRule, Logout, LogoutRedirect, OpenIdConnect, Protocol, RequiredClaim, SignInPage,
+    UpstreamProvider,
 };
 
 /// The provider that `settings` describe.
@@ -35,6 +38,7 @@ pub(super) fn resolve(
         misspelt: Vec::new(),
         faults: Vec::new(),
     };
+    resolution.client_id();
     resolution.parameters(preset);
     let (definition, chosen) = preset.definition(&resolution.values, &resolution.lists);
     resolution.check(preset, definition, chosen.as_deref());
@@ -75,6 +79,14 @@ struct Resolution<'a> {
 }
 
 impl Resolution<'_> {
+    /// `{client_id}` stands in addresses only if it cannot change what stands around it.
+    fn client_id(&mut self) {
+        let client_id = &self.settings.client_id;
+        if is_name(client_id) {
+            self.values.insert(CLIENT_ID.into(), client_id.clone());
+        }
+    }
+
     fn parameters(&mut self, preset: &Preset) {
         let preset_name = &self.settings.preset.value;
         for given in &self.settings.parameters {
@@ -134,6 +146,11 @@ impl Resolution<'_> {
         all.any(|given| *given.name.value == *name)
     }
 
+    /// Whether a parameter has a value, its default or a list.
+    fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name) || self.lists.contains_key(name)
+    }
+
     fn missing(&mut self, parameter: &Parameter, chosen: &str) {
         // One fault is told once.
         if self.misspelt.contains(&parameter.name) {
@@ -185,6 +202,11 @@ impl Resolution<'_> {
                 self.faults.push(fault.with_help("leave it out"));
             }
         }
+        if definition.used.contains(CLIENT_ID) && !is_name(&settings.client_id) {
+            let message = format!("the preset `{preset_name}` needs a `client_id` that is a name");
+            let help = "use letters, digits, `-`, `_` and `.`";
+            self.faults.push(at_preset(message).with_help(help));
+        }
         for claim in &definition.required_claims {
             if let Rule::OneOf {
                 list,
@@ -220,9 +242,16 @@ impl Resolution<'_> {
             return None;
         }
         let issuer_key = self.text(&definition.issuer_key)?;
-        let requests: Vec<_> = definition
+        let requests: Vec<&Request> = definition
             .profile_requests
             .iter()
+            .filter(|request| {
+                let requires = request.requires.as_ref();
+                requires.is_none_or(|it| self.has(it))
+            })
+            .collect();
+        let requests: Vec<_> = requests
+            .into_iter()
             .map(|request| self.profile_request(request))
             .collect();
         let authorization = &definition.authorization;
@@ -277,7 +306,10 @@ impl Resolution<'_> {
                 key_issuer,
                 key_cool_down,
                 discovery,
+                discovery_query,
+                names_itself_in_any_spelling,
                 userinfo,
+                sign_in_page,
             } => {
                 let issuer = self.text(issuer)?;
                 let discovery = match discovery.as_ref().and_then(|it| it.fill(&self.values)) {
@@ -288,6 +320,18 @@ impl Resolution<'_> {
                         issuer.strip_suffix('/').unwrap_or(&issuer)
                     )),
                 };
+                let mut discovery = discovery?;
+                for (name, value) in self.filled(discovery_query) {
+                    discovery.query_pairs_mut().append_pair(&name, &value);
+                }
+                let sign_in_page = match sign_in_page {
+                    None => None,
+                    Some(page) => Some(SignInPage {
+                        address: self.url(&page.address)?,
+                        keys: self.url(&page.keys)?,
+                        authenticated_within: page.authenticated_within,
+                    }),
+                };
                 let algorithm = self.settings.id_token_algorithm.as_ref();
                 let spellings = further_issuers.iter().filter_map(|it| self.text(it));
                 Some(Protocol::OpenIdConnect(OpenIdConnect {
@@ -296,9 +340,11 @@ impl Resolution<'_> {
                     tenant_claim: tenant_claim.as_ref().and_then(|it| self.written().path(it)),
                     key_issuer: *key_issuer,
                     key_cool_down: *key_cool_down,
-                    discovery: discovery?,
+                    discovery,
+                    names_itself_in_any_spelling: *names_itself_in_any_spelling,
                     id_token_algorithm: algorithm.map(|it| it.value.clone()),
                     userinfo: *userinfo,
+                    sign_in_page,
                 }))
             }
             Speaks::OAuth2 {
@@ -342,6 +388,7 @@ impl Resolution<'_> {
             let rule = match &claim.rule {
                 Rule::Is(text) => ClaimRule::Is(self.text(text)?),
                 Rule::NoneOf(refused) => ClaimRule::NoneOf(refused.clone()),
+                Rule::Absent => ClaimRule::Absent,
                 Rule::OneOf { list, required, .. } => match self.lists.get(list) {
                     Some(List::Of(admitted)) => ClaimRule::OneOf(admitted.clone()),
                     // That it is missing was told; a rule is never left out for it.
@@ -349,37 +396,21 @@ impl Resolution<'_> {
                     Some(List::Unlimited(_)) | None => continue,
                 },
             };
-            let place = self.written().place(&claim.place)?;
-            claims.push(RequiredClaim { place, rule });
+            let written = self.written();
+            let places = claim.places.iter().map(|place| written.place(place));
+            claims.push(RequiredClaim {
+                places: places.collect::<Option<_>>()?,
+                members: written.paths(&claim.members)?,
+                ignore_case: claim.ignore_case,
+                rule,
+            });
         }
         Some(claims)
     }
 
     fn profile_request(&mut self, request: &Request) -> Option<ProfileRequest> {
         let url = self.url(&request.url)?;
-        let written = self.written();
-        let success = match &request.success {
-            Some((member, value)) => Some((written.path(member)?, value.clone())),
-            None => None,
-        };
-        let pages = match &request.pages {
-            PagesDefinition::One => Pages::One,
-            PagesDefinition::Link => Pages::Link,
-            PagesDefinition::Body { next, list } => Pages::Body {
-                next: written.path(next)?,
-                list: written.path(list)?,
-            },
-        };
-        Some(ProfileRequest {
-            name: request.name.clone(),
-            url,
-            authorization_scheme: request.authorization_scheme.clone(),
-            headers: request.headers.clone(),
-            pages,
-            success,
-            not_admitted_status: request.not_admitted_status,
-            incomplete_header: request.incomplete_header.clone(),
-        })
+        self.written().profile_request(request, url)
     }
 
     fn logout(&mut self, logout: &LogoutDefinition) -> Option<Logout> {

@@ -8,9 +8,9 @@ use super::*;
 use crate::config::{self, Faults, ProviderSettings};
 use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::email_rule::EmailRule;
+use crate::domain::profile_request::{Asked, Pages};
 use crate::domain::upstream_provider::{
-    ClaimRule, KeyIssuer, Logout, OpenIdConnect, Pages, Protocol, Source, UpstreamProvider,
-    Userinfo,
+    ClaimRule, KeyIssuer, Logout, OpenIdConnect, Protocol, Source, UpstreamProvider, Userinfo,
 };
 
 /// A file with one provider.
@@ -69,14 +69,17 @@ fn the_embedded_presets_are_right() {
 }
 
 /// In alphabetical order.
-const SHIPPED: [&str; 30] = [
+const SHIPPED: [&str; 33] = [
     "apple",
     "auth0",
+    "azure_b2c",
     "bitbucket",
     "cognito",
     "discord",
     "entra",
+    "entra_external_id",
     "facebook",
+    "firebase",
     "fitbit",
     "github",
     "gitlab",
@@ -277,7 +280,7 @@ const ENTRA: &str = "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }";
     KeyIssuer::Checked
 )]
 #[case::national_cloud(
-    "tenant = \"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\"\nhost = \"login.microsoftonline.us\"",
+    "tenant = \"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\"\ncloud = \"us_government\"",
     "https://login.microsoftonline.us/aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee/v2.0",
     "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee",
     KeyIssuer::Checked
@@ -325,6 +328,69 @@ fn entra_is_where_its_tenant_says(
     assert_eq!(subject.collect::<Vec<_>>(), ["/tid", "/oid"]);
 }
 
+#[rstest]
+#[case::global("", "login.microsoftonline.com", "graph.microsoft.com")]
+#[case::named("global", "login.microsoftonline.com", "graph.microsoft.com")]
+#[case::government("us_government", "login.microsoftonline.us", "graph.microsoft.us")]
+#[case::defense("us_dod", "login.microsoftonline.us", "dod-graph.microsoft.us")]
+#[case::china(
+    "china",
+    "login.partner.microsoftonline.cn",
+    "microsoftgraph.chinacloudapi.cn"
+)]
+fn entras_graph_is_that_of_its_cloud(
+    #[case] cloud: &str,
+    #[case] login: &str,
+    #[case] graph: &str,
+) {
+    let cloud = match cloud {
+        "" => String::new(),
+        cloud => format!("cloud = \"{cloud}\"\n"),
+    };
+    let settings = format!(
+        "{ENTRA}\ntenant = \"{DIRECTORY}\"\n{cloud}groups_claim = \"groups\"\ngraph_permission = \"User.Read\""
+    );
+    let provider = resolve(&settings).expect("right");
+    let issuer = format!("https://{login}/{DIRECTORY}/v2.0");
+    assert_eq!(openid(&provider).issuer.as_str(), issuer);
+    let [request] = provider.profile_requests.as_slice() else {
+        panic!("{:?}", provider.profile_requests);
+    };
+    let address = format!("https://{graph}/v1.0/me/getMemberGroups");
+    assert_eq!(request.url.as_str(), address);
+    assert_eq!(request.asked, Asked::OnOverage);
+    let scope = format!("https://{graph}/User.Read");
+    assert_eq!(provider.scopes.last().map(|it| &**it), Some(&*scope));
+}
+
+/// Without the permission nothing is asked, of people or of Graph.
+#[test]
+fn entras_graph_is_asked_only_where_the_operator_wants_it() {
+    let settings = format!("{ENTRA}\ntenant = \"{DIRECTORY}\"\ngroups_claim = \"groups\"");
+    let provider = resolve(&settings).expect("right");
+    assert!(provider.profile_requests.is_empty());
+    assert_eq!(
+        provider.scopes,
+        ["openid", "profile", "email"].map(Into::into)
+    );
+    // The list that the marks are about is still known not to be whole.
+    assert!(!provider.claims.groups[0].overage.is_empty());
+}
+
+#[rstest]
+#[case::own("own", "?appid=doorward")]
+#[case::shared("shared", "")]
+fn entras_own_keys_are_those_of_the_registration(#[case] keys: &str, #[case] query: &str) {
+    let settings = format!("{ENTRA}\ntenant = \"{DIRECTORY}\"\nsigning_keys = \"{keys}\"");
+    let provider = resolve(&settings).expect("right");
+    assert_eq!(
+        openid(&provider).discovery.as_str(),
+        format!(
+            "https://login.microsoftonline.com/{DIRECTORY}/v2.0/.well-known/openid-configuration{query}"
+        )
+    );
+}
+
 /// Each way in names whom it lets in; no list is never everybody, unless that is written.
 #[test]
 fn entra_lets_in_whom_the_operator_names() {
@@ -332,7 +398,7 @@ fn entra_lets_in_whom_the_operator_names() {
         let provider = resolve(&format!("{ENTRA}\n{more}")).expect("right");
         let claims = provider.required_claims.into_iter();
         claims
-            .map(|claim| (claim.place.path.to_string(), claim.rule))
+            .map(|claim| (claim.places[0].path.to_string(), claim.rule))
             .collect()
     };
     let tid = |rule| ("/tid".to_owned(), rule);
@@ -597,6 +663,26 @@ fn two_oauth2_servers_are_never_one_issuer() {
     "preset = \"google\"\nclient_secret = { env = \"SECRET\" }",
     0,
     "the preset `google` needs `hosted_domains` = add hosted_domains = [\"…\"]: the primary domains of the organizations that are let in, or \"any\" for everybody with a Google account"
+)]
+#[case::cloud(
+    "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\"\ncloud = \"us_goverment\"",
+    3,
+    "`us_goverment` is not a value of `cloud` = did you mean \"us_government\"? use one of \"global\", \"us_government\", \"us_dod\", \"china\""
+)]
+#[case::another_clouds_host(
+    "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\"\nhost = \"Login.microsoftonline.us\"",
+    3,
+    "`Login.microsoftonline.us` is not a value of `host` = write cloud = \"us_government\" or cloud = \"us_dod\""
+)]
+#[case::closed(
+    "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\"\nhost = \"login.microsoftonline.de\"",
+    3,
+    "`login.microsoftonline.de` is not a value of `host` = leave it out: this cloud was closed in 2021"
+)]
+#[case::version_one(
+    "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\"\nhost = \"sts.windows.net\"",
+    3,
+    "`sts.windows.net` is not a value of `host` = leave it out: it stands in tokens of version 1, which are none to sign in with"
 )]
 #[case::name_of_an_organization(
     "preset = \"auth0\"\nclient_secret = { env = \"SECRET\" }\ndomain = \"acme.eu.auth0.com\"\norganizations = [\"acme\"]",

@@ -150,12 +150,19 @@ impl RelyingParty {
     ) -> Result<Counterpart, UpstreamTrouble> {
         match &provider.protocol {
             Protocol::OpenIdConnect(openid) => {
+                if let Some(page) = &openid.sign_in_page {
+                    return Ok(Counterpart {
+                        authorization_endpoint: page.address.clone(),
+                        issuer: Some(openid.issuer.clone()),
+                        issuer_promised: false,
+                    });
+                }
                 let metadata = self.metadata(provider, openid).await?;
                 // Told before the person goes there, not after they have signed in.
                 metadata.id_token_algorithm(openid.id_token_algorithm.as_deref())?;
                 Ok(Counterpart {
                     authorization_endpoint: metadata.authorization_endpoint.clone(),
-                    issuer: (!openid.is_shared_by_tenants()).then(|| openid.issuer.clone()),
+                    issuer: (!openid.is_shared_by_tenants()).then(|| Issuer::new(&metadata.issuer)),
                     issuer_promised: metadata.authorization_response_iss_parameter_supported,
                 })
             }
@@ -182,6 +189,14 @@ pub(super) fn authorization_request(
     switch_account: bool,
     hints: &LoginHints,
 ) -> Result<Url, UpstreamTrouble> {
+    if provider.sign_in_page().is_some() {
+        let mut page = endpoint.clone();
+        page.query_pairs_mut()
+            .append_pair("state", &state.reveal())
+            .append_pair("redirect_uri", redirect_uri)
+            .extend_pairs(wishes(provider, switch_account, hints));
+        return Ok(page);
+    }
     let client = oauth2::basic::BasicClient::new(ClientId::new(provider.client_id.to_string()))
         .set_auth_uri(AuthUrl::from_url(endpoint.clone()))
         .set_redirect_uri(RedirectUrl::new(redirect_uri.to_owned())?);

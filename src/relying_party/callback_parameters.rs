@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::domain::handle::{Handle, StateKind};
 use crate::domain::ids::Issuer;
 use crate::domain::login_attempt::ProviderError;
+use crate::domain::upstream_provider::UpstreamProvider;
 
 /// `code` or `error`, `state` and `iss` of an authorization response (RFC 6749 §4.1.2, RFC 9207 §2).
 #[derive(Debug)]
@@ -32,10 +33,13 @@ pub enum InvalidCallback {
     /// `iss` is longer than any issuer.
     #[error("`iss` is too long")]
     Issuer,
-    /// Neither `code` nor `error`.
+    /// Neither `code` (from a page of the operator's: `id_token`) nor `error`.
     #[error("there is neither `code` nor `error`")]
     Empty,
 }
+
+/// What holds an authorization code (RFC 6749 §4.1.2).
+const CODE: &str = "code";
 
 /// Longest authorization code that is carried on, in bytes. Entra's reach two thousand.
 const LONGEST_CODE: usize = 8192;
@@ -49,10 +53,24 @@ impl CallbackParameters {
     /// # Errors
     /// [`InvalidCallback`].
     pub fn parse(query: &str) -> Result<Self, InvalidCallback> {
+        Self::parse_with(query, CODE)
+    }
+
+    /// What was posted to the callback of `provider`: from a page of the operator's, an ID token in place of a
+    /// code.
+    ///
+    /// # Errors
+    /// [`InvalidCallback`].
+    pub fn parse_posted(form: &str, provider: &UpstreamProvider) -> Result<Self, InvalidCallback> {
+        let answer = provider.sign_in_page().map_or(CODE, |_| "id_token");
+        Self::parse_with(form, answer)
+    }
+
+    fn parse_with(query: &str, answer: &'static str) -> Result<Self, InvalidCallback> {
         let (mut code, mut error, mut state, mut issuer) = (None, None, None, None);
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let (slot, name) = match &*name {
-                "code" => (&mut code, "code"),
+                name if name == answer => (&mut code, answer),
                 "error" => (&mut error, "error"),
                 "state" => (&mut state, "state"),
                 "iss" => (&mut issuer, "iss"),

@@ -8,12 +8,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::callback_parameters::CallbackParameters;
 use super::code_exchange::Tokens;
 use super::id_token::{Expected, IdTokenRefused, VerifiedIdToken};
+use super::profile::Documents;
 use super::{RelyingParty, UpstreamTrouble};
 use crate::domain::handle::{AttemptKind, Handle};
 use crate::domain::identity::VerifiedIdentity;
 use crate::domain::login_attempt::{Callback, CallbackRefused, Continuation, MatchedAttempt};
 use crate::domain::tenant::Tenant;
-use crate::domain::upstream_provider::{OpenIdConnect, Protocol, UpstreamProvider};
+use crate::domain::upstream_provider::{OpenIdConnect, Protocol, SignInPage, UpstreamProvider};
 use crate::jose::{JoseHeader, KeySet, SignatureAlgorithm};
 use crate::outbound::{Budget, Spending};
 use crate::storage::StorageError;
@@ -65,6 +66,7 @@ struct Provider<'a> {
     upstream: &'a UpstreamProvider,
     openid: &'a OpenIdConnect,
     jwks_uri: &'a url::Url,
+    budget: Budget,
 }
 
 impl RelyingParty {
@@ -145,6 +147,15 @@ impl RelyingParty {
         provider: &UpstreamProvider,
         matched: &MatchedAttempt,
     ) -> Result<(VerifiedIdentity, Option<SecretString>), UpstreamTrouble> {
+        if let Protocol::OpenIdConnect(openid) = &provider.protocol
+            && let Some(page) = &openid.sign_in_page
+        {
+            let verified = self
+                .posted_token(tenant, provider, openid, page, matched)
+                .await?;
+            let profile = Documents::of_token(&verified).profile(&tenant.id, provider)?;
+            return Ok((VerifiedIdentity::new(matched, profile), None));
+        }
         let redirect_uri = tenant.base.redirect_uri(&provider.id);
         let (documents, id_token) = match &provider.protocol {
             Protocol::OpenIdConnect(openid) => {
@@ -169,9 +180,10 @@ impl RelyingParty {
                             upstream: provider,
                             openid,
                             jwks_uri: &metadata.jwks_uri,
+                            budget: Budget::TokenEndpoint,
                         },
                         algorithm,
-                        matched,
+                        Some(&matched.attempt().nonce),
                         &tokens,
                     )
                     .await?;
@@ -179,9 +191,10 @@ impl RelyingParty {
                     verified.check_named(matched.issuer())?;
                 }
                 let endpoint = metadata.userinfo_endpoint.as_ref();
-                let documents = self
+                let mut documents = self
                     .claims_documents(provider, openid, endpoint, &verified, &tokens)
                     .await?;
+                self.ask_further(provider, &tokens, &mut documents).await?;
                 (documents, tokens.id_token)
             }
             Protocol::OAuth2 { token_endpoint, .. } => {
@@ -202,6 +215,40 @@ impl RelyingParty {
         Ok((VerifiedIdentity::new(matched, profile), id_token))
     }
 
+    /// The ID token that the operator's page has posted. It is no answer to a request of ours: the callback was
+    /// this browser's, and the token must have been made since the login began.
+    async fn posted_token(
+        &self,
+        tenant: &Tenant,
+        upstream: &UpstreamProvider,
+        openid: &OpenIdConnect,
+        page: &SignInPage,
+        matched: &MatchedAttempt,
+    ) -> Result<VerifiedIdToken, UpstreamTrouble> {
+        let algorithm = posted_token_algorithm(openid)?;
+        let tokens = Tokens {
+            access_token: SecretString::default(),
+            id_token: Some(matched.code().clone()),
+            further: serde_json::Value::Null,
+        };
+        let provider = Provider {
+            tenant,
+            upstream,
+            openid,
+            jwks_uri: &page.keys,
+            // It came from a browser, as bearer tokens do.
+            budget: Budget::Bearer,
+        };
+        let verified = self.verified(provider, algorithm, None, &tokens).await?;
+        let within = page.authenticated_within.try_into();
+        verified.check_fresh(
+            matched.attempt().began_at,
+            within.unwrap_or(time::Duration::ZERO),
+            self.clock.now(),
+        )?;
+        Ok(verified)
+    }
+
     /// The ID token, checked with the one key of the provider that fits it. A provider can put a new key in
     /// the place of an old one without changing its name: a signature that does not fit is tried once more,
     /// with the key that stands there now.
@@ -209,7 +256,7 @@ impl RelyingParty {
         &self,
         provider: Provider<'_>,
         algorithm: SignatureAlgorithm,
-        matched: &MatchedAttempt,
+        nonce: Option<&SecretString>,
         tokens: &Tokens,
     ) -> Result<VerifiedIdToken, UpstreamTrouble> {
         let raw = tokens.id_token.as_ref().ok_or(IdTokenRefused::Missing)?;
@@ -218,7 +265,7 @@ impl RelyingParty {
         let client = self.http.for_reach(&provider.upstream.reach)?;
         let spending = Spending {
             tenant: provider.tenant.id.clone(),
-            budget: Budget::TokenEndpoint,
+            budget: provider.budget,
             cool_down: provider.openid.key_cool_down,
         };
         let verify = |keys: &KeySet| {
@@ -233,7 +280,7 @@ impl RelyingParty {
                 client_id: &provider.upstream.client_id,
                 algorithm,
                 key,
-                nonce: &matched.attempt().nonce,
+                nonce,
                 access_token: &tokens.access_token,
                 now: self.clock.now(),
             };
@@ -271,7 +318,7 @@ impl RelyingParty {
     ) -> Result<std::sync::Arc<crate::providers::ProviderMetadata>, UpstreamTrouble> {
         let client = self.http.for_reach(&provider.reach)?;
         let metadata = self.documents.get(&openid.discovery, &client).await?;
-        if metadata.issuer != openid.issuer.as_str() {
+        if !openid.is_called(&metadata.issuer) {
             return Err(crate::providers::MetadataFault::Issuer {
                 expected: openid.issuer.to_string(),
                 found: metadata.issuer.clone(),
@@ -280,4 +327,14 @@ impl RelyingParty {
         }
         Ok(metadata)
     }
+}
+
+/// The one algorithm of ID tokens that a page posts: there are no metadata to choose it from.
+pub(super) fn posted_token_algorithm(
+    openid: &OpenIdConnect,
+) -> Result<SignatureAlgorithm, IdTokenRefused> {
+    let configured = openid.id_token_algorithm.as_deref().unwrap_or("RS256");
+    configured
+        .parse()
+        .map_err(|_| IdTokenRefused::Key(format!("{configured} cannot be checked")))
 }

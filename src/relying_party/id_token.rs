@@ -44,7 +44,8 @@ pub(super) struct Expected<'a> {
     pub(super) algorithm: SignatureAlgorithm,
     /// The one key that fits header and algorithm.
     pub(super) key: &'a Jwk,
-    pub(super) nonce: &'a SecretString,
+    /// None: this token was not asked for by us, and what binds it to the login is checked elsewhere.
+    pub(super) nonce: Option<&'a SecretString>,
     pub(super) access_token: &'a SecretString,
     pub(super) now: OffsetDateTime,
 }
@@ -129,15 +130,14 @@ impl VerifiedIdToken {
         // Times are checked above, with the caller's clock.
         .set_time_fn(|| chrono::DateTime::<chrono::Utc>::MIN_UTC);
         let nonce = |found: Option<&Nonce>| {
-            let same = found.is_some_and(|found| {
-                bool::from(
-                    found
-                        .secret()
-                        .as_bytes()
-                        .ct_eq(expected.nonce.expose_secret().as_bytes()),
-                )
-            });
-            if same {
+            let same = |found: &Nonce, wanted: &SecretString| {
+                let wanted = wanted.expose_secret().as_bytes();
+                bool::from(found.secret().as_bytes().ct_eq(wanted))
+            };
+            let fits = expected
+                .nonce
+                .is_none_or(|wanted| found.is_some_and(|found| same(found, wanted)));
+            if fits {
                 Ok(())
             } else {
                 Err("it is missing or another login's".to_owned())
@@ -172,6 +172,27 @@ impl VerifiedIdToken {
                 "Invalid issuer: the callback named another one".to_owned(),
             )),
             _ => Ok(()),
+        }
+    }
+
+    /// Whether the token was made in the course of a login that began at `began_at`, for somebody who has signed
+    /// in no longer ago than `within`. Where no nonce says so, this is what keeps older tokens out.
+    pub(super) fn check_fresh(
+        &self,
+        began_at: OffsetDateTime,
+        within: Duration,
+        now: OffsetDateTime,
+    ) -> Result<(), IdTokenRefused> {
+        let issued_at = numeric_date(&self.claims, "iat")?;
+        if issued_at.is_none_or(|issued_at| issued_at < began_at - SKEW) {
+            return Err(IdTokenRefused::Time("iat"));
+        }
+        let authenticated_at = numeric_date(&self.claims, "auth_time")?;
+        let fits = |at: OffsetDateTime| at <= now + SKEW && at >= now - within;
+        if authenticated_at.is_some_and(fits) {
+            Ok(())
+        } else {
+            Err(IdTokenRefused::Time("auth_time"))
         }
     }
 

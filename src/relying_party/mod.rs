@@ -120,6 +120,12 @@ pub enum UpstreamTrouble {
 }
 
 impl UpstreamTrouble {
+    /// Whether the provider does not take us for its client: nobody's sign-in works until the operator mends that.
+    #[must_use]
+    pub fn is_of_registration(&self) -> bool {
+        matches!(self, Self::TokenRefused(error) if is_of_registration(error))
+    }
+
     /// Whether the provider could not be reached at all, rather than answered wrongly.
     #[must_use]
     pub const fn is_unreachable(&self) -> bool {
@@ -136,10 +142,18 @@ impl UpstreamTrouble {
 
 /// For the operator, where it is likely to be theirs to mend.
 fn what_to_look_at(error: &str) -> &'static str {
-    match error {
-        "invalid_client" => {
-            ": look at `client_id`, `client_secret` and how the client authenticates there"
-        }
-        _ => "",
+    if is_of_registration(error) {
+        ": look at `client_id`, `client_secret` (it may have run out) and how the client authenticates there; \
+         `doorward provider test` tries them"
+    } else {
+        ""
     }
+}
+
+/// Whether an error of the token endpoint is about who we are (RFC 6749 §5.2), also in a word of its own (GitHub).
+fn is_of_registration(error: &str) -> bool {
+    matches!(
+        error,
+        "invalid_client" | "unauthorized_client" | "incorrect_client_credentials"
+    )
 }

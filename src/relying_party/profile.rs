@@ -1,5 +1,5 @@
-//! Who the person is: claims of the ID token, userinfo for what is missing there, and the profile requests
-//! of providers that have no ID token.
+//! Who the person is: claims of the ID token, userinfo for what is missing there, and profile requests for what
+//! neither tells.
 //!
 //! Invariant: nothing is read from a document whose subject is not the ID token's, and an answer that is
 //! known not to be whole is never taken for "none".
@@ -17,6 +17,7 @@ use crate::domain::email::EmailAddress;
 use crate::domain::email_rule::NotCounted;
 use crate::domain::identity::Profile;
 use crate::domain::ids::{Issuer, TenantId};
+use crate::domain::profile_request::{Asked, ProfileRequest};
 use crate::domain::upstream_provider::{
     ClaimRule, GroupMapping, OpenIdConnect, Place, Protocol, RequiredClaim, Source,
     UpstreamProvider, Userinfo,
@@ -67,7 +68,7 @@ impl RelyingParty {
                     header::AUTHORIZATION,
                     bearer("Bearer", &tokens.access_token),
                 );
-            let userinfo = fetch(&client, request, "userinfo").await?.0;
+            let userinfo = fetch(&client, request, Vec::new(), "userinfo").await?.0;
             // OIDC Core 1.0 §5.3.2: a userinfo of somebody else must not be used.
             if userinfo.get("sub").and_then(Value::as_str) != Some(id_token.subject()) {
                 return Err(UpstreamTrouble::Subject);
@@ -78,33 +79,64 @@ impl RelyingParty {
         Ok(documents)
     }
 
-    /// Makes the profile requests, in order.
+    /// What plain OAuth 2 tells: what stands beside the tokens, and the answers to the profile requests.
     pub(super) async fn profile_documents(
         &self,
         provider: &UpstreamProvider,
         tokens: &Tokens,
     ) -> Result<Documents, UpstreamTrouble> {
-        let client = self.http.for_reach(&provider.reach)?;
         let mut documents = Documents {
             token_answer: tokens.further.clone(),
             ..Documents::default()
         };
+        self.ask_further(provider, tokens, &mut documents).await?;
+        Ok(documents)
+    }
+
+    /// Makes the profile requests, in order. Nobody is asked about a person whom the ID token already keeps out.
+    pub(super) async fn ask_further(
+        &self,
+        provider: &UpstreamProvider,
+        tokens: &Tokens,
+        documents: &mut Documents,
+    ) -> Result<(), UpstreamTrouble> {
+        if provider.profile_requests.is_empty() {
+            return Ok(());
+        }
+        let signed = provider.required_claims.iter();
+        let mut signed = signed.filter(|it| it.places.iter().all(|it| it.source == Source::Claims));
+        signed.try_for_each(|required| documents.check(required))?;
+        let client = self.http.for_reach(&provider.reach)?;
         for request in &provider.profile_requests {
-            let document = profile_request(&client, request, &tokens.access_token).await?;
+            if request.asked == Asked::OnOverage && !documents.lacks_groups_of(provider, request) {
+                continue;
+            }
+            let id_token = documents.claims.first();
+            let document =
+                profile_request(&client, request, id_token, &tokens.access_token).await?;
             documents.profile.push((request.name.clone(), document));
         }
-        Ok(documents)
+        Ok(())
     }
 }
 
 impl Documents {
+    /// What the ID token alone tells.
+    pub(super) fn of_token(id_token: &VerifiedIdToken) -> Self {
+        Self {
+            claims: vec![id_token.claims().clone()],
+            ..Self::default()
+        }
+    }
+
     /// Maps what was learned.
     pub(super) fn profile(
         &self,
         tenant: &TenantId,
         provider: &UpstreamProvider,
     ) -> Result<Profile, UpstreamTrouble> {
-        self.check_required(&provider.required_claims)?;
+        let mut required = provider.required_claims.iter();
+        required.try_for_each(|required| self.check(required))?;
         let mapping = &provider.claims;
         let subject = self
             .subject(&mapping.subject)
@@ -136,23 +168,29 @@ impl Documents {
 
     /// What must be said before anything counts is read from one document alone: the ID token, or the profile
     /// request that the preset names.
-    fn check_required(&self, required: &[RequiredClaim]) -> Result<(), UpstreamTrouble> {
-        for RequiredClaim { place, rule } in required {
-            let document = self.of(&place.source).next();
-            let found = document.and_then(|document| place.path.text(document));
-            if rule.admits(found.as_deref()) {
-                continue;
-            }
-            let claim = place.path.to_string().into();
-            return Err(match rule {
-                ClaimRule::Is(_) => UpstreamTrouble::RequiredClaim(claim),
-                ClaimRule::OneOf(_) | ClaimRule::NoneOf(_) => UpstreamTrouble::AccountRefused {
-                    claim,
-                    found: found.as_deref().map_or_else(|| "absent".into(), quoted),
-                },
-            });
+    fn check(&self, required: &RequiredClaim) -> Result<(), UpstreamTrouble> {
+        let mut there = required.places.iter().filter_map(|place| {
+            let document = self.of(&place.source).next()?;
+            place.path.find(document)
+        });
+        let value = there.next();
+        let found = value.and_then(|value| names(value, &required.members));
+        let admitted = match required.rule {
+            ClaimRule::Absent => value.is_none(),
+            _ => required.admits(found.as_deref()),
+        };
+        if admitted {
+            return Ok(());
         }
-        Ok(())
+        let claim = required.places.first().map(Place::to_string);
+        let claim = claim.unwrap_or_default().into();
+        Err(match &required.rule {
+            ClaimRule::Is(_) | ClaimRule::Absent => UpstreamTrouble::RequiredClaim(claim),
+            ClaimRule::OneOf(_) | ClaimRule::NoneOf(_) => UpstreamTrouble::AccountRefused {
+                claim,
+                found: found.map_or_else(|| "absent".into(), |it| quoted(&it.join(", "))),
+            },
+        })
     }
 
     /// Several facts are joined by `:`, which none of them may hold: two persons must not become one.
@@ -231,24 +269,41 @@ impl Documents {
             || mapping.groups.iter().any(|groups| lacks(&groups.place))
     }
 
+    /// Whether a mark says that a list is not whole which the answer to `request` stands in for.
+    fn lacks_groups_of(&self, provider: &UpstreamProvider, request: &ProfileRequest) -> bool {
+        provider.claims.groups.iter().any(|mapping| {
+            let stands_in = |instead: &GroupMapping| match &instead.place.source {
+                Source::Profile(name) => *name == request.name,
+                _ => false,
+            };
+            mapping.instead.as_deref().is_some_and(stands_in)
+                && mapping.mark(self.of(&mapping.place.source)).is_some()
+        })
+    }
+
+    fn list<'a>(&'a self, mapping: &'a GroupMapping) -> Option<&'a Value> {
+        self.of(&mapping.place.source)
+            .find_map(|document| mapping.place.path.find(document))
+    }
+
     fn groups(&self, mappings: &[GroupMapping]) -> Result<Vec<Box<str>>, UpstreamTrouble> {
         let mut groups: Vec<Box<str>> = Vec::new();
         for mapping in mappings {
-            let documents = self.of(&mapping.place.source);
-            let mut marks = documents.flat_map(|document| {
-                let marks = mapping.overage.iter();
-                marks.filter(move |mark| mark.find(document).is_some())
-            });
-            if let Some(mark) = marks.next() {
-                return Err(UpstreamTrouble::Overage {
-                    groups: mapping.place.path.to_string().into(),
-                    mark: mark.to_string().into(),
-                });
-            }
-            let found = self
-                .of(&mapping.place.source)
-                .find_map(|document| mapping.place.path.find(document));
-            let Some(list) = found else { continue };
+            let mark = mapping.mark(self.of(&mapping.place.source));
+            let instead = mapping.instead.as_deref().filter(|_| mark.is_some());
+            let list = match (mark, instead.and_then(|instead| self.list(instead))) {
+                (None, _) => self.list(mapping).map(|list| (list, mapping)),
+                (Some(_), Some(list)) => instead.map(|instead| (list, instead)),
+                (Some(mark), None) => {
+                    return Err(UpstreamTrouble::Overage {
+                        groups: mapping.place.path.to_string().into(),
+                        mark: mark.to_string().into(),
+                    });
+                }
+            };
+            let Some((list, mapping)) = list else {
+                continue;
+            };
             for group in members(list, mapping).ok_or(UpstreamTrouble::Unmapped("groups"))? {
                 if !groups.contains(&group) {
                     groups.push(group);
@@ -260,6 +315,24 @@ impl Documents {
         }
         Ok(groups)
     }
+}
+
+/// What a required claim is held against: a text, or the names of the entries of a list.
+fn names(value: &Value, members: &[ClaimPath]) -> Option<Vec<Box<str>>> {
+    if members.is_empty() {
+        return ClaimPath::new("").text(value).map(|text| vec![text]);
+    }
+    value
+        .as_array()?
+        .iter()
+        .map(|it| name(it, members))
+        .collect()
+}
+
+/// The name of an entry of a list.
+fn name(entry: &Value, members: &[ClaimPath]) -> Option<Box<str>> {
+    let parts: Option<Vec<_>> = members.iter().map(|path| path.text(entry)).collect();
+    parts.map(|parts| parts.join("/").into())
 }
 
 /// The names in one list. `None`: it has another shape than the preset says.
@@ -276,14 +349,7 @@ fn members(list: &Value, mapping: &GroupMapping) -> Option<Vec<Box<str>>> {
     list.as_array()?
         .iter()
         .filter(counts)
-        .map(|entry| {
-            let parts: Option<Vec<_>> = mapping
-                .members
-                .iter()
-                .map(|path| path.text(entry))
-                .collect();
-            parts.map(|parts| parts.join("/").into())
-        })
+        .map(|entry| name(entry, &mapping.members))
         .collect()
 }
 
@@ -308,6 +374,7 @@ mod tests {
             members: names.iter().map(|name| ClaimPath::new(name)).collect(),
             only: only.map(|(path, value)| (ClaimPath::new(path), value.into())),
             overage: Vec::new(),
+            instead: None,
         }
     }
 

@@ -3,13 +3,13 @@
 //! Invariant: a list is read to its end or not at all, and the token goes to the origin that the preset names
 //! and to no other.
 
-use http::{Request, header};
+use http::{Method, Request, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::Url;
 
 use super::UpstreamTrouble;
-use crate::domain::upstream_provider::{Pages, ProfileRequest};
+use crate::domain::profile_request::{Pages, ProfileRequest};
 use crate::jose::is_shallow;
 use crate::outbound::HttpClient;
 
@@ -25,12 +25,14 @@ pub(super) fn bearer(scheme: &str, token: &SecretString) -> String {
 pub(super) async fn profile_request(
     client: &HttpClient,
     request: &ProfileRequest,
+    id_token: Option<&Value>,
     access_token: &SecretString,
 ) -> Result<Value, UpstreamTrouble> {
-    let mut address = request.url.clone();
+    let mut address = first_page(request, id_token)?;
     let mut whole = Vec::new();
-    for _ in 0..MOST_PAGES {
-        let (document, headers) = one_page(client, request, &address, access_token).await?;
+    for number in 0..MOST_PAGES {
+        let first = number == 0;
+        let (document, headers) = one_page(client, request, &address, first, access_token).await?;
         if let Some(name) = &request.incomplete_header
             && headers.contains_key(name)
         {
@@ -42,6 +44,24 @@ pub(super) async fn profile_request(
             Pages::Body { next, list } => {
                 let page = list.find(&document).cloned();
                 (page, named_page(next.find(&document), request)?)
+            }
+            Pages::Token {
+                token,
+                parameter,
+                list,
+            } => {
+                let next = token_of_page(token.find(&document), request)?;
+                let next = next.map(|token| {
+                    let mut next = first_page(request, id_token)?;
+                    next.query_pairs_mut().append_pair(parameter, token);
+                    Ok::<_, UpstreamTrouble>(next)
+                });
+                // Google leaves out a list that is empty.
+                let page = list.find(&document).cloned();
+                (
+                    page.or_else(|| Some(Value::Array(Vec::new()))),
+                    next.transpose()?,
+                )
             }
         };
         let Some(Value::Array(mut page)) = page else {
@@ -61,6 +81,36 @@ pub(super) async fn profile_request(
     Err(UpstreamTrouble::Incomplete(request.name.clone()))
 }
 
+/// Where the first page is: the address, and what its query says of the person.
+fn first_page(request: &ProfileRequest, id_token: Option<&Value>) -> Result<Url, UpstreamTrouble> {
+    let mut address = request.url.clone();
+    for from in &request.from_claims {
+        let value = id_token.and_then(|claims| from.claim.text(claims));
+        let value = value.filter(|value| !value.contains(['\'', '"', '\\']));
+        let value = value.ok_or_else(|| {
+            let reason = format!("`{}` of the ID token cannot stand in it", from.claim);
+            UpstreamTrouble::ProfileAnswer(request.name.clone(), reason)
+        })?;
+        let value = format!("{}{value}{}", from.before, from.after);
+        address
+            .query_pairs_mut()
+            .append_pair(&from.parameter, &value);
+    }
+    Ok(address)
+}
+
+/// The text that the next request repeats. What is there and is no text is not the end.
+fn token_of_page<'a>(
+    token: Option<&'a Value>,
+    request: &ProfileRequest,
+) -> Result<Option<&'a str>, UpstreamTrouble> {
+    match token {
+        None => Ok(None),
+        Some(Value::String(token)) => Ok(Some(token.as_str()).filter(|token| !token.is_empty())),
+        Some(_) => Err(UpstreamTrouble::Incomplete(request.name.clone())),
+    }
+}
+
 /// The address of the next page as the answer names it. What is there and is no address is not the end.
 fn named_page(
     next: Option<&Value>,
@@ -78,16 +128,30 @@ async fn one_page(
     client: &HttpClient,
     request: &ProfileRequest,
     address: &Url,
+    first: bool,
     access_token: &SecretString,
 ) -> Result<(Value, http::HeaderMap), UpstreamTrouble> {
-    let mut builder = Request::get(address.as_str()).header(
-        header::AUTHORIZATION,
-        bearer(&request.authorization_scheme, access_token),
-    );
+    let method = if first {
+        request.method.clone()
+    } else {
+        Method::GET
+    };
+    let body = request.body.as_ref().filter(|_| method == Method::POST);
+    let mut builder = Request::builder()
+        .method(method)
+        .uri(address.as_str())
+        .header(
+            header::AUTHORIZATION,
+            bearer(&request.authorization_scheme, access_token),
+        );
+    if body.is_some() {
+        builder = builder.header(header::CONTENT_TYPE, "application/json");
+    }
+    let body = body.map_or_else(Vec::new, |body| body.as_bytes().to_vec());
     for (name, value) in &request.headers {
         builder = builder.header(name, value);
     }
-    let page = fetch(client, builder, &request.name).await;
+    let page = fetch(client, builder, body, &request.name).await;
     let (document, headers) = match (page, request.not_admitted_status) {
         (Err(UpstreamTrouble::Status(name, status)), Some(refused)) if status == refused => {
             return Err(UpstreamTrouble::AccountRefused {
@@ -149,11 +213,12 @@ fn is_next(parameter: &str) -> bool {
 pub(super) async fn fetch(
     client: &HttpClient,
     request: http::request::Builder,
+    body: Vec<u8>,
     name: &str,
 ) -> Result<(Value, http::HeaderMap), UpstreamTrouble> {
     let answered = |reason: String| UpstreamTrouble::ProfileAnswer(name.into(), reason);
     let request = request
-        .body(Vec::new())
+        .body(body)
         .map_err(|error| answered(error.to_string()))?;
     let (parts, body) = client.send(request).await?.into_parts();
     if !parts.status.is_success() {
@@ -170,6 +235,7 @@ pub(super) async fn fetch(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::profile_request::Asked;
     use rstest::rstest;
 
     #[rstest]
@@ -211,6 +277,10 @@ mod tests {
         ProfileRequest {
             name: "teams".into(),
             url: Url::parse("https://api.example/user/teams").expect("an address"),
+            method: Method::GET,
+            body: None,
+            asked: Asked::Always,
+            from_claims: Vec::new(),
             authorization_scheme: "Bearer".into(),
             headers: Vec::new(),
             pages: Pages::Link,

@@ -8,19 +8,19 @@ mod judgement;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
 use http::header;
 use url::Url;
 
 use self::judgement::{Answer, Expectation, judge_client, judge_redirect_uri};
 use super::begin_login::{authorization_request, spaces_as_everywhere};
+use super::complete_login::posted_token_algorithm;
 use super::{RelyingParty, UpstreamTrouble};
 use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::login_attempt::Continuation;
 use crate::domain::login_hint::LoginHints;
 use crate::domain::tenant::Tenant;
 use crate::domain::upstream_provider::{OpenIdConnect, Protocol, UpstreamProvider, Userinfo};
+use crate::jose::SignatureAlgorithm;
 use crate::outbound::HttpClient;
 use crate::providers::ProviderMetadata;
 
@@ -93,6 +93,15 @@ impl RelyingParty {
     /// token requests, and one request to each other address of a login, which carries no token.
     pub async fn try_out(&self, tenant: &Tenant, provider: &UpstreamProvider) -> Vec<Step> {
         let mut steps = Vec::new();
+        if let Protocol::OpenIdConnect(openid) = &provider.protocol
+            && let Some(page) = &openid.sign_in_page
+        {
+            let algorithm = posted_token_algorithm(openid).map_err(UpstreamTrouble::from);
+            steps.push(self.keys(provider, algorithm, &page.keys).await);
+            let reached = self.reached(provider, "sign-in page", &page.address);
+            steps.push(reached.await);
+            return steps;
+        }
         let endpoints = match &provider.protocol {
             Protocol::OpenIdConnect(openid) => self.discovered(provider, openid, &mut steps).await,
             Protocol::OAuth2 {
@@ -138,7 +147,9 @@ impl RelyingParty {
         let seen = format!("{} is of issuer {}", openid.discovery, metadata.issuer);
         steps.push(Step::new("discovery", Finding::Fine, seen));
         steps.extend(unlisted(&metadata, provider));
-        steps.push(self.keys(provider, openid, &metadata).await);
+        let algorithm = metadata.id_token_algorithm(openid.id_token_algorithm.as_deref());
+        let algorithm = algorithm.map_err(UpstreamTrouble::from);
+        steps.push(self.keys(provider, algorithm, &metadata.jwks_uri).await);
         let asks_userinfo = openid.userinfo != Userinfo::Never;
         Some(Endpoints {
             authorization: metadata.authorization_endpoint.clone(),
@@ -151,22 +162,22 @@ impl RelyingParty {
     async fn keys(
         &self,
         provider: &UpstreamProvider,
-        openid: &OpenIdConnect,
-        metadata: &Arc<ProviderMetadata>,
+        algorithm: Result<SignatureAlgorithm, UpstreamTrouble>,
+        jwks_uri: &Url,
     ) -> Step {
         const WHAT: &str = "keys";
-        let algorithm = match metadata.id_token_algorithm(openid.id_token_algorithm.as_deref()) {
+        let algorithm = match algorithm {
             Ok(algorithm) => algorithm,
-            Err(fault) => return Step::of_trouble(WHAT, &fault.into()),
+            Err(trouble) => return Step::of_trouble(WHAT, &trouble),
         };
         let client = match self.http.for_reach(&provider.reach) {
             Ok(client) => client,
             Err(fault) => return Step::of_trouble(WHAT, &fault.into()),
         };
-        let set = match self.key_sets.published(&metadata.jwks_uri, &client).await {
+        let set = match self.key_sets.published(jwks_uri, &client).await {
             Ok(set) => set,
             Err(fault) => {
-                let seen = format!("{}: {fault}", metadata.jwks_uri);
+                let seen = format!("{jwks_uri}: {fault}");
                 return Step::new(WHAT, Finding::Wrong, seen)
                     .advising("see that this machine reaches it, and that it is a key set");
             }
@@ -177,7 +188,7 @@ impl RelyingParty {
         } else {
             format!(", {skipped} left out")
         };
-        let seen = format!("{fitting} for {algorithm}{rest}, at {}", metadata.jwks_uri);
+        let seen = format!("{fitting} for {algorithm}{rest}, at {jwks_uri}");
         if fitting > 0 {
             return Step::new(WHAT, Finding::Fine, seen);
         }

@@ -46,6 +46,7 @@ impl RelyingParty {
                 LogoutValue::ReturnAddress => {
                     query.append_pair(name, &tenant.base.address("/signed-out"));
                 }
+                LogoutValue::Empty => drop(query.append_key_only(name)),
                 LogoutValue::State => {
                     query.append_pair(name, &state.reveal());
                     returns_state = true;

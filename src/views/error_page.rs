@@ -161,6 +161,32 @@ impl ErrorPage {
         .action("Start again", start_again)
     }
 
+    /// Status 502: the provider does not take us for its client. `elsewhere` leads to the other providers, where
+    /// there are some: the same one again does not help.
+    #[must_use]
+    pub fn provider_not_set_up(
+        request: RequestStamp<'_>,
+        provider: &str,
+        elsewhere: Option<&str>,
+    ) -> Self {
+        let page = Self::new(
+            request,
+            "provider_not_set_up",
+            &format!("Signing in with {provider} does not work"),
+            &[
+                &format!(
+                    "{provider} does not accept this sign-in service at the moment. That is nothing you did, and \
+                     trying again does not help. You are not signed in."
+                ),
+                "Tell your administrator. The details below help.",
+            ],
+        );
+        match elsewhere {
+            Some(elsewhere) => page.action("Sign in another way", elsewhere),
+            None => page,
+        }
+    }
+
     /// Status 403: the provider signed somebody in whom this tenant does not let in: another organization's, or
     /// a personal account.
     #[must_use]

@@ -251,105 +251,113 @@ impl Samples for SessionsPage {
     }
 }
 
+const AGAIN: &str = "/login?rd=https%3A%2F%2Fwiki.example.com%2Fa%3Fb%3D1%26c%3D2";
+
+impl ErrorPage {
+    /// Says whom to ask at Acme.
+    fn at_acme(self) -> Self {
+        self.with_contact(Some(Contact::from("it@acme.example")))
+    }
+}
+
 impl Samples for ErrorPage {
     fn samples() -> Vec<(&'static str, Self)> {
-        let again = "/login?rd=https%3A%2F%2Fwiki.example.com%2Fa%3Fb%3D1%26c%3D2";
         vec![
-            ("login-expired", Self::login_expired(STAMP, again)),
+            ("login-expired", Self::login_expired(STAMP, AGAIN)),
             (
                 "provider-refused",
-                Self::provider_refused(STAMP, "Google", "access_denied", again)
+                Self::provider_refused(STAMP, "Google", "access_denied", AGAIN)
                     .with_contact(Some(Contact::from("https://help.acme.example/access"))),
             ),
             (
                 "provider-unavailable",
-                Self::provider_refused(STAMP, "Google", "server_error", again),
+                Self::provider_refused(STAMP, "Google", "server_error", AGAIN),
             ),
             (
                 "provider-error",
-                Self::provider_refused(STAMP, "Google", "invalid_scope", again),
+                Self::provider_refused(STAMP, "Google", "invalid_scope", AGAIN),
             ),
             (
                 "provider-answer-invalid",
-                Self::provider_answer_invalid(STAMP, "Google", again),
+                Self::provider_answer_invalid(STAMP, "Google", AGAIN),
+            ),
+            (
+                "provider-not-set-up",
+                Self::provider_not_set_up(STAMP, "Google", Some(AGAIN)).at_acme(),
             ),
             (
                 "groups-incomplete",
-                Self::groups_incomplete(STAMP, "Microsoft", again)
-                    .with_contact(Some(Contact::from("it@acme.example"))),
+                Self::groups_incomplete(STAMP, "Microsoft", AGAIN).at_acme(),
             ),
             (
                 "account-refused",
-                Self::account_refused(STAMP, "Microsoft", "Acme", again)
-                    .with_contact(Some(Contact::from("it@acme.example"))),
+                Self::account_refused(STAMP, "Microsoft", "Acme", AGAIN).at_acme(),
             ),
             (
                 "provider-unreachable",
                 Self::provider_unreachable(
                     STAMP,
                     "Identitätsanbieter der Landesverwaltung Mecklenburg-Vorpommern",
-                    again,
+                    AGAIN,
                     vec![other("Microsoft"), other("GitHub")],
                 ),
             ),
             (
                 "provider-unreachable-alone",
-                Self::provider_unreachable(STAMP, "Google", again, Vec::new()),
+                Self::provider_unreachable(STAMP, "Google", AGAIN, Vec::new()),
             ),
             (
                 "app-unavailable",
-                Self::app_unavailable(STAMP, LONG_APP, false, again)
-                    .with_contact(Some(Contact::from("it@acme.example"))),
+                Self::app_unavailable(STAMP, LONG_APP, false, AGAIN).at_acme(),
             ),
             (
                 "app-too-slow",
-                Self::app_unavailable(STAMP, "Wiki", true, again),
+                Self::app_unavailable(STAMP, "Wiki", true, AGAIN),
             ),
             ("address-ambiguous", Self::address_ambiguous(STAMP, "/")),
             ("closed-to-all", Self::closed_to_all(STAMP, LONG_APP, "/")),
             ("not-found", Self::not_found(STAMP, Some("/sessions"))),
             ("unknown-host", Self::unknown_host(STAMP)),
-            ("needs-https", Self::needs_https(STAMP, again)),
-            ("ticket-invalid", Self::ticket_invalid(STAMP, again)),
+            ("needs-https", Self::needs_https(STAMP, AGAIN)),
+            ("ticket-invalid", Self::ticket_invalid(STAMP, AGAIN)),
             (
                 "cookies-refused",
-                Self::cookies_refused(STAMP, "login.acme.example", true, again),
+                Self::cookies_refused(STAMP, "login.acme.example", true, AGAIN),
             ),
             (
                 "cookies-refused-on-loopback",
-                Self::cookies_refused(STAMP, "acme.localhost:8080", false, again),
+                Self::cookies_refused(STAMP, "acme.localhost:8080", false, AGAIN),
             ),
             (
                 "cookies-need-https",
-                Self::cookies_need_https(STAMP, "login.acme.example", again),
+                Self::cookies_need_https(STAMP, "login.acme.example", AGAIN),
             ),
             (
                 "login-loop-cookie",
-                Self::login_loop(STAMP, LONG_HOST, LoopCause::Cookie, again),
+                Self::login_loop(STAMP, LONG_HOST, LoopCause::Cookie, AGAIN),
             ),
             (
                 "login-loop-scheme",
-                Self::login_loop(STAMP, "wiki.example.com", LoopCause::Scheme, again),
+                Self::login_loop(STAMP, "wiki.example.com", LoopCause::Scheme, AGAIN),
             ),
             (
                 "login-loop-clock",
-                Self::login_loop(STAMP, "wiki.example.com", LoopCause::Clock, again)
-                    .with_contact(Some(Contact::from("it@acme.example"))),
+                Self::login_loop(STAMP, "wiki.example.com", LoopCause::Clock, AGAIN).at_acme(),
             ),
             (
                 "login-loop-host",
-                Self::login_loop(STAMP, LONG_HOST, LoopCause::Host, again),
+                Self::login_loop(STAMP, LONG_HOST, LoopCause::Host, AGAIN),
             ),
             (
                 "too-many-sign-ins",
-                Self::too_many_sign_ins(STAMP, 5, again),
+                Self::too_many_sign_ins(STAMP, 5, AGAIN),
             ),
             ("form-expired", Self::form_expired(STAMP, "/sessions")),
             ("target-refused", Self::target_refused(STAMP, "/sessions")),
-            ("store-trouble", Self::store_trouble(STAMP, Some(again))),
+            ("store-trouble", Self::store_trouble(STAMP, Some(AGAIN))),
             (
                 "internal",
-                Self::internal(STAMP, Some(again))
+                Self::internal(STAMP, Some(AGAIN))
                     .with_contact(Some(Contact::from("the help desk, extension 100"))),
             ),
         ]

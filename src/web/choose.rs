@@ -132,13 +132,14 @@ impl Visit {
 
 /// Where the person will sign in, as far as is known without asking.
 fn host_of(provider: &UpstreamProvider) -> String {
-    let address = match &provider.protocol {
+    let page = provider.sign_in_page().map(|page| page.address.clone());
+    let address = page.or_else(|| match &provider.protocol {
         Protocol::OpenIdConnect(openid) => url::Url::parse(openid.issuer.as_str()).ok(),
         Protocol::OAuth2 {
             authorization_endpoint,
             ..
         } => Some(authorization_endpoint.clone()),
-    };
+    });
     address
         .and_then(|address| {
             let host = address.host_str()?;

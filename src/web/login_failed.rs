@@ -152,6 +152,12 @@ impl Visit {
                 StatusCode::BAD_GATEWAY,
                 ErrorPage::provider_unreachable(stamp, &provider.name, &again, Vec::new()),
             ),
+            LoginFailed::Upstream(trouble) if trouble.is_of_registration() => {
+                let others = self.tenant.providers.len() > 1;
+                let elsewhere = others.then_some(again.as_str());
+                let page = ErrorPage::provider_not_set_up(stamp, &provider.name, elsewhere);
+                (StatusCode::BAD_GATEWAY, page.with_contact(self.contact()))
+            }
             LoginFailed::Upstream(UpstreamTrouble::AccountRefused { .. }) => (
                 StatusCode::FORBIDDEN,
                 ErrorPage::account_refused(stamp, &provider.name, &self.tenant.name, &start(true))

@@ -56,7 +56,7 @@ pub(crate) async fn post(
     let Ok(body) = std::str::from_utf8(&body) else {
         return bare(StatusCode::BAD_REQUEST, "the form cannot be read\n");
     };
-    let parameters = match CallbackParameters::parse(body) {
+    let parameters = match CallbackParameters::parse_posted(body, provider) {
         Ok(parameters) => parameters,
         Err(invalid) => return visit.callback_invalid(provider, invalid),
     };

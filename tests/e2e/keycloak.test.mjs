@@ -7,7 +7,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 import {
-  click, control, cookieHeader, cookiesNamed, eventually, people, realm, realmRoles, script, seenByApp, signInAtKeycloak, siteSuite, startKeycloak,
+  click, cookieHeader, cookiesNamed, eventually, people, realm, realmRoles, script, seenByApp, signInAtKeycloak, siteSuite, startKeycloak,
 } from './support.mjs';
 
 const { site, browser } = siteSuite('keycloak', async ({ folder, base, starting, port }) => {
@@ -28,6 +28,7 @@ const { site, browser } = siteSuite('keycloak', async ({ folder, base, starting,
     attributes: { 'use.jwks.string': 'true', 'jwks.string': JSON.stringify({ keys: [published] }) },
   });
   await register('roles', { publicClient: true, mapper: realmRoles });
+  await register('mistaken');
   const discovery = `${keycloak.inner}/realms/${realm}/.well-known/openid-configuration`;
   const provider = (id, words) => `
 [[tenants.providers]]
@@ -45,6 +46,10 @@ ${words}
       provider('inner', `url = "${keycloak.url}"\ndiscovery = "${discovery}"\nclient_secret = { env = "INNER_SECRET" }`),
       provider('signing', `url = "${keycloak.url}"\nprivate_key = { file = "client-key.pem" }\nkey_id = "e2e"`),
       provider('roles', `url = "${keycloak.url}"\ngroups_claim = "/realm_access/roles"`),
+      // Nobody has registered its redirect URI.
+      provider('unregistered', `url = "${keycloak.url}"\nclient_secret = { env = "STAFF_SECRET" }`).replace('"doorward-unregistered"', '"doorward-staff"'),
+      // The secret is another client's.
+      provider('mistaken', `url = "${keycloak.url}"\nclient_secret = { env = "STAFF_SECRET" }`),
       // Keycloak calls itself `localhost`: this is the wrong name for it.
       provider('misnamed', `url = "${keycloak.inner}"\nclient_secret = { env = "STAFF_SECRET" }`),
     ].join(''),
@@ -70,7 +75,11 @@ signed_in = true
 /** Opens `address` as somebody who is not signed in here, and goes to Keycloak for it. */
 async function goToKeycloak(page, address, provider = 'staff') {
   await page.goto(address);
-  await click(page, new RegExp(`^Continue with Keycloak ${provider}`, 'u'));
+  const more = page.getByText(/^Show \d+ more$/u);
+  if (await more.isVisible()) {
+    await more.click();
+  }
+  await click(page, new RegExp(`^Continue with Keycloak ${provider}( |$)`, 'u'));
 }
 
 /** The same, signs in there, and arrives. Answers the app's answer. */
@@ -202,9 +211,33 @@ test('a Keycloak that calls itself something else is refused, and the log has bo
   const context = await browser();
   const page = await context.newPage();
   await goToKeycloak(page, `${site().urls.wiki}/page`, 'misnamed');
-  await control(page, /again|Continue with/iu).waitFor();
+  await page.getByText('For your administrator').waitFor();
   assert.deepEqual(await cookiesNamed(context, '__Host-dws-'), []);
   const { url, inner } = site().keycloak;
   const names = [url, inner].map((address) => `\`${address}/realms/${realm}\``);
   assert.ok(site().doorward.output().split('\n').some((line) => names.every((name) => line.includes(name))));
+});
+
+const trials = {
+  staff: [], inner: [], signing: [], roles: [],
+  unregistered: ['redirect URI'], mistaken: ['client'], misnamed: ['discovery'],
+};
+test('`doorward provider test` finds what is wrong, and nothing else', async () => {
+  for (const [provider, wrong] of Object.entries(trials)) {
+    const { status, findings, steps } = await site().tryProvider(provider);
+    const found = Object.keys(findings).filter((what) => findings[what] === 'wrong');
+    assert.deepEqual(found, wrong, `${provider}: ${JSON.stringify(steps)}`);
+    assert.equal(status, wrong.length > 0 ? 1 : 0, provider);
+    assert.ok(findings.discovery, provider);
+  }
+});
+
+test('with another client\'s secret nobody gets in', async () => {
+  const context = await browser();
+  const page = await context.newPage();
+  await goToKeycloak(page, `${site().urls.wiki}/page`, 'mistaken');
+  await signInAtKeycloak(page, 'alice');
+  await page.getByText('For your administrator').waitFor();
+  assert.ok(page.url().startsWith(site().base), page.url());
+  assert.deepEqual(await cookiesNamed(context, '__Host-dws-'), []);
 });

@@ -3,11 +3,16 @@ export * from './support/browser.mjs';
 export * from './support/files.mjs';
 export * from './support/network.mjs';
 export * from './support/programs.mjs';
+export { auth0Password, signInAtAuth0, startAuth0 } from './support/auth0.mjs';
+export { cognitoPassword, serveMetadata, startCognito } from './support/cognito.mjs';
+export { chooseAccount, startEmulator } from './support/emulators.mjs';
 export {
   keycloakPassword, people, realm, realmRoles, signInAtKeycloak, startKeycloak,
 } from './support/keycloak.mjs';
+export { derivePreset } from './support/presets.mjs';
 export { accounts, password, startProvider } from './support/provider.mjs';
 export { siteSuite } from './support/site.mjs';
 export { startStack } from './support/stack.mjs';
+export { hiddenFields, Visitor } from './support/visitor.mjs';
 export { suite } from './support/suite.mjs';
 export { look } from './support/looks.mjs';

@@ -114,9 +114,13 @@ fn the_providers_pages_are_right() {
     let certificate = params.self_signed(&key).expect("a certificate");
     for (page, sign_out) in [
         ("entra", true),
+        ("entra_external_id", true),
+        ("azure_b2c", true),
         ("google", false),
         ("auth0", true),
         ("cognito", true),
+        ("github", false),
+        ("firebase", false),
         ("okta", true),
         ("keycloak", true),
     ] {
@@ -165,8 +169,19 @@ fn the_providers_pages_are_right() {
 fn the_page_of_the_other_providers_is_right() {
     let presets = Presets::load(None).expect("presets");
     let text = read("docs/providers/others.md");
-    let pages = ["auth0", "cognito", "entra", "google", "keycloak", "okta"];
-    let elsewhere = ["github", "oauth2", "oidc"];
+    let pages = [
+        "auth0",
+        "azure_b2c",
+        "cognito",
+        "entra",
+        "entra_external_id",
+        "firebase",
+        "github",
+        "google",
+        "keycloak",
+        "okta",
+    ];
+    let elsewhere = ["oauth2", "oidc"];
     let others = presets
         .names()
         .filter(|name| !pages.contains(name) && !elsewhere.contains(name));

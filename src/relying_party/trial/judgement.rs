@@ -6,6 +6,7 @@ use time::format_description::well_known::Rfc2822;
 use url::Url;
 
 use super::super::code_exchange::MadeUpCode;
+use super::super::is_of_registration;
 use super::{Finding, Step};
 use crate::domain::login_attempt::ProviderError;
 
@@ -183,10 +184,10 @@ pub(super) fn judge_client(what: &str, ours: &MadeUpCode, strangers: Option<&Mad
     };
     let refuses_strangers = matches!(
         strangers,
-        Some(MadeUpCode::Refused(other)) if is_of_client(other)
+        Some(MadeUpCode::Refused(other)) if is_of_registration(other)
     );
     match error {
-        _ if is_of_client(error) => {
+        _ if is_of_registration(error) => {
             Step::new(what, Finding::Wrong, format!("it does not take us for its client (`{error}`)"))
                 .advising(
                     "look at `client_id`, `client_secret` (a new one, if it has run out) and `client_authentication`",
@@ -206,14 +207,6 @@ pub(super) fn judge_client(what: &str, ours: &MadeUpCode, strangers: Option<&Mad
         )
         .advising("whether the secret is right shows at the first sign-in"),
     }
-}
-
-/// Errors that are about who we are (RFC 6749 §5.2), also in a word of their own (GitHub).
-fn is_of_client(error: &str) -> bool {
-    matches!(
-        error,
-        "invalid_client" | "unauthorized_client" | "incorrect_client_credentials"
-    )
 }
 
 /// Only a difference is worth a line.

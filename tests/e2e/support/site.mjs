@@ -1,12 +1,14 @@
 // A small stack for providers that somebody else wrote: the broker forwards to one app itself, and a tenant has the
 // providers that a test starts.
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import path from 'node:path';
 import { after, afterEach, before } from 'node:test';
 
 import { startApp } from './apps.mjs';
 import { assertNothingRefused, freshBrowser, launchBrowser } from './browser.mjs';
 import { startDoorward } from './doorward.mjs';
-import { freshFolder } from './files.mjs';
+import { doorwardProgram, freshFolder } from './files.mjs';
 import { freePorts, request } from './network.mjs';
 
 /** What people may open, if a test says nothing else. */
@@ -80,6 +82,21 @@ async function startSite(name, startProviders, { chromium = true } = {}) {
     }
   };
 
+  /** Runs `doorward` with `words`, and answers its exit status and what it printed. */
+  site.command = (...words) => new Promise((resolve) => {
+    const options = { env: { ...site.env, PATH: process.env.PATH, HOME: process.env.HOME, NO_COLOR: '1' }, timeout: 60_000 };
+    execFile(doorwardProgram, [...words, '--config', path.join(folder, 'doorward.toml')], options, (error, stdout, stderr) => {
+      resolve({ status: error ? error.code : 0, stdout, stderr });
+    });
+  });
+
+  /** What `doorward provider test` finds at a provider: `{ status, findings }`, each finding by what was tried. */
+  site.tryProvider = async (provider) => {
+    const { status, stdout, stderr } = await site.command('provider', 'test', `acme/${provider}`, '--output', 'json');
+    const [{ steps }] = stdout ? JSON.parse(stdout) : [{ steps: [{ what: 'command', finding: stderr }] }];
+    return { status, findings: Object.fromEntries(steps.map(({ what, finding }) => [what, finding])), steps };
+  };
+
   /** One request to the app or the tenant, by its short name. */
   site.request = (id, options) => request({ port: doorward, host: hosts[id], ...options });
 
@@ -87,10 +104,8 @@ async function startSite(name, startProviders, { chromium = true } = {}) {
     site.app = await starting(startApp('wiki', app));
     const given = await startProviders({ folder, base, starting, port: async () => (await freePorts(1))[0] });
     Object.assign(site, given);
-    site.doorward = await starting(startDoorward(folder, {
-      ports, text: configuration({ ports, hosts, ...given }),
-      env: { SEALING_KEY: randomBytes(32).toString('base64'), ...given.secrets },
-    }));
+    site.env = { SEALING_KEY: randomBytes(32).toString('base64'), ...given.secrets };
+    site.doorward = await starting(startDoorward(folder, { ports, text: configuration({ ports, hosts, ...given }), env: site.env }));
     if (chromium) {
       site.browser = await launchBrowser();
       started.unshift({ name: 'chromium', stop: () => site.browser.close() });

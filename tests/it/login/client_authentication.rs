@@ -125,7 +125,7 @@ async fn the_issuer_can_be_the_audience() {
     registered("");
     let mut browser = broker.browser();
     let page = answer_to_callback(&broker, &mut browser, WIKI).await;
-    let expected = (400, NOT_TRUSTED);
+    let expected = (502, NOT_SET_UP);
     assert_refused(&broker, &browser, &page, expected, "`invalid_client`").await;
     registered(broker.provider.base());
     assert_signs_in(&broker, &mut broker.browser()).await;
@@ -156,6 +156,6 @@ async fn a_key_that_is_not_registered_signs_nobody_in() {
     let broker = start(KEY, write, registered).await;
     let mut browser = broker.browser();
     let page = answer_to_callback(&broker, &mut browser, WIKI).await;
-    let expected = (400, NOT_TRUSTED);
+    let expected = (502, NOT_SET_UP);
     assert_refused(&broker, &browser, &page, expected, "`invalid_client`").await;
 }

@@ -11,13 +11,13 @@ use crate::support::provider::{
     AuthorizeFault, CLIENT_SECRET, DiscoveryFault, Endpoint, IdTokenFault as F, JwksFault, Person,
 };
 
-const ACME: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
-const OTHER: &str = "bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee";
-const PERSONAL: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+pub(super) const ACME: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+pub(super) const OTHER: &str = "bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+pub(super) const PERSONAL: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 
 /// A broker with Entra as `acme`'s second provider, for `tenant` and what `more` says; people come from the
 /// directory [`ACME`].
-async fn start(tenant: &str, more: &str) -> (Broker, TestProvider) {
+pub(super) async fn start(tenant: &str, more: &str) -> (Broker, TestProvider) {
     let settings =
         format!("preset = \"entra\"\nhost = \"{{second_host}}\"\ntenant = \"{tenant}\"\n{more}");
     let (broker, entra) = with_second_provider(&settings, Setup::default()).await;
@@ -53,12 +53,12 @@ async fn start(tenant: &str, more: &str) -> (Broker, TestProvider) {
 }
 
 /// Tokens are of this directory from now on.
-fn comes_from(entra: &TestProvider, tenant: &str) {
+pub(super) fn comes_from(entra: &TestProvider, tenant: &str) {
     entra.configure(|settings| settings.issuer = format!("{}/{tenant}/v2.0", entra.base()));
 }
 
 /// What the ID token says of an account in a directory.
-fn account(person: &mut Person, tenant: &str, number: u8) {
+pub(super) fn account(person: &mut Person, tenant: &str, number: u8) {
     person.subject = format!("pairwise-subject-{number}");
     person.email_verified = None;
     person.groups = Vec::new();
@@ -169,7 +169,7 @@ async fn a_personal_account_signs_in_where_consumers_may() {
     signs_in_at_second(&broker, &mut broker.browser()).await;
 }
 
-const MANY: &str = "allowed_tenants = [\"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\", \"cccccccc-bbbb-4ccc-8ddd-eeeeeeeeeeee\"]";
+pub(super) const MANY: &str = "allowed_tenants = [\"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\", \"cccccccc-bbbb-4ccc-8ddd-eeeeeeeeeeee\"]";
 
 /// Whose token it is must be said the same way everywhere (provider facts 2.5).
 #[rstest]

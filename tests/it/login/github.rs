@@ -10,7 +10,7 @@ use crate::support::provider::{CLIENT_SECRET, Endpoint, GithubFault, Trouble};
 const GITHUB: &str = "preset = \"github\"\nhost = \"{second_host}\"";
 const TITLE: &str = "The answer of Second ID cannot be trusted";
 
-async fn start() -> (Broker, TestProvider) {
+pub(super) async fn start() -> (Broker, TestProvider) {
     with_second_provider(GITHUB, Setup::default()).await
 }
 
@@ -23,7 +23,7 @@ async fn sign_in(broker: &Broker, browser: &mut Browser) -> Page {
 }
 
 /// The page that a login there ends with.
-async fn refused(broker: &Broker, (status, title): (u16, &str), reason: &str) {
+pub(super) async fn refused(broker: &Broker, (status, title): (u16, &str), reason: &str) {
     let mut browser = broker.browser();
     let login = broker.url("acme.localhost", "/login/second");
     let page = browser.visit(&login).await;
@@ -144,13 +144,13 @@ async fn t13_a_list_that_is_not_whole_is_not_an_empty_one(
 }
 
 #[rstest]
-#[case::used("bad_verification_code")]
-#[case::secret("incorrect_client_credentials")]
+#[case::used("bad_verification_code", (400, TITLE))]
+#[case::secret("incorrect_client_credentials", (502, "Signing in with Second ID does not work"))]
 #[tokio::test]
-async fn an_error_under_200_is_an_error(#[case] error: &'static str) {
+async fn an_error_under_200_is_an_error(#[case] error: &'static str, #[case] answer: (u16, &str)) {
     let (broker, github) = start().await;
     github.set(GithubFault::ErrorUnder200(error));
-    refused(&broker, (400, TITLE), error).await;
+    refused(&broker, answer, error).await;
     assert_eq!(github.count(Endpoint::GithubUser), 0);
 }
 

@@ -3,6 +3,7 @@
 mod addresses;
 mod apple;
 mod auth0;
+mod azure_b2c;
 mod begin;
 mod callback;
 mod choosing;
@@ -10,15 +11,18 @@ mod client_authentication;
 mod cognito;
 mod discovery_and_keys;
 mod entra;
+mod firebase;
 mod flood;
 mod form_post;
 mod github;
 mod google;
+mod group_overage;
 mod id_token;
 mod oauth2;
 mod parallel;
 mod people;
 mod presets;
+mod provider_rows;
 mod restart;
 mod tls;
 mod token_endpoint;
@@ -46,6 +50,8 @@ pub(crate) const GLOBEX_WIKI: &str = "wiki.globex.localhost";
 pub(crate) const EXPIRED: &str = "This sign-in has expired";
 /// The title where a check of the provider's answer failed.
 pub(crate) const NOT_TRUSTED: &str = "The answer of Acme ID cannot be trusted";
+/// The title where the provider does not take us for its client.
+pub(crate) const NOT_SET_UP: &str = "Signing in with Acme ID does not work";
 /// The title where no answer came.
 pub(crate) const UNREACHABLE: &str = "Acme ID cannot be reached";
 

@@ -17,9 +17,7 @@ use crate::support::provider::{CLIENT_ID, Endpoint, Fault, IdTokenFault, JwksFau
 use crate::support::tampering::Database;
 
 /// Presets that have tests of their own, with a provider that does more than play a role.
-const ELSEWHERE: [&str; 8] = [
-    "apple", "auth0", "cognito", "entra", "github", "google", "oauth2", "oidc",
-];
+const ELSEWHERE: [&str; 3] = ["apple", "oauth2", "oidc"];
 
 fn folder_of_roles() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/providers")
@@ -36,7 +34,10 @@ fn rewritten(text: &str, here: &str, base: &str) -> String {
 }
 
 /// A broker with this role's preset as `acme`'s second provider, which plays the role.
-async fn start(name: &str, change: impl Fn(&mut Value)) -> (Broker, TestProvider, Value) {
+pub(super) async fn start(
+    name: &str,
+    change: impl Fn(&mut Value),
+) -> (Broker, TestProvider, Value) {
     let file = folder_of_roles().join(format!("{name}.json"));
     let text = fs::read_to_string(file).expect("a role");
     let written: Value = serde_json::from_str(&text).expect("JSON");
@@ -48,7 +49,8 @@ async fn start(name: &str, change: impl Fn(&mut Value)) -> (Broker, TestProvider
         serde_json::from_str(&text).expect("JSON")
     };
     let settings = |provider: &TestProvider| {
-        let role = role(provider);
+        let mut role = role(provider);
+        change(&mut role);
         let lines = role["settings"].as_array().expect("a list");
         let lines = lines.iter().map(|line| line.as_str().expect("a line"));
         format!(
@@ -71,7 +73,7 @@ async fn start(name: &str, change: impl Fn(&mut Value)) -> (Broker, TestProvider
     (broker, provider, role)
 }
 
-fn as_written(_: &mut Value) {}
+pub(super) fn as_written(_: &mut Value) {}
 
 fn path_of(address: &Value) -> String {
     let address = Url::parse(address.as_str().expect("an address")).expect("an address");
@@ -86,11 +88,30 @@ async fn people(broker: &Broker) -> Vec<(String, String)> {
     people
 }
 
+/// Signs in, through a page of the operator's where the role has one. Gives the check's answer.
+pub(super) async fn signs_in(broker: &Broker, browser: &mut Browser, role: &Value) -> Page {
+    if role["authorization"]["page"] != true {
+        return signs_in_at_second(broker, browser).await;
+    }
+    let page = through_the_page(broker, browser).await;
+    assert_eq!(page.url.path(), "/sessions", "{}", page.text());
+    assert_signs_in(broker, browser).await
+}
+
+/// What the form of the operator's page leads to.
+pub(super) async fn through_the_page(broker: &Broker, browser: &mut Browser) -> Page {
+    let login = broker.url("acme.localhost", "/login/second");
+    let page = browser.visit(&login).await;
+    browser
+        .submit(&page.form("/login/second/callback"), &[])
+        .await
+}
+
 /// A person signs in with the right key, name, address and groups, and out in the provider's own way.
 async fn signs_in_and_out(name: &str) {
     let (broker, provider, role) = start(name, as_written).await;
     let mut browser = broker.browser();
-    let check = signs_in_at_second(&broker, &mut browser).await;
+    let check = signs_in(&broker, &mut browser, &role).await;
     let person = &role["person"];
     for (header, member) in [
         ("x-auth-request-email", "email"),
@@ -106,9 +127,13 @@ async fn signs_in_and_out(name: &str) {
         people(&broker).await,
         [(key("issuer_key"), key("subject_key"))]
     );
-    let exchange = provider.last(Endpoint::Token).expect("an exchange");
-    let challenged = role["authorization"]["pkce"] == true;
-    assert_eq!(exchange.form("code_verifier").is_some(), challenged);
+    if role["authorization"]["page"] == true {
+        assert_eq!(provider.count(Endpoint::Token), 0, "nothing is exchanged");
+    } else {
+        let exchange = provider.last(Endpoint::Token).expect("an exchange");
+        let challenged = role["authorization"]["pkce"] == true;
+        assert_eq!(exchange.form("code_verifier").is_some(), challenged);
+    }
     signs_out(&broker, &mut browser).await;
     let expected = usize::from(!role["logout"].is_null());
     assert_eq!(provider.count(Endpoint::EndSession), expected);
@@ -118,6 +143,18 @@ async fn signs_in_and_out(name: &str) {
 /// The provider's own words for "no", at the token endpoint and at each call, sign nobody in.
 async fn refuses(name: &str) {
     let (broker, provider, role) = start(name, as_written).await;
+    if role["authorization"]["page"] == true {
+        let page = &role["authorization"];
+        provider.set(Fault::RoleRefuses(path_of(&page["at"])));
+        let mut browser = broker.browser();
+        let answer = through_the_page(&broker, &mut browser).await;
+        let reason = page["refusal"]["reason"].as_str().expect("a reason");
+        let title = (400, "Second ID did not sign you in");
+        assert_refused(&broker, &browser, &answer, title, reason).await;
+        provider.behave();
+        signs_in(&broker, &mut broker.browser(), &role).await;
+        return;
+    }
     let calls = role["calls"].as_array().expect("a list");
     let asked = calls
         .iter()
@@ -157,6 +194,29 @@ macro_rules! table {
 }
 
 table!(
+    entra,
+    entra_groups,
+    entra_us_government,
+    entra_us_dod,
+    entra_china,
+    azure_b2c,
+    azure_b2c_policy_issuer,
+    entra_external_id,
+    entra_external_id_by_name,
+    entra_external_id_by_microsoftonline,
+    google,
+    google_groups,
+    auth0,
+    auth0_organization_id,
+    auth0_organization_name,
+    auth0_federated,
+    cognito,
+    cognito_identity_provider,
+    cognito_sent_to,
+    github,
+    github_teams,
+    firebase,
+    firebase_tenant,
     okta,
     okta_custom_server,
     keycloak,

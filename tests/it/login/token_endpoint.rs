@@ -41,9 +41,38 @@ async fn a_wrong_media_type_is_no_reason_to_fail() {
     assert_signs_in(&broker, &mut broker.browser()).await;
 }
 
+/// Nothing that the person did, and nothing that trying again would mend.
+#[tokio::test]
+async fn a_provider_that_does_not_know_us_is_told_as_that() {
+    let broker = Broker::start().await;
+    broker.provider.set(TokenFault::InvalidClient);
+    let mut browser = broker.browser();
+    let page = answer_to_callback(&broker, &mut browser, WIKI).await;
+    let reason = "`doorward provider test` tries them";
+    assert_refused(&broker, &browser, &page, (502, NOT_SET_UP), reason).await;
+    assert!(
+        page.html().contains("mailto:it@acme.example"),
+        "{}",
+        page.html()
+    );
+    assert!(!page.text().contains("Start again"), "{}", page.text());
+}
+
+#[tokio::test]
+async fn where_one_provider_does_not_know_us_another_is_offered() {
+    let (broker, _second) = with_second_provider(OIDC, Setup::default()).await;
+    broker.provider.set(TokenFault::InvalidClient);
+    let mut browser = broker.browser();
+    let login = broker.url(WIKI, "/oauth2/sign_in?idp_hint=main&rd=/");
+    let callback = up_to(&mut browser, &login, is_callback).await;
+    let page = browser.open(callback.as_str()).await;
+    let page = browser.click(&page.link("Sign in another way")).await;
+    let page = browser.click(&page.link("Second ID")).await;
+    assert_eq!(page.url.as_str(), broker.url(WIKI, "/"), "{}", page.text());
+}
+
 #[rstest]
 #[case::used_code(TokenFault::InvalidGrant, "`invalid_grant`")]
-#[case::wrong_secret(TokenFault::InvalidClient, "`invalid_client`")]
 #[case::error_under_200(TokenFault::ErrorUnder200, "`invalid_grant`")]
 #[case::error_beside_tokens(TokenFault::With("error", json!("invalid_grant")), "`invalid_grant`")]
 #[case::no_id_token(TokenFault::NoIdToken, "no ID token")]

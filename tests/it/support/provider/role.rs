@@ -12,7 +12,7 @@
 //!   "keys": "https://…",
 //!   "token": {"at": "https://…", "authentication": "basic", "body": "form", "answer": {}, "id_token": {},
 //!             "refusal": {"status": 400, "answer": {}, "reason": "…"}},
-//!   "calls": [{"at": "https://…", "scheme": "Bearer", "headers": {}, "answer": {},
+//!   "calls": [{"at": "https://…", "method": "GET", "body": null, "scheme": "Bearer", "headers": {}, "answer": {},
 //!             "refusal": {"status": 401, "answer": {}, "reason": "…"}}],
 //!   "logout": {"at": "https://…", "query": ["…"]},
 //!   "person": {"issuer_key": "…", "subject_key": "…", "name": "…", "username": "…", "email": "…", "groups": "…"}
@@ -28,7 +28,7 @@ use url::Url;
 
 use super::fault::{Endpoint, Fault};
 use super::oidc::{authenticated_client, client_method, redeem, refused, send_back};
-use super::{Grant, Person, Recorded, Shared, State, jwks};
+use super::{CLIENT_ID, Grant, Person, Recorded, Shared, State, jwks};
 
 /// What every authorization request says (RFC 6749 §4.1.1).
 const STANDARD: [&str; 4] = ["client_id", "redirect_uri", "response_type", "state"];
@@ -59,6 +59,9 @@ pub(super) fn respond(shared: &Shared, role: &Value, request: &Recorded) -> Resp
     match request.endpoint {
         Endpoint::Discovery => Json(role["metadata"]["answer"].clone()).into_response(),
         Endpoint::Jwks => jwks::jwks(shared),
+        Endpoint::Authorize if role["authorization"]["page"] == true => {
+            sign_in_page(shared, role, request)
+        }
         Endpoint::Authorize => authorize(shared, &role["authorization"], request),
         Endpoint::Token => token(shared, role, request),
         Endpoint::Call => call(shared, role, request),
@@ -124,6 +127,35 @@ fn authorize(shared: &Shared, role: &Value, request: &Recorded) -> Response<Body
         answer.push((name.into(), value.into()));
     }
     send_back(target, &answer, false)
+}
+
+/// A page of the operator's, which has the browser post an ID token of the provider's. It refuses as people do who
+/// give up.
+fn sign_in_page(shared: &Shared, role: &Value, request: &Recorded) -> Response<Body> {
+    let state = shared.lock();
+    let mut found: Vec<&str> = request.query.iter().map(|(name, _)| &**name).collect();
+    found.sort_unstable();
+    assert_eq!(found, ["redirect_uri", "state"], "of the sign-in page");
+    let back = request.query("redirect_uri").unwrap_or_default();
+    let said = role["token"]["id_token"].as_object().expect("claims");
+    let grant = Grant {
+        client_id: CLIENT_ID.to_owned(),
+        redirect_uri: None,
+        scope: String::new(),
+        nonce: None,
+        challenge: None,
+        person: Person::named("ada"),
+        at: shared.now(&state),
+    };
+    let answer = if refuses(&state, request) {
+        ("error".to_owned(), "access_denied".to_owned())
+    } else {
+        let claims = id_token(shared, &state, role, &grant, said);
+        ("id_token".into(), shared.forge(&state, CLIENT_ID, claims))
+    };
+    let state = request.query("state").unwrap_or_default();
+    let answer = [answer, ("state".into(), state.into())];
+    send_back(Url::parse(back).expect("an address"), &answer, true)
 }
 
 fn token(shared: &Shared, role: &Value, request: &Recorded) -> Response<Body> {
@@ -197,7 +229,10 @@ fn call(shared: &Shared, role: &Value, request: &Recorded) -> Response<Body> {
         .is_some_and(|token| state.access_tokens.contains_key(token));
     let mut headers = texts(&call["headers"]).into_iter();
     let complete = headers.all(|(name, value)| request.header(name) == Some(value));
-    if !known || !complete || refuses(&state, request) {
+    let method = call["method"].as_str().unwrap_or("GET");
+    let body = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+    let posted = request.method.as_str() == method && body == call["body"];
+    if !known || !complete || !posted || refuses(&state, request) {
         return refusal(&call["refusal"]);
     }
     Json(call["answer"].clone()).into_response()
@@ -224,7 +259,12 @@ fn logout(role: &Value, request: &Recorded) -> Response<Body> {
         .map(|(it, _)| it.clone().into())
         .collect();
     assert_eq!(found, *wanted, "of the sign-out");
-    let back = ["post_logout_redirect_uri", "logout_redirect_uri"];
+    let back = [
+        "post_logout_redirect_uri",
+        "logout_redirect_uri",
+        "logout_uri",
+        "returnTo",
+    ];
     let back = back.iter().find_map(|name| request.query(name));
     let mut target = Url::parse(back.expect("an address")).expect("an address");
     if let Some(state) = request.query("state") {
