@@ -60,13 +60,15 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
 /// Microseconds of the signature alone and of the whole way, for each round.
 async fn pairs(arguments: &Arguments) -> anyhow::Result<Vec<(f64, f64)>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let signer = Signer::generate(match arguments.algorithm {
-        Algorithm::Rs256 => SigningAlgorithm::Rs256,
-        Algorithm::Es256 => SigningAlgorithm::Es256,
-    })?;
+    // Signatures of RSA are longer: tokens of one length have fewer groups.
+    let (algorithm, groups) = match arguments.algorithm {
+        Algorithm::Rs256 => (SigningAlgorithm::Rs256, 0),
+        Algorithm::Es256 => (SigningAlgorithm::Es256, 5),
+    };
+    let signer = Signer::generate(algorithm)?;
     let now = clock.now().unix_timestamp();
     let tokens = (0..arguments.tokens)
-        .map(|number| signer.sign(&claims(now, number), "at+jwt"))
+        .map(|number| signer.sign(&claims(now, number, groups), "at+jwt"))
         .collect::<Result<Vec<_>, _>>()?;
     let length = tokens.first().map_or(0, String::len);
     anyhow::ensure!((1_250..1_350).contains(&length), "{length} bytes");
@@ -90,7 +92,10 @@ async fn pairs(arguments: &Arguments) -> anyhow::Result<Vec<(f64, f64)>> {
 }
 
 /// What an access token of a cloud says.
-fn claims(now: i64, number: usize) -> Value {
+fn claims(now: i64, number: usize, groups: usize) -> Value {
+    let groups: Vec<_> = (0..groups)
+        .map(|group| format!("0b1c2d3e-0000-4000-8000-{group:012}"))
+        .collect();
     json!({
         "iss": ISSUER,
         "aud": ["api://66666666-7777-4888-8999-000000000000"],
@@ -107,10 +112,7 @@ fn claims(now: i64, number: usize) -> Value {
         "preferred_username": "ada.lovelace@contoso.example",
         "scp": "orders.read orders.write invoices.read",
         "roles": ["Orders.Read.All", "Orders.Write.All"],
-        "groups": [
-            "0b1c2d3e-0000-4000-8000-000000000001",
-            "0b1c2d3e-0000-4000-8000-000000000002",
-        ],
+        "groups": groups,
         "uti": "u2VfC3tXb7Hk2LwNdE9s",
         "ver": "2.0",
     })
