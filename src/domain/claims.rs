@@ -32,8 +32,19 @@ impl ClaimPath {
     /// The value at this path, unless it is absent or null. An empty path is the document itself.
     #[must_use]
     pub fn find<'a>(&self, document: &'a Value) -> Option<&'a Value> {
-        let pointer = if self.is_all() { "" } else { &*self.0 };
-        document.pointer(pointer).filter(|value| !value.is_null())
+        document
+            .pointer(self.pointer())
+            .filter(|value| !value.is_null())
+    }
+
+    /// Whether anything stands at this path, null included.
+    #[must_use]
+    pub fn stands(&self, document: &Value) -> bool {
+        document.pointer(self.pointer()).is_some()
+    }
+
+    fn pointer(&self) -> &str {
+        if self.is_all() { "" } else { &self.0 }
     }
 
     /// The mark that this claim is said somewhere else (OIDC Core 1.0 §5.6.2, `_claim_names`).

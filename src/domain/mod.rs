@@ -17,6 +17,7 @@ pub mod host;
 pub mod identity;
 pub mod identity_header;
 pub mod ids;
+pub mod issuer_template;
 pub mod login_attempt;
 pub mod login_hint;
 pub mod login_offer;

@@ -7,8 +7,9 @@
 use time::OffsetDateTime;
 
 use super::handle::{Digest, LogoutTokenKind, UpstreamSessionKind, UpstreamSubjectKind};
-use super::ids::{ProviderId, SessionId, UserId, is_guid};
-use super::upstream_provider::{OpenIdConnect, place_of_tenant};
+use super::ids::{ProviderId, SessionId, UserId};
+use super::issuer_template::IssuerTemplate;
+use super::upstream_provider::OpenIdConnect;
 
 /// Whose names are compared.
 #[derive(Clone, Copy, Debug)]
@@ -46,12 +47,8 @@ impl OpenIdConnect {
         if !self.is_shared_by_tenants() {
             return self.is_spelt(issuer);
         }
-        place_of_tenant(self.issuer.as_str()).is_some_and(|(before, after)| {
-            let tenant = issuer.strip_prefix(before);
-            tenant
-                .and_then(|rest| rest.strip_suffix(after))
-                .is_some_and(is_guid)
-        })
+        let template = IssuerTemplate::new(self.issuer.as_str());
+        template.is_some_and(|template| template.tenant_of(issuer).is_some())
     }
 
     /// The name under which what `issuer` names is compared: its spellings are one, and its tenants are not.

@@ -18,7 +18,8 @@ use super::claims::ClaimPath;
 use super::client_authentication::ClientAuthentication;
 use super::email::{EmailAddress, EmailDomain};
 use super::email_rule::EmailRule;
-use super::ids::{Issuer, ProviderId, is_guid};
+use super::ids::{Issuer, ProviderId};
+use super::issuer_template::{IssuerTemplate, is_template};
 use super::login_hint::LoginHint;
 use super::profile_request::ProfileRequest;
 use super::restrictions::Restrictions;
@@ -430,7 +431,7 @@ impl OpenIdConnect {
     /// Whether each tenant of a cloud is an issuer of its own here (Entra's `common`).
     #[must_use]
     pub fn is_shared_by_tenants(&self) -> bool {
-        self.tenant_claim.is_some() && place_of_tenant(self.issuer.as_str()).is_some()
+        self.tenant_claim.is_some() && is_template(self.issuer.as_str())
     }
 
     /// Whether `iss` of these claims is one of this provider's, byte for byte.
@@ -440,15 +441,19 @@ impl OpenIdConnect {
             return false;
         };
         if self.is_shared_by_tenants() {
-            return self.for_tenant_of(claims, self.issuer.as_str()).as_deref() == Some(found);
+            return self.is_for_tenant_of(claims, self.issuer.as_str(), found);
         }
         self.is_spelt(found)
     }
 
     /// Whether this is the issuer, in any of its spellings.
     pub(super) fn is_spelt(&self, found: &str) -> bool {
-        let mut all = std::iter::once(&self.issuer).chain(&self.further_issuers);
-        all.any(|issuer| issuer.as_str() == found)
+        self.spellings().any(|spelling| spelling == found)
+    }
+
+    fn spellings(&self) -> impl Iterator<Item = &str> {
+        let all = std::iter::once(&self.issuer).chain(&self.further_issuers);
+        all.map(Issuer::as_str)
     }
 
     /// Whether metadata that call themselves so are this provider's (OIDC Discovery 1.0 §4.3).
@@ -470,29 +475,25 @@ impl OpenIdConnect {
         let (Some(named), Some(found)) = (named, found) else {
             return false;
         };
-        let filled = match place_of_tenant(named) {
-            None => Some(named.to_owned()),
-            Some(_) => self.for_tenant_of(claims, named),
+        let signs_for = |spelling: &str| match is_template(named) {
+            false => named == spelling,
+            true => self.is_for_tenant_of(claims, named, spelling),
         };
-        filled.is_some_and(|named| {
-            named == found || (self.names_itself_in_any_spelling && self.is_spelt(&named))
-        })
+        let any_spelling = self.names_itself_in_any_spelling;
+        signs_for(found) || (any_spelling && self.spellings().any(signs_for))
     }
 
-    /// `template` for the tenant that the claims name; none where they name none.
-    fn for_tenant_of(&self, claims: &Value, template: &str) -> Option<String> {
-        let tenant = self.tenant_claim.as_ref()?.find(claims)?.as_str()?;
-        let (before, after) = place_of_tenant(template)?;
-        is_guid(tenant).then(|| format!("{before}{tenant}{after}"))
+    /// Whether `found` is `template` for the tenant that the claims name.
+    fn is_for_tenant_of(&self, claims: &Value, template: &str, found: &str) -> bool {
+        let tenant = self
+            .tenant_claim
+            .as_ref()
+            .and_then(|claim| claim.find(claims));
+        let tenant = tenant.and_then(Value::as_str);
+        IssuerTemplate::new(template)
+            .zip(tenant)
+            .is_some_and(|(template, tenant)| template.is_filled(tenant, found))
     }
-}
-
-/// What stands before and after `{tenantid}`, in any case.
-pub(super) fn place_of_tenant(template: &str) -> Option<(&str, &str)> {
-    const PLACE: &str = "{tenantid}";
-    let at = template.to_ascii_lowercase().find(PLACE)?;
-    let (before, rest) = template.split_at_checked(at)?;
-    Some((before, rest.get(PLACE.len()..)?))
 }
 
 /// How a provider is reached.

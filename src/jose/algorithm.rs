@@ -1,6 +1,7 @@
 //! The signature algorithms there are: asymmetric ones only (RFC 7518 §3.1, RFC 8037 §3.1).
 //!
-//! `HS256` is absent on purpose: where a secret verifies, whoever knows a public key's text could sign.
+//! `HS256` is absent on purpose: where a secret verifies, whoever knows a public key's text could sign. Shared
+//! secrets have a type of their own, [`HmacAlgorithm`](super::HmacAlgorithm), which nothing published fits.
 
 use std::fmt;
 use std::str::FromStr;

@@ -2,25 +2,20 @@
 //!
 //! Invariant: what would lead a verifier astray is refused here, cheaply and without a request: size, nesting,
 //! encryption, `none`, unknown extensions, and keys that the token brings along. Certificates (`x5c`, `x5t`)
-//! are ignored: nothing here reads them.
-
-use std::collections::BTreeMap;
-use std::fmt;
+//! are ignored by [`JoseHeader`]: nothing here reads them. A bearer with a certificate is refused.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::algorithm::SignatureAlgorithm;
+use super::json;
 use super::shown;
 
 /// No token is longer, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// No header is longer, as it is encoded.
 const MAX_HEADER_BYTES: usize = 8 * 1024;
-/// No header is nested deeper.
-pub(super) const MAX_DEPTH: usize = 32;
 /// No key id is longer.
 const MAX_KID_BYTES: usize = 1024;
 
@@ -50,7 +45,7 @@ pub enum HeaderRefused {
     /// `crit` or `b64`: extensions that must be understood, and are not (RFC 7515 §4.1.11, RFC 7797 §6).
     #[error("the header has `{0}`, an extension that is not supported")]
     Extension(&'static str),
-    /// `jwk`, `jku`, `x5u`: a key of the token's own choice (RFC 8725 §3.10).
+    /// `jwk`, `jku`, `x5u`, in a bearer also `x5c`: a key of the token's own choice (RFC 8725 §3.10).
     #[error("the header has `{0}`: keys are never taken from a token")]
     EmbeddedKey(&'static str),
 }
@@ -61,57 +56,29 @@ impl JoseHeader {
     /// # Errors
     /// The first reason to refuse it.
     pub fn peek(token: &str) -> Result<Self, HeaderRefused> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(HeaderRefused::TooLong);
-        }
-        match token.bytes().filter(|byte| *byte == b'.').count() {
-            2 => {}
-            4 => return Err(HeaderRefused::Encrypted),
-            _ => return Err(HeaderRefused::Malformed),
-        }
-        let (header, _) = token.split_once('.').ok_or(HeaderRefused::Malformed)?;
-        if header.len() > MAX_HEADER_BYTES {
-            return Err(HeaderRefused::TooLong);
-        }
-        let header = BASE64_URL_SAFE_NO_PAD
-            .decode(header)
-            .map_err(|_| HeaderRefused::Malformed)?;
-        let UniqueMembers(members) =
-            serde_json::from_slice(&header).map_err(|_| HeaderRefused::Malformed)?;
-        if !members.values().all(|value| within(value, MAX_DEPTH - 1)) {
-            return Err(HeaderRefused::Malformed);
-        }
-        Self::of(&members)
+        let [header, ..] = segments(token, MAX_TOKEN_BYTES)?;
+        let Header {
+            algorithm,
+            kid,
+            typ,
+            ..
+        } = Header::read(header)?;
+        let algorithm = algorithm
+            .parse()
+            .map_err(|_| HeaderRefused::Algorithm(shown(&algorithm)))?;
+        Ok(Self::new(algorithm, kid, typ))
     }
 
-    fn of(members: &BTreeMap<String, Value>) -> Result<Self, HeaderRefused> {
-        for name in ["crit", "b64", "zip"] {
-            if members.contains_key(name) {
-                return Err(HeaderRefused::Extension(name));
-            }
+    pub(super) const fn new(
+        algorithm: SignatureAlgorithm,
+        kid: Option<Box<str>>,
+        typ: Option<Box<str>>,
+    ) -> Self {
+        Self {
+            algorithm,
+            kid,
+            typ,
         }
-        for name in ["jwk", "jku", "x5u"] {
-            if members.contains_key(name) {
-                return Err(HeaderRefused::EmbeddedKey(name));
-            }
-        }
-        let text = |name: &str| match members.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.as_str())),
-            Some(_) => Err(HeaderRefused::Malformed),
-        };
-        let algorithm = text("alg")?.unwrap_or_default();
-        let kid = text("kid")?;
-        if kid.is_some_and(|kid| kid.len() > MAX_KID_BYTES) {
-            return Err(HeaderRefused::TooLong);
-        }
-        Ok(Self {
-            algorithm: algorithm
-                .parse()
-                .map_err(|_| HeaderRefused::Algorithm(shown(algorithm)))?,
-            kid: kid.map(Into::into),
-            typ: text("typ")?.map(Into::into),
-        })
     }
 
     /// `alg` (RFC 7515 §4.1.1). Believe it only where it equals the pinned one.
@@ -133,41 +100,65 @@ impl JoseHeader {
     }
 }
 
-/// A JSON object without a member twice (RFC 7515 §4): two readers that choose differently among doubles
-/// would each check another header.
-struct UniqueMembers(BTreeMap<String, Value>);
-
-impl<'de> Deserialize<'de> for UniqueMembers {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-
-        impl<'de> Visitor<'de> for Members {
-            type Value = UniqueMembers;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<UniqueMembers, A::Error> {
-                let mut members = BTreeMap::new();
-                while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    if members.insert(name, value).is_some() {
-                        return Err(A::Error::custom("a member twice"));
-                    }
-                }
-                Ok(UniqueMembers(members))
-            }
-        }
-
-        deserializer.deserialize_map(Members)
+/// Header, payload and signature of a compact token, as they are encoded (RFC 7515 §3.1).
+pub(super) fn segments(token: &str, longest: usize) -> Result<[&str; 3], HeaderRefused> {
+    if token.len() > longest {
+        return Err(HeaderRefused::TooLong);
+    }
+    let mut rest = token.split('.');
+    match (rest.next(), rest.next(), rest.next(), rest.count()) {
+        (Some(header), Some(payload), Some(signature), 0) => Ok([header, payload, signature]),
+        (_, _, Some(_), 2) => Err(HeaderRefused::Encrypted),
+        _ => Err(HeaderRefused::Malformed),
     }
 }
 
-pub(super) fn within(value: &Value, depth: usize) -> bool {
-    match value {
-        Value::Array(items) => depth > 0 && items.iter().all(|item| within(item, depth - 1)),
-        Value::Object(members) => depth > 0 && members.values().all(|item| within(item, depth - 1)),
-        _ => true,
+/// What a header says, with nothing in it that would lead a verifier astray.
+pub(super) struct Header {
+    /// `alg`; empty where there is none.
+    pub(super) algorithm: Box<str>,
+    pub(super) kid: Option<Box<str>>,
+    pub(super) typ: Option<Box<str>>,
+    /// Whether it brings a certificate along (`x5c`, RFC 7515 §4.1.6).
+    pub(super) has_certificate: bool,
+}
+
+impl Header {
+    /// Reads the first segment.
+    pub(super) fn read(encoded: &str) -> Result<Self, HeaderRefused> {
+        if encoded.len() > MAX_HEADER_BYTES {
+            return Err(HeaderRefused::TooLong);
+        }
+        let header = BASE64_URL_SAFE_NO_PAD
+            .decode(encoded)
+            .map_err(|_| HeaderRefused::Malformed)?;
+        let members = json::object(&header).ok_or(HeaderRefused::Malformed)?;
+        for name in ["crit", "b64", "zip"] {
+            if members.contains_key(name) {
+                return Err(HeaderRefused::Extension(name));
+            }
+        }
+        for name in ["jwk", "jku", "x5u"] {
+            if members.contains_key(name) {
+                return Err(HeaderRefused::EmbeddedKey(name));
+            }
+        }
+        let text = |name: &str| match members.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            Some(_) => Err(HeaderRefused::Malformed),
+        };
+        let algorithm = text("alg")?.unwrap_or_default();
+        let kid = text("kid")?;
+        if kid.is_some_and(|kid| kid.len() > MAX_KID_BYTES) {
+            return Err(HeaderRefused::TooLong);
+        }
+        Ok(Self {
+            algorithm: algorithm.into(),
+            kid: kid.map(Into::into),
+            typ: text("typ")?.map(Into::into),
+            has_certificate: members.contains_key("x5c"),
+        })
     }
 }
 

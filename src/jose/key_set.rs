@@ -7,10 +7,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
-    RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, VerificationAlgorithm,
-};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -18,12 +14,11 @@ use serde_json::{Map, Value};
 
 use super::algorithm::SignatureAlgorithm;
 use super::header::JoseHeader;
+use super::public_key::PublicKey;
 use super::shown;
 
 /// No key set has more keys.
 const MAX_KEYS: usize = 100;
-/// RSA keys below are weak (RFC 7518 §3.3); those above cost more than a signature is worth.
-const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// A key set.
 #[derive(Clone, Debug, Default)]
@@ -33,12 +28,19 @@ pub struct KeySet {
 }
 
 /// A key that can verify signatures.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Jwk {
     kid: Option<Box<str>>,
     algorithm: Option<Box<str>>,
-    kind: Kind,
+    key: PublicKey,
     members: Map<String, Value>,
+}
+
+/// Keys are the same when everything that is published of them is.
+impl PartialEq for Jwk {
+    fn eq(&self, other: &Self) -> bool {
+        self.members == other.members
+    }
 }
 
 /// A key that was left out.
@@ -111,28 +113,6 @@ pub enum KeyRefused {
     Unavailable(#[from] crate::outbound::FetchFault),
 }
 
-/// What a key is good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Rsa,
-    P256,
-    P384,
-    Ed25519,
-}
-
-impl Kind {
-    /// RFC 7518 §3.1, RFC 8037 §3.1.
-    fn fits(self, algorithm: SignatureAlgorithm) -> bool {
-        use SignatureAlgorithm::{EdDsa, Es256, Es384, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
-        match algorithm {
-            Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512 => self == Self::Rsa,
-            Es256 => self == Self::P256,
-            Es384 => self == Self::P384,
-            EdDsa => self == Self::Ed25519,
-        }
-    }
-}
-
 impl Jwk {
     /// `kid` (RFC 7517 §4.5).
     #[must_use]
@@ -176,87 +156,42 @@ impl Jwk {
                 .decode(encoded.trim_end_matches('='))
                 .map_err(|_| "a parameter of the key is not base64url")
         };
-        let good_for = match (kty, text("crv")?) {
-            ("RSA", _) => {
-                check_rsa(&bytes("n")?, &bytes("e")?)?;
-                Kind::Rsa
-            }
-            ("EC", Some("P-256")) => {
-                check_point(&ECDSA_P256_SHA256_FIXED, 32, &bytes("x")?, &bytes("y")?)?;
-                Kind::P256
-            }
-            ("EC", Some("P-384")) => {
-                check_point(&ECDSA_P384_SHA384_FIXED, 48, &bytes("x")?, &bytes("y")?)?;
-                Kind::P384
-            }
-            ("OKP", Some("Ed25519")) => {
-                ParsedPublicKey::new(&ED25519, bytes("x")?).map_err(|_| "it is not a key")?;
-                Kind::Ed25519
-            }
+        let key = match (kty, text("crv")?) {
+            ("RSA", _) => PublicKey::rsa(&bytes("n")?, &bytes("e")?)?,
+            ("EC", Some("P-256")) => PublicKey::p256(&bytes("x")?, &bytes("y")?)?,
+            ("EC", Some("P-384")) => PublicKey::p384(&bytes("x")?, &bytes("y")?)?,
+            ("OKP", Some("Ed25519")) => PublicKey::ed25519(&bytes("x")?)?,
             ("EC" | "OKP", _) => return Err("its curve is not supported"),
             _ => return Err("its `kty` is not supported"),
         };
         Ok(Self {
             kid: kid.map(Into::into),
             algorithm: algorithm.map(Into::into),
-            kind: good_for,
+            key,
             members,
         })
     }
 
     fn fits(&self, algorithm: SignatureAlgorithm) -> bool {
-        self.kind.fits(algorithm)
+        self.key.fits(algorithm)
             && self
                 .algorithm
                 .as_deref()
                 .is_none_or(|named| named == algorithm.as_str())
     }
-}
 
-fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), &'static str> {
-    let modulus = without_zeros(modulus);
-    let exponent = without_zeros(exponent);
-    let leading = modulus.first().map_or(0, |first| first.leading_zeros());
-    let bits = (modulus.len() * 8).saturating_sub(leading as usize);
-    if bits < *RSA_BITS.start() {
-        return Err("its RSA modulus is shorter than 2048 bits");
+    /// Whether `signature` is this key's over `message`. Never with an algorithm that the key is not for: by
+    /// its kind, or by its own `alg` (RFC 8725 §3.1). ECDSA signatures are two numbers of fixed length
+    /// (RFC 7518 §3.4), the salt of PSS is as long as the digest (§3.5).
+    #[must_use]
+    pub fn verifies(
+        &self,
+        algorithm: SignatureAlgorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        self.fits(algorithm) && self.key.verifies(algorithm, message, signature)
     }
-    if bits > *RSA_BITS.end() {
-        return Err("its RSA modulus is longer than 8192 bits");
-    }
-    // Even, 1, or so large that each verification costs like a signature: no honest key has such.
-    let odd = |number: &[u8]| number.last().is_some_and(|last| last % 2 == 1);
-    if !odd(exponent) || exponent == [1] || exponent.len() > 4 || !odd(modulus) {
-        return Err("it is not an RSA key");
-    }
-    RsaPublicKeyComponents {
-        n: modulus,
-        e: exponent,
-    }
-    .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
-    .map(drop)
-    .map_err(|_| "it is not an RSA key")
-}
-
-fn check_point(
-    algorithm: &'static dyn VerificationAlgorithm,
-    length: usize,
-    x: &[u8],
-    y: &[u8],
-) -> Result<(), &'static str> {
-    // RFC 7518 §6.2.1.2: the full length, zeros in front included.
-    if x.len() != length || y.len() != length {
-        return Err("its coordinates have the wrong length");
-    }
-    let point = [&[4], x, y].concat();
-    ParsedPublicKey::new(algorithm, point)
-        .map(drop)
-        .map_err(|_| "it is not a point of its curve")
-}
-
-fn without_zeros(number: &[u8]) -> &[u8] {
-    let zeros = number.iter().take_while(|byte| **byte == 0).count();
-    number.get(zeros..).unwrap_or_default()
 }
 
 impl KeySet {

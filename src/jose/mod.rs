@@ -1,19 +1,30 @@
-//! Signed tokens: their headers before anything is believed, the keys of those who signed them, our own
-//! signatures, and the keys with which we authenticate at token endpoints.
+//! Signed tokens: their headers before anything is believed, the keys of those who signed them, bearers that
+//! are verified by rules for their issuer, our own signatures, and the keys with which we authenticate at token
+//! endpoints.
 //!
 //! Invariants: a key comes from the address that configuration or metadata names, never from a token; the
 //! algorithm is pinned by the caller and a token that names another is refused before a key is looked for
-//! (RFC 8725 §3.1); nothing is ever verified with a symmetric key, and `none` does not exist. What is deliberately absent: claims. Who may
-//! do what with a verified token is decided by those who ask for the key.
+//! (RFC 8725 §3.1); a shared secret verifies bearers of the one issuer that the configuration gives it to, and
+//! nothing else, so no key set can bring one; `none` does not exist. What is deliberately absent: who may do
+//! what with a verified token.
 
 mod algorithm;
+mod bearer;
 mod client_key;
 mod header;
+mod json;
 mod key_set;
 mod key_sets;
+mod public_key;
 mod sign;
 
 pub use algorithm::{SignatureAlgorithm, UnsupportedAlgorithm};
+pub use bearer::{
+    AnyOf, BearerAnswer, ClaimDemand, HmacAlgorithm, Issuers, MemoryLimits, Revocation,
+    Revocations, RevocationsFull, SecretRefused, SharedSecret, SharedSecrets, TimeRules, TokenKey,
+    TokenKind, TokenMemory, TokenRefused, TokenScope, TokenVerifier, TrustedIssuer, TrustedKeys,
+    TypRule, UnverifiedToken, VerifiedToken,
+};
 pub use client_key::{
     CertificateRefused, ClientCertificate, ClientKey, ClientKeyRefused, PrivateKey,
     PrivateKeyRefused,
@@ -26,7 +37,7 @@ pub use sign::{Signer, SigningAlgorithm, SigningFailed};
 /// Whether a document from outside is nested no deeper than anything that people mean: 32 levels.
 #[must_use]
 pub fn is_shallow(document: &serde_json::Value) -> bool {
-    header::within(document, header::MAX_DEPTH)
+    json::within(document, json::MAX_DEPTH)
 }
 
 /// Text from outside, fit for a line of a log: short, and without control characters.

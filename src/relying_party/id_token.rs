@@ -414,7 +414,8 @@ pub(super) fn numeric_date(
 
 fn check_times(claims: &Value, now: OffsetDateTime) -> Result<(), IdTokenRefused> {
     let expires_at = numeric_date(claims, "exp")?.ok_or(IdTokenRefused::Time("exp"))?;
-    if now >= expires_at + SKEW {
+    // The last second of all is a time too, and has no later one.
+    if now >= expires_at.saturating_add(SKEW) {
         return Err(IdTokenRefused::Time("exp"));
     }
     let issued_at = numeric_date(claims, "iat")?.ok_or(IdTokenRefused::Time("iat"))?;
@@ -468,6 +469,7 @@ mod tests {
     #[case::text_exp(json!({"exp": "never", "iat": at(0)}), Some("exp"))]
     #[case::number_in_text(json!({"exp": "1900000000", "iat": at(0)}), Some("exp"))]
     #[case::huge_exp(json!({"exp": 1e300, "iat": at(0)}), Some("exp"))]
+    #[case::last_second_of_all(json!({"exp": 253_402_300_799_i64, "iat": at(0)}), None)]
     #[case::negative_exp(json!({"exp": -1, "iat": at(0)}), Some("exp"))]
     #[case::no_iat(json!({"exp": at(300)}), Some("iat"))]
     #[case::future_iat(json!({"exp": at(300), "iat": at(61)}), Some("iat"))]

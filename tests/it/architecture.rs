@@ -151,7 +151,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ),
     ("sqlx", &["storage"]),
     ("tower_sessions_core", &["sessions"]),
-    ("moka", &["outbound", "sessions", "access/limiter.rs"]),
+    (
+        "moka",
+        &["outbound", "jose", "sessions", "access/limiter.rs"],
+    ),
     ("governor", &["access/limiter.rs"]),
     ("reqwest", &["outbound"]),
     // A certificate is judged where it is configured, or with its key, and shown where connections begin.

@@ -339,6 +339,22 @@ def brokered_login_cpu_ms():
             yield f"brokered_login_raw_{name}", f"{value:.3f}"
 
 
+def verify_rs256_ratio():
+    return verification_ratio("rs256")
+
+
+def verify_es256_ratio():
+    return verification_ratio("es256")
+
+
+def verification_ratio(algorithm):
+    """A token that was never seen before, the whole way in process, over its signature alone."""
+    pairs = tool("verify", "--algorithm", algorithm, core=SERVER_CORE)
+    say("  signature, whole way: " + ", ".join(f"{raw:.1f} {whole:.1f}" for raw, whole in pairs) + " µs")
+    ratio = statistics.median(whole / raw for raw, whole in pairs)
+    yield f"verify_{algorithm}_ratio", f"{ratio:.2f}"
+
+
 ALL = [
     forward_auth_session_ratio,
     forward_auth_session_wrk_ratio,
@@ -346,6 +362,8 @@ ALL = [
     forward_auth_session_p99_ratio,
     ext_authz_grpc_ratio,
     proxy_ratio,
+    verify_rs256_ratio,
+    verify_es256_ratio,
     idle_rss_mib,
     session_bytes,
     ready_ms,

@@ -16,6 +16,7 @@ mod parts;
 mod provider;
 mod requests;
 mod sweep;
+mod verify;
 
 use clap::Parser;
 
@@ -42,6 +43,8 @@ enum Tool {
     Provider(provider::Arguments),
     /// What the parts of a login cost by themselves.
     Parts(parts::Arguments),
+    /// What a token of a stranger costs beside its signature.
+    Verify(verify::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -56,6 +59,7 @@ fn main() -> anyhow::Result<()> {
         Tool::Sweep(arguments) => sweep::run(&arguments),
         Tool::Provider(arguments) => runtime()?.block_on(provider::run(arguments)),
         Tool::Parts(arguments) => runtime()?.block_on(parts::run(arguments)),
+        Tool::Verify(arguments) => runtime()?.block_on(verify::run(arguments)),
     }
 }
 

@@ -100,7 +100,7 @@ async fn requests(arguments: &Arguments) -> anyhow::Result<f64> {
 }
 
 /// On a core, of all threads, since the process began. Threads that have ended do not count: there are none.
-fn cpu_ms() -> anyhow::Result<f64> {
+pub(crate) fn cpu_ms() -> anyhow::Result<f64> {
     let mut milliseconds = 0.0;
     for task in std::fs::read_dir("/proc/self/task")? {
         let text = std::fs::read_to_string(task?.path().join("schedstat"))?;

@@ -1,0 +1,179 @@
+//! Tokens that are no longer taken although nothing in them says so.
+//!
+//! Invariant: from the moment when [`Revocations::revoke`] returns, no token that it means is remembered or
+//! recalled. Nothing is forgotten for lack of room. What is deliberately absent: storage, and other nodes; what
+//! they revoked is handed in the same way.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use time::OffsetDateTime;
+
+use super::verifier::VerifiedToken;
+use crate::domain::ids::TenantId;
+use crate::ports::Clock;
+
+/// What is revoked, in one tenant. An issuer that tokens do not name is the empty text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Revocation {
+    /// One token.
+    Token {
+        /// Its `iss`.
+        issuer: Box<str>,
+        /// Its `jti`, which is unique for its issuer only (RFC 7519 §4.1.7).
+        id: Box<str>,
+    },
+    /// All of a subject's that were issued by then.
+    Subject {
+        /// Their `iss`.
+        issuer: Box<str>,
+        /// Their `sub`.
+        subject: Box<str>,
+        /// Tokens with this `iat` or an earlier one, and those without, are refused. Later ones are a new
+        /// sign-in. Whole seconds are counted: one issued in the same second is refused. Add what the
+        /// issuer's clock may be ahead of ours.
+        issued_until: OffsetDateTime,
+    },
+    /// All of an issuer's that were issued by then.
+    Issuer {
+        /// Their `iss`.
+        issuer: Box<str>,
+        /// As for a subject.
+        issued_until: OffsetDateTime,
+    },
+}
+
+/// There is no room for another revocation: revoke the subject, or the issuer, or restart with more room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many revocations are kept ({0}): nothing was revoked")]
+pub struct RevocationsFull(pub usize);
+
+/// All revocations.
+pub struct Revocations {
+    clock: Arc<dyn Clock>,
+    most: usize,
+    /// Counts revocations. Who has seen this number has seen them all.
+    version: AtomicU64,
+    marks: RwLock<HashMap<Digest, Mark>>,
+}
+
+type Digest = [u8; 32];
+
+struct Mark {
+    /// None: whenever it was issued.
+    issued_until: Option<OffsetDateTime>,
+    /// On the monotonic clock: from then on no token that is meant can be good.
+    needed_until: Duration,
+}
+
+impl Revocations {
+    /// None yet, and `most` at a time.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, most: usize) -> Self {
+        Self {
+            clock,
+            most,
+            version: AtomicU64::new(0),
+            marks: RwLock::default(),
+        }
+    }
+
+    /// Revokes. `needed` is how long a token that is meant could still be good: the longest life of the
+    /// issuer's tokens, and the skew. Afterwards the place may be given to another.
+    ///
+    /// # Errors
+    /// When there is no room. Then nothing has changed.
+    pub fn revoke(
+        &self,
+        tenant: &TenantId,
+        revocation: &Revocation,
+        needed: Duration,
+    ) -> Result<(), RevocationsFull> {
+        let now = self.clock.monotonic();
+        let (key, issued_until) = match revocation {
+            Revocation::Token { issuer, id } => (mark(tenant, "jti", issuer, id), None),
+            Revocation::Subject {
+                issuer,
+                subject,
+                issued_until,
+            } => (mark(tenant, "sub", issuer, subject), Some(*issued_until)),
+            Revocation::Issuer {
+                issuer,
+                issued_until,
+            } => (mark(tenant, "iss", issuer, ""), Some(*issued_until)),
+        };
+        let needed_until = now.saturating_add(needed);
+        let mut marks = self.marks.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = marks.get_mut(&key) {
+            known.issued_until = known.issued_until.max(issued_until);
+            known.needed_until = known.needed_until.max(needed_until);
+        } else {
+            if marks.len() >= self.most {
+                marks.retain(|_, mark| now < mark.needed_until);
+            }
+            if marks.len() >= self.most {
+                return Err(RevocationsFull(self.most));
+            }
+            let mark = Mark {
+                issued_until,
+                needed_until,
+            };
+            marks.insert(key, mark);
+        }
+        self.version.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+
+    /// How many revocations there have been.
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Whether the token is meant by one of them.
+    #[must_use]
+    pub fn refuse(&self, tenant: &TenantId, token: &VerifiedToken) -> bool {
+        if self.version() == 0 {
+            return false;
+        }
+        let issuer = token.issuer().unwrap_or_default();
+        let issued_at = token.issued_at();
+        let marks = self.marks.read().unwrap_or_else(PoisonError::into_inner);
+        let refused = |kind, name| {
+            marks
+                .get(&mark(tenant, kind, issuer, name))
+                .is_some_and(|mark| match (mark.issued_until, issued_at) {
+                    (Some(until), Some(at)) => at.unix_timestamp() <= until.unix_timestamp(),
+                    _ => true,
+                })
+        };
+        refused("iss", "")
+            || token
+                .subject()
+                .is_some_and(|subject| refused("sub", subject))
+            || token.id().is_some_and(|id| refused("jti", id))
+    }
+}
+
+/// The place of a revocation. Each part has its length before it, so that no two say the same.
+fn mark(tenant: &TenantId, kind: &str, issuer: &str, name: &str) -> Digest {
+    let parts = [tenant.as_str(), kind, issuer, name];
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(&part.len().to_be_bytes());
+        context.update(part.as_bytes());
+    }
+    super::memory::finish(context)
+}
+
+impl fmt::Debug for Revocations {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Revocations")
+            .field("version", &self.version())
+            .finish_non_exhaustive()
+    }
+}
