@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::{Failure, load, say, say_warnings};
 use crate::config::{Config, TargetHeaders};
+use crate::domain::logout::{Logout, LogoutValue};
 use crate::domain::policy::{Allow, Requirements, Rule};
 use crate::domain::tenant::{ProtectedApp, Tenant};
-use crate::domain::upstream_provider::{Logout, LogoutValue};
 use crate::tenants::Directory;
 
 /// Loads the configuration as `serve` would, and prints what its tenants' users will see.

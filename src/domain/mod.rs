@@ -21,6 +21,7 @@ pub mod issuer_template;
 pub mod login_attempt;
 pub mod login_hint;
 pub mod login_offer;
+pub mod logout;
 pub mod path;
 pub mod policy;
 pub mod profile_request;

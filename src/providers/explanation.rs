@@ -17,8 +17,9 @@ use super::required_claims::{RequiredClaim, Rule};
 use super::revocation::{Effect, Revocation};
 use super::template::Template;
 use crate::config::AuthenticationMethod;
+use crate::domain::logout::{LogoutNotices, LogoutValue};
 use crate::domain::profile_request::Asked;
-use crate::domain::upstream_provider::{LogoutNotices, LogoutValue, Source, Userinfo};
+use crate::domain::upstream_provider::{Source, Userinfo};
 
 /// A preset in words. Its text is for people, and no interface.
 #[derive(Clone, Debug, PartialEq, Eq)]

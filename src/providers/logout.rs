@@ -6,7 +6,7 @@ use super::protocol::Protocol;
 use super::template::Template;
 use crate::config::reader::Section;
 use crate::config::{Fault, Located, ProviderSettings};
-use crate::domain::upstream_provider::{LogoutNotices, LogoutRedirect, LogoutValue};
+use crate::domain::logout::{LogoutNotices, LogoutRedirect, LogoutValue};
 
 /// Where a person is sent to sign out; none: nowhere.
 #[derive(Clone, Debug)]

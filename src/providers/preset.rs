@@ -22,8 +22,9 @@ use super::value::Value;
 use crate::config::reader::{Document, Section};
 use crate::config::source::Source as FileSource;
 use crate::config::{AuthenticationMethod, Faults, quoted, suggestion};
+use crate::domain::logout::LogoutNotices;
 use crate::domain::profile_request::Asked;
-use crate::domain::upstream_provider::{LogoutNotices, TokenRequest, Userinfo};
+use crate::domain::upstream_provider::{TokenRequest, Userinfo};
 
 /// What is true of every account at a provider.
 #[derive(Clone, Debug)]

@@ -21,9 +21,10 @@ use crate::config::{
     quoted, suggestion,
 };
 use crate::domain::client_authentication::ClientAuthentication;
+use crate::domain::logout::{Logout, LogoutRedirect};
 use crate::domain::profile_request::ProfileRequest;
 use crate::domain::upstream_provider::{
-    ClaimRule, Logout, LogoutRedirect, Protocol, RequiredClaim, Source, UpstreamProvider,
+    ClaimRule, Protocol, RequiredClaim, Source, UpstreamProvider,
 };
 
 /// The provider that `settings` describe.
@@ -289,7 +290,7 @@ impl Resolution<'_> {
         };
         let mut scopes = settings.scopes.clone().unwrap_or_else(scopes);
         let mut authorization_parameters = self.filled(&authorization.parameters);
-        let (protocol, claims) = (protocol?, self.written().claims(&definition.claims)?);
+        let protocol = protocol?;
         let required_claims = self.required_claims(definition)?;
         let asked = refresh::Asked {
             protocol: &protocol,

@@ -8,9 +8,10 @@ use super::*;
 use crate::config::{self, Faults, ProviderSettings};
 use crate::domain::client_authentication::ClientAuthentication;
 use crate::domain::email_rule::EmailRule;
+use crate::domain::logout::Logout;
 use crate::domain::profile_request::{Asked, Pages};
 use crate::domain::upstream_provider::{
-    ClaimRule, KeyIssuer, Logout, OpenIdConnect, Protocol, Source, UpstreamProvider, Userinfo,
+    ClaimRule, KeyIssuer, OpenIdConnect, Protocol, Source, UpstreamProvider, Userinfo,
 };
 
 /// A file with one provider.

@@ -5,10 +5,9 @@ use url::Url;
 
 use super::RelyingParty;
 use crate::domain::handle::{Handle, SignOutKind};
+use crate::domain::logout::{Logout, LogoutRedirect, LogoutValue};
 use crate::domain::tenant::Tenant;
-use crate::domain::upstream_provider::{
-    Logout, LogoutRedirect, LogoutValue, OpenIdConnect, Protocol, UpstreamProvider,
-};
+use crate::domain::upstream_provider::{OpenIdConnect, Protocol, UpstreamProvider};
 
 /// Where a person goes to sign out at the provider.
 #[derive(Debug)]
