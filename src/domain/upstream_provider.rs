@@ -416,9 +416,12 @@ impl OpenIdConnect {
         let (Some(named), Some(found)) = (named, found) else {
             return false;
         };
-        let signs_for = |spelling: &str| match is_template(named) {
-            false => named == spelling,
-            true => self.is_for_tenant_of(claims, named, spelling),
+        let signs_for = |spelling: &str| {
+            if is_template(named) {
+                self.is_for_tenant_of(claims, named, spelling)
+            } else {
+                named == spelling
+            }
         };
         let any_spelling = self.names_itself_in_any_spelling;
         signs_for(found) || (any_spelling && self.spellings().any(signs_for))
