@@ -43,6 +43,13 @@ impl ClaimPath {
         document.pointer(self.pointer()).is_some()
     }
 
+    /// The member of the document that it stands in; none for the document itself.
+    #[must_use]
+    pub fn member(&self) -> Option<String> {
+        let first = self.0.split('/').nth(1)?;
+        Some(first.replace("~1", "/").replace("~0", "~"))
+    }
+
     fn pointer(&self) -> &str {
         if self.is_all() { "" } else { &self.0 }
     }

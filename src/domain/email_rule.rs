@@ -68,6 +68,32 @@ pub enum EmailRule {
     },
 }
 
+impl EmailRule {
+    /// What it looks at: the address first, then what vouches for it. All of it must be said in one breath.
+    #[must_use]
+    pub fn paths(&self) -> Vec<&ClaimPath> {
+        match self {
+            Self::Never => Vec::new(),
+            Self::Always { email } => vec![email],
+            Self::Flag { email, flag } => vec![email, &flag.path],
+            Self::All { email, flags } => std::iter::once(email).chain(flags).collect(),
+            Self::Entry { list, .. } => vec![list],
+            Self::Hosted {
+                email,
+                flag,
+                organization,
+                ..
+            } => vec![email, &flag.path, organization],
+            Self::Trusted {
+                email,
+                flag,
+                membership,
+                ..
+            } => vec![email, &flag.path, &membership.account, &membership.home],
+        }
+    }
+}
+
 /// A claim that says yes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flag {

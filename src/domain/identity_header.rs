@@ -115,11 +115,36 @@ impl IdentitySource {
     }
 }
 
+/// Who reads a list cuts it at commas, and often the space around them too.
+fn fits_in_list(name: &str) -> bool {
+    let whole = !name.is_empty() && name.trim() == name;
+    whole && !name.contains(|c: char| c == ',' || c.is_control())
+}
+
 /// Names with commas between them, and those that such a list cannot carry.
 fn joined(names: &[Box<str>]) -> (String, Vec<Box<str>>) {
-    let (kept, left_out): (Vec<_>, Vec<_>) = names
-        .iter()
-        .partition(|name| !name.contains(|c: char| c == ',' || c.is_control()));
+    let (kept, left_out): (Vec<_>, Vec<_>) = names.iter().partition(|name| fits_in_list(name));
     let joined = kept.iter().map(|name| &***name).collect::<Vec<_>>();
     (joined.join(","), left_out.into_iter().cloned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t07_a_list_holds_whole_names_only() {
+        let names = [
+            "staff",
+            " admins",
+            "admins ",
+            "",
+            "a,b",
+            "a\nb",
+            "two words",
+        ];
+        let (joined, left_out) = joined(&names.map(Into::into));
+        assert_eq!(joined, "staff,two words");
+        assert_eq!(left_out.len(), 5);
+    }
 }

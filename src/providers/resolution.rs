@@ -298,6 +298,7 @@ impl Resolution<'_> {
             required: &required_claims,
         };
         let tokens = self.tokens(definition, asked)?;
+        self.check_whose_names(definition)?;
         // Offline access is asked for only where something comes of it.
         if tokens.refresh.is_some() {
             let scope = definition.refresh.scope.as_ref();
@@ -349,6 +350,31 @@ impl Resolution<'_> {
             tokens,
             reach: settings.reach.clone(),
         })
+    }
+
+    /// Where everybody's tenants come, each gives its people what names it likes: groups and roles that the operator
+    /// takes from a claim of theirs would open doors to anybody.
+    fn check_whose_names(&mut self, definition: &Definition) -> Option<()> {
+        let unlimited = definition.required_claims.iter().find_map(|claim| {
+            let Rule::OneOf { list, .. } = &claim.rule else {
+                return None;
+            };
+            matches!(self.lists.get(list), Some(List::Unlimited(_))).then_some(list)
+        });
+        let changes = &self.settings.changes;
+        let mut lists = [&changes.groups, &changes.roles].into_iter().flatten();
+        let (Some(list), true) = (unlimited, lists.any(|change| !change.from.is_empty())) else {
+            return Some(());
+        };
+        let given = self.settings.parameters.iter();
+        let at = given.map(|it| &it.name).find(|name| name.value == *list);
+        let at = at.map_or_else(|| self.settings.preset.at.clone(), |name| name.at.clone());
+        let message = format!(
+            "with everybody let in by `{list}`, groups and roles are whatever anybody's administrator says"
+        );
+        let help = format!("name who is let in, or leave out `from` in `claims` (`{list}`)");
+        self.faults.push(Fault::at(at, message).with_help(help));
+        None
     }
 
     /// Whether the people of several tenants of a cloud come, whose names are each tenant's own.

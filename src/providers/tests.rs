@@ -655,6 +655,11 @@ fn two_oauth2_servers_are_never_one_issuer() {
     2,
     "`9188040d-6c67-4c5b-b112-36a304b66dad` is not a value of `tenant` = write \"consumers\" for personal accounts, or as one of \"organizations\", \"common\", \"consumers\""
 )]
+#[case::names_of_everybody(
+    "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"organizations\"\nallowed_tenants = \"any\"\n[tenants.providers.claims.roles]\nfrom = [\"roles\"]",
+    3,
+    "with everybody let in by `allowed_tenants`, groups and roles are whatever anybody's administrator says = name who is let in, or leave out `from` in `claims` (`allowed_tenants`)"
+)]
 #[case::tenant_by_domain(
     "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"acme.example\"",
     2,

@@ -26,6 +26,24 @@ use crate::domain::upstream_provider::{
 /// Most groups of a person that are kept.
 const MOST_GROUPS: usize = 1000;
 
+/// Claims about an ID token, not about a person (OIDC Core 1.0 §2).
+pub(super) const OF_THE_TOKEN: [&str; 14] = [
+    "iss",
+    "sub",
+    "aud",
+    "azp",
+    "exp",
+    "iat",
+    "nbf",
+    "nonce",
+    "auth_time",
+    "acr",
+    "amr",
+    "sid",
+    "at_hash",
+    "typ",
+];
+
 /// What has been learned of a person so far.
 #[derive(Debug, Default)]
 pub(super) struct Documents {
@@ -138,10 +156,16 @@ impl Documents {
     /// What the operator's own paths are read from: the claims, userinfo for what the ID token does not have;
     /// in plain OAuth 2 the answer to each profile request, under its name.
     fn merged(&self) -> Value {
-        let claims = self.claims.iter().rev().filter_map(Value::as_object);
-        let claims = claims
-            .flatten()
-            .map(|(name, value)| (name.clone(), value.clone()));
+        // What is said of the token itself counts in the signed document only, which is the first.
+        let of_token = |name: &str, place: usize| place > 0 && OF_THE_TOKEN.contains(&name);
+        let claims = self.claims.iter().enumerate().rev();
+        let claims = claims.filter_map(|(place, claims)| Some((place, claims.as_object()?)));
+        let claims = claims.flat_map(|(place, claims)| {
+            let counts = claims
+                .iter()
+                .filter(move |(name, _)| !of_token(name, place));
+            counts.map(|(name, value)| (name.clone(), value.clone()))
+        });
         let answers = self.profile.iter();
         let answers = answers.map(|(name, answer)| (name.to_string(), answer.clone()));
         // Whose names are the same is the signed one.
@@ -167,6 +191,14 @@ impl Documents {
         }
         let mut names = Vec::new();
         for path in &change.from {
+            // The preset may know where the whole list is.
+            let own = preset
+                .iter()
+                .find(|list| list.place.source == Source::Claims && list.place.path == *path);
+            if let Some(own) = own.filter(|own| own.instead.is_some()) {
+                names.extend(self.groups(what, std::slice::from_ref(own))?);
+                continue;
+            }
             check_whole(path, &provider.claims, merged)?;
             if let Some(list) = path.find(merged) {
                 names.extend(texts(list).ok_or(UpstreamTrouble::Unmapped(what))?);

@@ -6,35 +6,18 @@
 
 use http::{Request, header};
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::code_exchange::Tokens;
-use super::documents::Documents;
+use super::documents::{Documents, OF_THE_TOKEN};
 use super::id_token::VerifiedIdToken;
 use super::profile_requests::{bearer, fetch, profile_request};
 use super::{RelyingParty, UpstreamTrouble};
+use crate::domain::email_rule::EmailRule;
 use crate::domain::profile_request::Asked;
 use crate::domain::tenant::Tenant;
 use crate::domain::upstream_provider::{OpenIdConnect, Source, UpstreamProvider, Userinfo};
-
-/// Claims about an ID token, not about a person (OIDC Core 1.0 §2).
-const OF_THE_TOKEN: [&str; 14] = [
-    "iss",
-    "sub",
-    "aud",
-    "azp",
-    "exp",
-    "iat",
-    "nbf",
-    "nonce",
-    "auth_time",
-    "acr",
-    "amr",
-    "sid",
-    "at_hash",
-    "typ",
-];
 
 impl RelyingParty {
     /// Asks userinfo where the preset says so, or where a claim asked for is missing.
@@ -107,6 +90,7 @@ impl RelyingParty {
                 .userinfo(provider, endpoint, last, access_token)
                 .await?;
             if let (Some(claims), Some(said)) = (claims.as_object_mut(), userinfo.as_object()) {
+                forget_older_word(claims, said, &provider.claims.email);
                 for (name, value) in said {
                     if !OF_THE_TOKEN.contains(&name.as_str()) {
                         claims.insert(name.clone(), value.clone());
@@ -159,5 +143,25 @@ impl RelyingParty {
             documents.profile.push((request.name.clone(), document));
         }
         Ok(())
+    }
+}
+
+/// An address and what vouches for it come from one document: where userinfo tells an address, the flags of an older
+/// token do not count for it.
+fn forget_older_word(
+    claims: &mut Map<String, Value>,
+    said: &Map<String, Value>,
+    (source, rule): &(Source, EmailRule),
+) {
+    let members: Vec<_> = rule
+        .paths()
+        .iter()
+        .filter_map(|path| path.member())
+        .collect();
+    let told = members
+        .first()
+        .is_some_and(|address| said.contains_key(address));
+    if told && *source == Source::Claims {
+        claims.retain(|name, _| !members.contains(name));
     }
 }

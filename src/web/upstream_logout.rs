@@ -95,13 +95,14 @@ pub(crate) async fn front_channel(
         let refusal = bare(StatusCode::METHOD_NOT_ALLOWED, "only GET ends a session\n");
         return (methods, refusal).into_response();
     }
+    // Counted is what ends nothing: a flood of that keeps nobody's sign-out away.
     let again = visit.tenant.base.address("/login");
-    if let Err(response) = visit.within_limit(Counted::UpstreamLogout, &again) {
-        return response;
-    }
+    let over = || visit.within_limit(Counted::UpstreamLogout, &again).err();
     let session = match named_session(provider, openid, query.as_deref()) {
         Ok(session) => session,
-        Err(reason) => return bare(StatusCode::BAD_REQUEST, reason),
+        Err(reason) => {
+            return over().unwrap_or_else(|| bare(StatusCode::BAD_REQUEST, reason));
+        }
     };
     let own = match visit.own_session_of(provider).await {
         Ok(own) => own,
@@ -113,10 +114,18 @@ pub(crate) async fn front_channel(
         .await
     {
         Ok(Ok(ended)) => {
+            if ended.is_empty()
+                && let Some(over) = over()
+            {
+                return over;
+            }
             visit.ended_upstream(provider, FRONT, &ended);
             visit.framed_page(provider, openid).await
         }
         Ok(Err(refused)) => {
+            if let Some(over) = over() {
+                return over;
+            }
             visit.audit_notice_refused(provider, FRONT, &refused);
             bare(
                 StatusCode::BAD_REQUEST,
@@ -225,11 +234,13 @@ impl Visit {
         &self,
         provider: &UpstreamProvider,
     ) -> Result<Option<SessionId>, Response> {
-        let crossed = self
-            .headers
-            .get("sec-fetch-site")
-            .is_some_and(|site| site == "cross-site");
-        if crossed {
+        // As the provider's own page loads it, where a browser says how: no image, no script, no link.
+        let is = |name: &str, wanted: [&str; 2]| {
+            let said = self.headers.get(name);
+            said.is_none_or(|said| wanted.iter().any(|wanted| said == wanted))
+        };
+        let framed = is("sec-fetch-dest", ["iframe", "frame"]);
+        if !framed || !is("sec-fetch-site", ["same-origin", "same-site"]) {
             return Ok(None);
         }
         let session = self.session().await?;
@@ -243,6 +254,12 @@ impl Visit {
         channel: &'static str,
         ended: &[EndedUpstream],
     ) {
+        if ended.is_empty() && channel == BACK {
+            tracing::info!(
+                target: "audit", event = "upstream_logout_found_nothing", tenant = %self.tenant.id,
+                provider = %provider.id, channel, request_id = %self.stamp().id,
+            );
+        }
         for EndedUpstream { session, user } in ended {
             count_session(self.tenant.id.as_str(), "ended_upstream");
             tracing::info!(
@@ -295,10 +312,15 @@ impl Visit {
         provider: &UpstreamProvider,
         trouble: &dyn std::error::Error,
     ) -> Response {
-        tracing::error!(
-            tenant = %self.tenant.id, provider = %provider.id, request_id = %self.stamp().id,
-            error = %trouble, "a logout token cannot be judged now"
-        );
+        // Anybody can have this said, with a key that nobody knows: it is counted, and so is what is logged of it.
+        let limiter = &self.door.limiter;
+        let (what, tenant) = (Counted::UpstreamLogout, Some(&self.tenant.id));
+        if limiter.count(what, tenant, self.address()).is_ok() {
+            tracing::error!(
+                tenant = %self.tenant.id, provider = %provider.id, request_id = %self.stamp().id,
+                error = %trouble, "a logout token cannot be judged now"
+            );
+        }
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let description = "this cannot be judged now: send it again";
         let mut response = error(status, "temporarily_unavailable", description);

@@ -275,8 +275,7 @@ impl Checked {
         if loops > MOST_LOOPS {
             return wrong(
                 format!("more than {MOST_LOOPS} loops stand in each other"),
-                "a loop is `all`, `exists`, `exists_one`, `filter` or `map`; `x in list` is none"
-                    .into(),
+                "a loop is `all`, `exists`, `exists_one`, `filter` or `map`".into(),
             );
         }
         self.loops = self.loops.max(loops);

@@ -202,7 +202,11 @@ async fn use_up(
     .fetch_one(&mut *connection)
     .await?;
     if remembered >= MOST_TOKENS {
-        return Ok(Err(NoticeRefused::TooMany));
+        // A session ends once, whoever says so again. A person may have come back in between.
+        return Ok(match notice.who {
+            SignedOutUpstream::Person(_) => Err(NoticeRefused::TooMany),
+            SignedOutUpstream::Session(_) | SignedOutUpstream::SessionOf(..) => Ok(()),
+        });
     }
     let done = sqlx::query(
         "INSERT INTO logout_token (tenant, token, provider, valid_until) VALUES (?, ?, ?, ?)

@@ -47,6 +47,17 @@ async fn userinfo_of_somebody_else_signs_nobody_in(#[case] fault: UserinfoFault)
     assert_refused(&broker, &browser, &page, (400, NOT_TRUSTED), reason).await;
 }
 
+/// Nobody asked for one, and what is in it would be believed without looking at the signature.
+#[tokio::test]
+async fn a_signed_userinfo_answer_signs_nobody_in() {
+    let broker = Broker::start().await;
+    broker.provider.set(UserinfoFault::EmailOnlyHere);
+    broker.provider.set(UserinfoFault::Jwt);
+    let mut browser = broker.browser();
+    let page = answer_to_callback(&broker, &mut browser, WIKI).await;
+    assert_refused(&broker, &browser, &page, (400, NOT_TRUSTED), "userinfo").await;
+}
+
 #[rstest]
 #[case::html(Trouble::Html(200), 400, NOT_TRUSTED)]
 #[case::list(Trouble::Text("[]".into()), 400, NOT_TRUSTED)]

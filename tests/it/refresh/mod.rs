@@ -228,6 +228,27 @@ async fn a_refresh_without_an_id_token_asks_userinfo() {
     assert_eq!(check.status, StatusCode::UNAUTHORIZED);
 }
 
+/// An address and its flag are one statement: the flag of an older token does not vouch for a newer address.
+#[tokio::test]
+async fn t12_an_older_flag_does_not_vouch_for_a_newer_address() {
+    let (broker, browser) = signed_in().await;
+    broker.provider.configure(|settings| {
+        settings.refresh = RefreshTokens {
+            with_id_token: false,
+            ..RefreshTokens::default()
+        };
+    });
+    broker
+        .provider
+        .person("ada", |ada| ada.email = Some("ceo@example.com".into()));
+    broker
+        .provider
+        .set(UserinfoFault::Without("email_verified"));
+    let check = used_after(&broker, &browser, TEN_MINUTES).await;
+    assert_eq!(check.status, StatusCode::ACCEPTED);
+    assert_eq!(check.header("x-auth-request-email"), "");
+}
+
 /// A provider that gave no refresh token is asked with the access token, as long as that lives.
 #[tokio::test]
 async fn without_a_refresh_token_the_access_token_has_to_do() {
