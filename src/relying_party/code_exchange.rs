@@ -450,10 +450,7 @@ fn normalised(
         }
     } else {
         // What else stands there (numbers, objects, a description in a shape of its own) is never used.
-        let error = match members.remove("error") {
-            Some(Value::String(error)) => error,
-            _ => "malformed_error".to_owned(),
-        };
+        let error = error_code(&members).unwrap_or("malformed_error").to_owned();
         members = Map::from_iter([("error".to_owned(), error.into())]);
     }
     parts.headers.insert(
@@ -462,6 +459,24 @@ fn normalised(
     );
     http::Response::from_parts(parts, Value::Object(members).to_string().into_bytes())
 }
+
+/// `error` (RFC 6749 §5.2). Twitch says in `message` what went wrong, beside the status and at most its name; Fitbit
+/// in `errorType`, in a list.
+fn error_code(members: &Map<String, Value>) -> Option<&str> {
+    let text = |name: &str| members.get(name).and_then(Value::as_str);
+    if members.get("status").is_some_and(Value::is_number) {
+        let message = text("message").filter(|message| message.len() <= LONGEST_MESSAGE);
+        if message.is_some() {
+            return message;
+        }
+    }
+    let first = members.get("errors").and_then(|errors| errors.get(0));
+    let kind = || first?.get("errorType")?.as_str();
+    text("error").or_else(kind)
+}
+
+/// In bytes. What is longer is no code by any name.
+const LONGEST_MESSAGE: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -522,6 +537,22 @@ mod tests {
         r#"{"error":"invalid_grant","error_description":["x"]}"#,
         "invalid_grant"
     )]
+    #[case::fitbit(
+        400,
+        r#"{"errors":[{"errorType":"invalid_grant","message":"x"}],"success":false}"#,
+        "invalid_grant"
+    )]
+    #[case::twitch(
+        400,
+        r#"{"error":"Bad Request","status":400,"message":"Invalid refresh token"}"#,
+        "Invalid refresh token"
+    )]
+    #[case::tidal(
+        400,
+        r#"{"status":400,"error":"invalid_grant","sub_status":11101}"#,
+        "invalid_grant"
+    )]
+    #[case::no_errors(400, r#"{"errors":[]}"#, "malformed_error")]
     #[case::nothing(401, "{}", "malformed_error")]
     fn an_error_is_its_code(#[case] status: u16, #[case] body: &str, #[case] expected: &str) {
         let mended = normalised(answer(status, "application/json", body), false);

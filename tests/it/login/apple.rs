@@ -8,19 +8,33 @@ use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::refresh::{TEN_MINUTES, settled, used_after};
 use crate::support::broker::CONFIGURATION;
 use crate::support::provider::{
-    AuthorizeFault, CLIENT_ID, DiscoveryFault, Endpoint, RegisteredKey,
+    AuthorizeFault, CLIENT_ID, DiscoveryFault, Endpoint, RefreshTokens, RegisteredKey, TokenFault,
 };
 
 const PRESET: &str = include_str!("../../../providers/apple.toml");
 
 const SETTINGS: &str = "[[tenants.providers]]\nid = \"main\"\nname = \"Acme ID\"\npreset = \"apple\"\n\
     client_id = \"{client_id}\"\nteam_id = \"DEF123GHIJ\"\nkey_id = \"ABC123DEFG\"\n\
-    private_key = { file = \"AuthKey_ABC123DEFG.p8\" }\n\n";
+    private_key = { file = \"AuthKey_ABC123DEFG.p8\" }\n";
 
 /// A broker whose one tenant has Apple as its provider.
 async fn start() -> Broker {
+    start_with("", CONFIGURATION).await
+}
+
+/// The same where people are looked at again, and are signed in long enough for it.
+async fn start_with_refresh(more: &str) -> Broker {
+    let lines = format!("refresh = true\nrecheck_after = \"10m\"\n{more}");
+    let long = CONFIGURATION
+        .replacen("idle = \"1h\"", "idle = \"2d\"", 1)
+        .replacen("absolute = \"10h\"", "absolute = \"7d\"", 1);
+    start_with(&lines, &long).await
+}
+
+async fn start_with(lines: &str, configuration: &str) -> Broker {
     let clock = clock();
     let provider = TestProvider::start(Arc::clone(&clock));
     let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key");
@@ -64,7 +78,7 @@ async fn start() -> Broker {
     std::fs::write(presets.join("apple.toml"), preset).expect("written");
     let key = folder.path().join("AuthKey_ABC123DEFG.p8");
     std::fs::write(key, pair.serialize_pem()).expect("written");
-    let (before, rest) = CONFIGURATION
+    let (before, rest) = configuration
         .split_once("[[tenants.providers]]")
         .expect("a provider");
     let (_, apps) = rest.split_once("[[tenants.apps]]").expect("an app");
@@ -73,7 +87,7 @@ async fn start() -> Broker {
         .expect("another tenant");
     let before = before.replacen("[server]", "[server]\nproviders_folder = \"presets\"", 1);
     let setup = Setup {
-        configuration: format!("{before}{SETTINGS}[[tenants.apps]]{apps}"),
+        configuration: format!("{before}{SETTINGS}{lines}\n[[tenants.apps]]{apps}"),
         ..Setup::default()
     };
     Broker::on(setup, clock, provider, folder).await
@@ -160,4 +174,76 @@ async fn somebody_who_cancels_is_told_so() {
     let expected = (400, "Acme ID did not sign you in");
     assert_refused(&broker, &browser, &page, expected, "user_cancelled").await;
     assert!(page.text().contains("you cancelled"), "{}", page.text());
+}
+
+/// A refresh token comes unasked and stays the same, is used once a day at most, and with the grant it is revoked at
+/// the sign-out where the operator wants it. Each request has a secret of its own.
+#[tokio::test]
+async fn people_are_looked_at_daily_and_tokens_revoked() {
+    let broker = start_with_refresh("revoke_tokens = true\n").await;
+    broker.provider.configure(|settings| {
+        settings.refresh = RefreshTokens {
+            scope: "openid",
+            rotates: false,
+            ..RefreshTokens::default()
+        };
+    });
+    let mut browser = broker.browser();
+    signs_in(&broker, &mut browser).await;
+    let authorize = broker.provider.last(Endpoint::Authorize).expect("one");
+    assert_eq!(
+        authorize.query("scope"),
+        Some("openid email"),
+        "nothing asks"
+    );
+    used_after(&broker, &browser, TEN_MINUTES).await;
+    assert_eq!(broker.provider.count(Endpoint::Token), 1, "not so often");
+    broker.provider.person("ada", |person| {
+        person.email = Some("new@privaterelay.appleid.com".into());
+    });
+    let check = used_after(&broker, &browser, Duration::from_hours(24)).await;
+    assert_eq!(broker.provider.count(Endpoint::Token), 2);
+    let refresh = broker.provider.last(Endpoint::Token).expect("a refresh");
+    assert_eq!(refresh.form("grant_type"), Some("refresh_token"));
+    assert!(
+        refresh
+            .form("client_secret")
+            .is_some_and(|it| it.starts_with("eyJ"))
+    );
+    let email = check.header("x-auth-request-email");
+    assert_eq!(email, "new@privaterelay.appleid.com");
+    signs_out(&broker, &mut browser).await;
+    settled(&broker).await;
+    let revoke = broker.provider.last(Endpoint::Revoke).expect("a request");
+    assert_eq!(revoke.form("token"), refresh.form("refresh_token"));
+    assert_eq!(revoke.form("token_type_hint"), Some("refresh_token"));
+    assert_eq!(revoke.form("client_id"), Some(CLIENT_ID));
+    assert!(
+        revoke
+            .form("client_secret")
+            .is_some_and(|it| it.starts_with("eyJ"))
+    );
+    assert_eq!(broker.provider.live_refresh_tokens(), 0);
+}
+
+#[tokio::test]
+async fn a_withdrawn_consent_ends_the_session() {
+    let broker = start_with_refresh("").await;
+    broker
+        .provider
+        .configure(|settings| settings.refresh.scope = "openid");
+    let mut browser = broker.browser();
+    signs_in(&broker, &mut browser).await;
+    let day = Duration::from_hours(24);
+    let check = used_after(&broker, &browser, day).await;
+    assert_eq!(check.status, StatusCode::ACCEPTED);
+    broker.provider.set(TokenFault::InvalidGrant);
+    let check = used_after(&broker, &browser, day).await;
+    assert_eq!(check.status, StatusCode::UNAUTHORIZED);
+    settled(&broker).await;
+    assert_eq!(
+        broker.provider.count(Endpoint::Revoke),
+        0,
+        "nobody wants it"
+    );
 }

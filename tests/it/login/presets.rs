@@ -13,6 +13,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::refresh::{TEN_MINUTES, settled, used_after};
 use crate::support::broker::CONFIGURATION;
 use crate::support::provider::{CLIENT_ID, Endpoint, Fault, IdTokenFault, JwksFault};
 use crate::support::tampering::Database;
@@ -34,14 +35,20 @@ fn rewritten(text: &str, here: &str, base: &str) -> String {
     text.replace("https://", &format!("{base}/"))
 }
 
+/// The role as it stands in its file.
+fn as_it_stands(name: &str) -> (String, Value) {
+    let file = folder_of_roles().join(format!("{name}.json"));
+    let text = fs::read_to_string(file).expect("a role");
+    let role = serde_json::from_str(&text).expect("JSON");
+    (text, role)
+}
+
 /// A broker with this role's preset as `acme`'s second provider, which plays the role.
 pub(super) async fn start(
     name: &str,
     change: impl Fn(&mut Value),
 ) -> (Broker, TestProvider, Value) {
-    let file = folder_of_roles().join(format!("{name}.json"));
-    let text = fs::read_to_string(file).expect("a role");
-    let written: Value = serde_json::from_str(&text).expect("JSON");
+    let (text, written) = as_it_stands(name);
     let preset = written["preset"].as_str().expect("a preset");
     let here = written["here"].as_str().unwrap_or_default();
     let base = |provider: &TestProvider| provider.base().to_owned();
@@ -148,6 +155,152 @@ async fn signs_in_and_out(name: &str) {
     signs_out(&broker, &mut browser).await;
     let expected = usize::from(!role["logout"].is_null());
     assert_eq!(provider.count(Endpoint::EndSession), expected);
+    settled(&broker).await;
+    assert_eq!(provider.count(Endpoint::Revoke), 0, "nothing was kept");
+    assert_eq!(provider.count(Endpoint::Elsewhere), 0);
+}
+
+/// The operator wants people to be looked at again, and tokens to be revoked where that takes a word of theirs.
+pub(super) fn with_refresh(role: &mut Value) {
+    let settings = role["settings"].as_array_mut().expect("a list");
+    settings.extend(["refresh = true", "recheck_after = \"10m\""].map(Value::from));
+    if role["revocation"]["wanted"] == true {
+        let settings = role["settings"].as_array_mut().expect("a list");
+        settings.push("revoke_tokens = true".into());
+    }
+    if let Some(request) = role["refresh"]["request"].as_object().cloned() {
+        let asked = role["authorization"]["request"].as_object_mut();
+        asked.expect("parameters").extend(request);
+        role["refresh"]["asked"] = true.into();
+    }
+}
+
+/// How often `old` stood in `document`, where `new` stands now.
+fn replaced(document: &mut Value, old: &str, new: &str) -> usize {
+    match document {
+        Value::String(text) if text == old => {
+            new.clone_into(text);
+            1
+        }
+        Value::Array(list) => list.iter_mut().map(|it| replaced(it, old, new)).sum(),
+        Value::Object(members) => members.values_mut().map(|it| replaced(it, old, new)).sum(),
+        _ => 0,
+    }
+}
+
+/// How often the provider tells `old` of its person, where it tells `new` now.
+fn told(role: &mut Value, old: &str, new: &str) -> usize {
+    let answers = ["/token/id_token", "/token/answer", "/calls"];
+    let times = answers.map(|at| role.pointer_mut(at).map(|it| replaced(it, old, new)));
+    times.into_iter().flatten().sum()
+}
+
+/// The role when its person has another name, and one group is another, which the operator does not ask for; with that
+/// name and those groups.
+fn changed(role: &Value) -> (Value, String, String) {
+    let mut now = role.clone();
+    let person = |member: &str| role["person"][member].as_str().expect("a text");
+    let mut name = person("name");
+    if !name.is_empty() {
+        assert!(told(&mut now, name, "Ada Lovelace") > 0, "{name}");
+        name = "Ada Lovelace";
+    }
+    let mut groups: Vec<String> = person("groups").split(',').map(str::to_owned).collect();
+    if groups != [""] {
+        let found = groups.iter_mut().rev().any(|group| {
+            let other = format!("{}7", &group[..group.len() - 1]);
+            let found = told(&mut now, group, &other) > 0;
+            if found {
+                *group = other;
+            }
+            found
+        });
+        assert!(found, "{groups:?}");
+    }
+    (now, name.to_owned(), groups.join(","))
+}
+
+/// The refresh tokens that were used, in order.
+fn used(provider: &TestProvider) -> Vec<String> {
+    let requests = provider.requests();
+    let tokens = requests
+        .iter()
+        .filter(|it| it.form("grant_type") == Some("refresh_token"))
+        .filter_map(|it| it.form("refresh_token"));
+    tokens.map(str::to_owned).collect()
+}
+
+/// Somebody in use is looked at in the provider's own way, and is out when the provider says so.
+async fn refreshes(name: &'static str) {
+    if as_it_stands(name).1["refresh"] == false {
+        let started = tokio::spawn(start(name, with_refresh)).await;
+        let faults = started.err().expect("faults").into_panic();
+        let faults = faults.downcast::<String>().expect("a text");
+        assert!(faults.contains("it gives no refresh tokens"), "{faults}");
+        return;
+    }
+    let (broker, provider, role) = start(name, with_refresh).await;
+    let mut browser = broker.browser();
+    let check = signs_in(&broker, &mut browser, &role).await;
+    let user = check.header("x-auth-request-user").to_owned();
+    let (now, name, groups) = changed(&role);
+    provider.play(now);
+    let check = used_after(&broker, &browser, TEN_MINUTES).await;
+    assert_eq!(check.status, StatusCode::ACCEPTED);
+    assert_eq!(check.header("x-auth-request-user"), user);
+    if role["refresh"].is_null() {
+        assert_eq!(used(&provider), Vec::<String>::new(), "none came");
+        return;
+    }
+    assert_eq!(used(&provider).len(), 1);
+    assert_eq!(check.header("x-name"), name);
+    assert_eq!(check.header("x-auth-request-groups"), groups);
+    let check = used_after(&broker, &browser, TEN_MINUTES).await;
+    assert_eq!(check.status, StatusCode::ACCEPTED);
+    let tokens = used(&provider);
+    assert_eq!(tokens.len(), 2);
+    assert_eq!(tokens[0] != tokens[1], role["refresh"]["rotates"] == true);
+    provider.set(Fault::RoleRefuses(path_of(&role["token"]["at"])));
+    let check = used_after(&broker, &browser, TEN_MINUTES).await;
+    assert_eq!(check.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(used(&provider).len(), 3, "it was asked");
+    let lines = audit::here();
+    let ended = lines.iter().find(|line| line.event() == "session_ended");
+    let reason = ended.expect("a line").field("reason").clone();
+    let expected = role["refresh"]["refusal"]["reason"].as_str();
+    let expected = expected.expect("a reason");
+    assert!(
+        reason.contains(expected),
+        "\"{reason}\" instead of \"{expected}\""
+    );
+    assert_eq!(provider.count(Endpoint::Elsewhere), 0);
+}
+
+/// At the sign-out the provider is told, in its own way, where there is one.
+async fn revokes(name: &str) {
+    let change = match as_it_stands(name).1["refresh"] {
+        Value::Bool(false) => as_written,
+        _ => with_refresh,
+    };
+    let (broker, provider, role) = start(name, change).await;
+    let mut browser = broker.browser();
+    signs_in(&broker, &mut browser, &role).await;
+    let given = provider.live_refresh_tokens();
+    assert_eq!(given, usize::from(role["refresh"].is_object()));
+    signs_out(&broker, &mut browser).await;
+    settled(&broker).await;
+    let revocation = &role["revocation"];
+    let told = usize::from(revocation.is_object());
+    assert_eq!(provider.count(Endpoint::Revoke), told);
+    let lines = audit::here();
+    let count = |event: &str| lines.iter().filter(|line| line.event() == event).count();
+    assert_eq!(
+        (count("tokens_revoked"), count("tokens_not_revoked")),
+        (told, 0)
+    );
+    if revocation["token"] == "refresh_token" {
+        assert_eq!(provider.live_refresh_tokens(), 0);
+    }
     assert_eq!(provider.count(Endpoint::Elsewhere), 0);
 }
 
@@ -199,6 +352,16 @@ macro_rules! table {
             #[tokio::test]
             async fn a_refusal_is_understood() {
                 super::refuses(stringify!($name)).await;
+            }
+
+            #[tokio::test]
+            async fn a_refresh_is_in_its_own_shape() {
+                super::refreshes(stringify!($name)).await;
+            }
+
+            #[tokio::test]
+            async fn a_sign_out_revokes_where_it_can() {
+                super::revokes(stringify!($name)).await;
             }
         })*
     };
@@ -276,6 +439,24 @@ fn every_preset_has_a_role_and_every_role_is_played() {
     let played: BTreeSet<String> = played.collect();
     let without: Vec<_> = presets.difference(&played).collect();
     assert!(without.is_empty(), "{without:?}");
+}
+
+/// A preset with refresh tokens or a revocation has roles that play them, and no other has.
+#[test]
+fn every_role_refreshes_and_revokes_as_its_preset_does() {
+    let read = |path: PathBuf| fs::read_to_string(path).expect("a file");
+    for name in ROLES {
+        let (_, role) = as_it_stands(name);
+        let preset = role["preset"].as_str().expect("a preset");
+        let preset = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("providers/{preset}.toml"));
+        let preset = read(preset);
+        for part in ["refresh", "revocation"] {
+            let (table, word) = (format!("[{part}]"), format!("{part} = "));
+            let says = |line: &str| line.starts_with(&table) || line.starts_with(&word);
+            let expected = preset.lines().any(says);
+            assert_eq!(role[part].is_object(), expected, "`{part}` of {name}");
+        }
+    }
 }
 
 /// An address counts by the preset's own rule, and a sign-in without one works.

@@ -54,8 +54,13 @@ impl Issued {
 pub(super) fn first(state: &mut State, grant: &Grant) -> Option<String> {
     let wanted = state.settings.refresh.scope;
     let asked = grant.scope.split([' ', ',']).any(|scope| scope == wanted);
+    asked.then(|| begin(state, grant))
+}
+
+/// The first one of a family.
+pub(super) fn begin(state: &mut State, grant: &Grant) -> String {
     let family = state.issued;
-    asked.then(|| issue(state, grant.clone(), family))
+    issue(state, grant.clone(), family)
 }
 
 fn issue(state: &mut State, grant: Grant, family: usize) -> String {

@@ -14,10 +14,17 @@
 //!             "refusal": {"status": 400, "answer": {}, "reason": "…"}},
 //!   "calls": [{"at": "https://…", "method": "GET", "body": null, "scheme": "Bearer", "headers": {}, "answer": {},
 //!             "refusal": {"status": 401, "answer": {}, "reason": "…"}}],
+//!   "refresh": {"request": {"scope": "…"}, "rotates": true, "id_token": true, "answer": {},
+//!               "refusal": {"status": 400, "answer": {}, "reason": "…"}},
+//!   "revocation": {"at": "https://…", "authentication": "basic", "token": "refresh_token", "request": "form",
+//!                  "wanted": false},
 //!   "logout": {"at": "https://…", "query": ["…"]},
 //!   "person": {"issuer_key": "…", "subject_key": "…", "name": "…", "username": "…", "email": "…", "groups": "…"}
 //! }
 //! ```
+//!
+//! `refresh.request` is what asks for refresh tokens (without it they come unasked); a test that asks writes it over
+//! the authorization request and sets `asked`; `false`: nobody can be looked at again there. `revocation.wanted`: the operator has to want it.
 
 use axum::Json;
 use axum::body::Body;
@@ -28,7 +35,7 @@ use url::Url;
 
 use super::fault::{Endpoint, Fault};
 use super::oidc::{authenticated_client, client_method, redeem, refused, send_back};
-use super::{CLIENT_ID, Grant, Person, Recorded, Shared, State, jwks};
+use super::{CLIENT_ID, Grant, Person, Recorded, Shared, State, jwks, refresh};
 
 /// What every authorization request says (RFC 6749 §4.1.1).
 const STANDARD: [&str; 4] = ["client_id", "redirect_uri", "response_type", "state"];
@@ -48,6 +55,7 @@ pub(super) fn endpoint(role: &Value, path: &str) -> Option<Endpoint> {
         (&role["metadata"]["at"], Endpoint::Discovery),
         (&role["token"]["at"], Endpoint::Token),
         (&role["keys"], Endpoint::Jwks),
+        (&role["revocation"]["at"], Endpoint::Revoke),
         (&role["logout"]["at"], Endpoint::EndSession),
     ]
     .into_iter()
@@ -65,6 +73,7 @@ pub(super) fn respond(shared: &Shared, role: &Value, request: &Recorded) -> Resp
         Endpoint::Authorize => authorize(shared, &role["authorization"], request),
         Endpoint::Token => token(shared, role, request),
         Endpoint::Call => call(shared, role, request),
+        Endpoint::Revoke => revocation(shared, &role["revocation"], request),
         Endpoint::EndSession => logout(&role["logout"], request),
         _ => (StatusCode::NOT_FOUND, "nothing here").into_response(),
     }
@@ -161,31 +170,97 @@ fn sign_in_page(shared: &Shared, role: &Value, request: &Recorded) -> Response<B
 fn token(shared: &Shared, role: &Value, request: &Recorded) -> Response<Body> {
     let mut state = shared.lock();
     let token = &role["token"];
+    let again = request.form("grant_type") == Some("refresh_token");
     let written = request.header("content-type").unwrap_or_default();
     let right = match token["body"].as_str() {
         Some("json") => written == "application/json",
         _ => written.starts_with("application/x-www-form-urlencoded"),
     };
-    let grant = authenticated_client(shared, &mut state, request)
-        .ok()
-        .filter(|_| right && request.method == Method::POST)
-        .filter(|_| token["authentication"] == client_method(request))
-        .filter(|_| request.form("grant_type") == Some("authorization_code"))
-        .and_then(|client_id| redeem(shared, &mut state, &client_id, request).ok());
     let refuses = refuses(&state, request);
-    let Some(grant) = grant.filter(|_| !refuses) else {
-        return refusal(&token["refusal"]);
+    let granted = authenticated_client(shared, &mut state, request)
+        .ok()
+        .filter(|_| right && !refuses && request.method == Method::POST)
+        .filter(|_| token["authentication"] == client_method(request))
+        .and_then(|client_id| granted(shared, &mut state, role, &client_id, request));
+    let Some((refresh_token, grant)) = granted else {
+        let asked = if again { &role["refresh"] } else { token };
+        return refusal(&asked["refusal"]);
     };
     let access_token = state.unique("access-token");
     let mut answer = token["answer"].as_object().expect("an answer").clone();
     answer.insert("access_token".into(), access_token.clone().into());
-    if let Some(said) = token["id_token"].as_object() {
+    if let Some(more) = role["refresh"]["answer"].as_object() {
+        answer.extend(more.clone());
+        answer.remove("refresh_token");
+        answer.extend(refresh_token.map(|token| ("refresh_token".into(), token.into())));
+    }
+    let with_id_token = !again || role["refresh"]["id_token"] != false;
+    if let Some(said) = token["id_token"].as_object().filter(|_| with_id_token) {
         let claims = id_token(shared, &state, role, &grant, said);
         let id_token = shared.forge(&state, &grant.client_id, claims);
         answer.insert("id_token".into(), id_token.into());
     }
     state.access_tokens.insert(access_token, grant);
     Json(answer).into_response()
+}
+
+/// What a code or a refresh token is good for, and the refresh token that comes with it.
+fn granted(
+    shared: &Shared,
+    state: &mut State,
+    role: &Value,
+    client_id: &str,
+    request: &Recorded,
+) -> Option<(Option<String>, Grant)> {
+    let refresh = &role["refresh"];
+    match request.form("grant_type")? {
+        "authorization_code" => {
+            let grant = redeem(shared, state, client_id, request).ok()?;
+            let comes = refresh["request"].is_null() || refresh["asked"] == true;
+            let comes = refresh.is_object() && comes;
+            Some((comes.then(|| refresh::begin(state, &grant)), grant))
+        }
+        "refresh_token" if refresh.is_object() => {
+            assert_form(
+                request,
+                &role["token"]["authentication"],
+                &["grant_type", "refresh_token"],
+            );
+            state.settings.refresh.rotates = refresh["rotates"] == true;
+            refresh::again(state, client_id, request).ok()
+        }
+        _ => None,
+    }
+}
+
+/// That a form says this, who the client is, and nothing else.
+fn assert_form(request: &Recorded, authentication: &Value, names: &[&str]) {
+    let mut names = names.to_vec();
+    if authentication == "post" {
+        names.extend(["client_id", "client_secret"]);
+    }
+    names.sort_unstable();
+    let mut found: Vec<&str> = request.form.iter().map(|(name, _)| &**name).collect();
+    found.sort_unstable();
+    assert_eq!(found, names, "of the form for {}", request.path);
+}
+
+/// RFC 7009, or GitHub's way.
+fn revocation(shared: &Shared, role: &Value, request: &Recorded) -> Response<Body> {
+    assert_eq!(role["authentication"], client_method(request));
+    if role["request"] == "delete" {
+        assert_eq!(request.method, Method::DELETE);
+        assert_eq!(request.header("content-type"), Some("application/json"));
+    } else {
+        assert_eq!(request.method, Method::POST);
+        assert_form(
+            request,
+            &role["authentication"],
+            &["token", "token_type_hint"],
+        );
+        assert_eq!(request.form("token_type_hint"), role["token"].as_str());
+    }
+    refresh::revoke(shared, request)
 }
 
 /// What the role says, and what every ID token does (OIDC Core 1.0 §2).
