@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, header};
 use super::asked::Asked;
 use super::client_address::client_address;
 use super::dialect::{CheckRequest, Dialect, before_forwarding, before_rules, read_target};
-use super::identity_headers::identity_headers;
+use super::identity_headers::{HandedTokens, identity_headers};
 use super::limiter::{Counted, Limiter};
 use super::noted::{note, unreadable};
 use super::target::CheckTarget;
@@ -179,7 +179,7 @@ impl Gate {
         if let Some(verdict) = before {
             return verdict;
         }
-        let set = request.dialect.header_set();
+        let set = at.app.header_set(request.dialect.header_set());
         let path = match target.path() {
             Ok(path) => path,
             Err(ambiguous) => return Verdict::Ambiguous(ambiguous),
@@ -199,7 +199,9 @@ impl Gate {
                     CheckOutcome::Allowed,
                 )
                 .increment(1);
-                let headers = identity_headers(&at.app.id, at.app.headers_for(set), None);
+                let headers = at.app.headers_for(set);
+                let none = HandedTokens::default();
+                let headers = identity_headers(&at.app.id, headers, None, &none);
                 return allowed(at.app, Told::Nobody(headers));
             }
             Ruling::SignedIn { requirements, .. } => requirements,
@@ -221,8 +223,15 @@ impl Gate {
             return self.refused(at, entry.person(), refusal);
         }
         let version = directory.version();
-        if entry.prepared(|_| Prepared::new(version, at)).version != version {
+        if let Err(error) = self.with_tokens(&entry, at, version).await {
+            return Verdict::Unavailable(error);
+        }
+        let prepared = entry.prepared(|_| Prepared::new(version, at));
+        if !prepared.is_good(version, entry.used_at()) {
             entry = self.sessions.renewed(&handle, &entry);
+            if let Err(error) = self.with_tokens(&entry, at, version).await {
+                return Verdict::Unavailable(error);
+            }
         }
         let prepared = entry.prepared(|_| Prepared::new(version, at));
         prepared.make_ready(set, at.app, entry.person());

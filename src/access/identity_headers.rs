@@ -7,28 +7,60 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
+use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::domain::identity::Person;
-use crate::domain::identity_header::IdentityHeader;
+use crate::domain::identity_header::{IdentityHeader, IdentitySource};
 use crate::domain::ids::AppId;
 
 /// Header values that are ready to be sent.
 pub type ReadyHeaders = Box<[(HeaderName, HeaderValue)]>;
 
-/// These headers of `app` for `person`; all empty where nobody is signed in.
+/// The tokens that an app is given, each fit for a header. Most are given none.
+#[derive(Debug, Default)]
+pub struct HandedTokens {
+    pub(super) access_token: Option<SecretString>,
+    pub(super) id_token: Option<SecretString>,
+}
+
+impl HandedTokens {
+    /// What stands in `header`. One named `Authorization` says what kind of credential it is (RFC 6750 §2.1).
+    fn value(&self, header: &IdentityHeader) -> Option<[&str; 2]> {
+        let token = match header.source {
+            IdentitySource::AccessToken => self.access_token.as_ref(),
+            IdentitySource::IdToken => self.id_token.as_ref(),
+            _ => None,
+        };
+        let scheme = if header.name == AUTHORIZATION {
+            "Bearer "
+        } else {
+            ""
+        };
+        token.map(|token| [scheme, token.expose_secret()])
+    }
+}
+
+/// These headers of `app` for `person`; all empty where nobody is signed in. What stands in a token's header is
+/// never indexed (RFC 7541 §7.1.3) and never printed.
 #[must_use]
 pub fn identity_headers(
     app: &AppId,
     headers: &[IdentityHeader],
     person: Option<&Person>,
+    tokens: &HandedTokens,
 ) -> ReadyHeaders {
     let mut text = String::new();
     let ends: Vec<usize> = headers
         .iter()
-        .map(|IdentityHeader { source, .. }| {
+        .map(|header| {
+            if let Some(token) = tokens.value(header) {
+                text.extend(token);
+                return text.len();
+            }
             let (value, left_out) = person
-                .map(|person| source.value(person))
+                .map(|person| header.source.value(person))
                 .unwrap_or_default();
             if !left_out.is_empty() {
                 tracing::warn!(
@@ -52,7 +84,8 @@ pub fn identity_headers(
         .zip(begins.zip(ends.iter().copied()))
         .map(|(header, (begin, end))| {
             let value = HeaderValue::from_maybe_shared(text.slice(begin..end));
-            let value = value.unwrap_or_else(|_| HeaderValue::from_static(""));
+            let mut value = value.unwrap_or_else(|_| HeaderValue::from_static(""));
+            value.set_sensitive(header.source.is_token());
             (header.name.clone(), value)
         })
         .collect()

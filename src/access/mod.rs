@@ -8,6 +8,7 @@ pub mod check;
 pub(crate) mod client_address;
 mod dialect;
 pub mod entry;
+mod handed_tokens;
 pub mod identity_headers;
 pub mod limiter;
 mod noted;

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::asked::Asked;
-use super::identity_headers::{ReadyHeaders, identity_headers};
+use super::identity_headers::{HandedTokens, ReadyHeaders, identity_headers};
 use super::limiter::OverLimit;
 use super::target::AmbiguousTarget;
 use crate::domain::identity::Person;
@@ -78,7 +78,9 @@ impl Allowed {
 /// What is ready for one session at one app, as long as the directory stays the same.
 #[derive(Debug)]
 pub struct Prepared {
-    pub(super) version: u64,
+    version: u64,
+    /// When the first token in them expires, in seconds since 1970.
+    good_until: i64,
     /// One for each [`HeaderSet`]; most sessions need one only.
     headers: [OnceLock<ReadyHeaders>; 2],
     pub(super) counter: metrics::Counter,
@@ -89,9 +91,33 @@ impl Prepared {
         let (tenant, app) = (at.tenant.id.as_str(), at.app.id.as_str());
         Self {
             version,
+            good_until: i64::MAX,
             headers: [OnceLock::new(), OnceLock::new()],
             counter: check_counter(tenant, app, CheckOutcome::Allowed),
         }
+    }
+
+    /// The same with the headers of an app that is given tokens, good until the first of these expires. Such an app
+    /// names its headers, so there is one set.
+    pub(super) fn with_tokens(
+        version: u64,
+        at: AppAt<'_>,
+        person: &Person,
+        (tokens, good_until): (&HandedTokens, i64),
+    ) -> Self {
+        let headers = &at.app.identity_headers;
+        let ready = identity_headers(&at.app.id, headers, Some(person), tokens);
+        let prepared = Self {
+            good_until,
+            ..Self::new(version, at)
+        };
+        prepared.of(HeaderSet::OAuth2Proxy).get_or_init(|| ready);
+        prepared
+    }
+
+    /// Whether it still holds for this version of the directory and at this time.
+    pub(super) const fn is_good(&self, version: u64, now: i64) -> bool {
+        self.version == version && now < self.good_until
     }
 
     fn of(&self, set: HeaderSet) -> &OnceLock<ReadyHeaders> {
@@ -103,8 +129,10 @@ impl Prepared {
     }
 
     pub(super) fn make_ready(&self, set: HeaderSet, app: &ProtectedApp, person: &Person) {
-        self.of(set)
-            .get_or_init(|| identity_headers(&app.id, app.headers_for(set), Some(person)));
+        self.of(set).get_or_init(|| {
+            let none = HandedTokens::default();
+            identity_headers(&app.id, app.headers_for(set), Some(person), &none)
+        });
     }
 
     fn ready(&self, set: HeaderSet) -> &[(HeaderName, HeaderValue)] {

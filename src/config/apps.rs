@@ -1,5 +1,6 @@
 //! `[[tenants.apps]]`: what a tenant protects.
 
+use http::header::AUTHORIZATION;
 use http::{HeaderName, StatusCode};
 
 use super::diagnostics::{Position, suggestion};
@@ -273,11 +274,15 @@ fn identity_headers(item: &Item<'_>) -> Option<Vec<(IdentityHeader, Position)>> 
 
 fn identity_header(entry: &Item<'_>) -> Option<IdentityHeader> {
     let name = entry.name.parse::<HeaderName>().ok();
+    let source = entry.as_text().and_then(source_of);
+    let bearer = source.is_some_and(IdentitySource::is_token);
     match &name {
         None => entry.fault_at_key(
             format!("{} is not the name of a header", entry.quoted_name()),
             "use letters, digits and `-`: X-Auth-Request-User",
         ),
+        // With a token it means what it does elsewhere.
+        Some(name) if *name == AUTHORIZATION && bearer => {}
         Some(name) if RESERVED.contains(&name.as_str()) => {
             entry.fault_at_key(
                 format!("the header {name} means something else to proxies and browsers"),
@@ -288,10 +293,6 @@ fn identity_header(entry: &Item<'_>) -> Option<IdentityHeader> {
         Some(_) => {}
     }
     let text = entry.text()?;
-    let source = IdentitySource::ALL
-        .iter()
-        .find(|(word, _)| *word == text)
-        .map(|(_, source)| *source);
     if source.is_none() {
         entry.fault_with_help(
             format!("{} is nothing that is known of a person", entry.shown()),
@@ -302,4 +303,10 @@ fn identity_header(entry: &Item<'_>) -> Option<IdentityHeader> {
         name: name?,
         source: source?,
     })
+}
+
+fn source_of(text: &str) -> Option<IdentitySource> {
+    let mut all = IdentitySource::ALL.iter();
+    all.find(|(word, _)| *word == text)
+        .map(|(_, source)| *source)
 }

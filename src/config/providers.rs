@@ -189,6 +189,11 @@ pub(super) static TABLE: Table = Table::new(
         )
         .or("where nothing ends but the sign-in they came from"),
         Key::new(
+            "tokens_for_apps",
+            Shape::List(&Shape::Id),
+            "With `refresh`: ids of the apps that may be given its access and ID tokens, by an identity header.",
+        ),
+        Key::new(
             "ca_file",
             Shape::Path,
             "Certificate authorities to trust beside the usual ones, PEM.",

@@ -11,6 +11,7 @@ use super::server::Server;
 use super::table::{Key, Shape, Table};
 use super::{
     Context, ParentCookieSettings, accent, addresses, apps, parent_cookie, providers, sessions,
+    upstream_tokens,
 };
 use crate::config::AppSettings;
 use crate::domain::email::EmailDomain;
@@ -145,6 +146,13 @@ fn tenant(
         .collect();
     let apps = tables(section, "apps", &apps::TABLE);
     report_duplicates(&apps, "an app");
+    let app_names: Vec<&str> = apps
+        .iter()
+        .filter_map(|section| section.get("id")?.as_text())
+        .collect();
+    for provider in &providers {
+        upstream_tokens::report_unknown_apps(provider, &app_names);
+    }
     let (provider_count, app_count) = (providers.len(), apps.len());
     let providers: Vec<_> = providers
         .iter()

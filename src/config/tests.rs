@@ -957,6 +957,10 @@ const HOST: &str = "hosts = [\"wiki.acme.example\"]\n";
     "identity_headers = { Set-Cookie = \"user\" }\nallow = { signed_in = true }",
     "the header set-cookie means something else"
 )]
+#[case::authorization(
+    "identity_headers = { Authorization = \"user\" }\nallow = { signed_in = true }",
+    "the header authorization means something else"
+)]
 #[case::source(
     "identity_headers = { X-User = \"mail\" }\nallow = { signed_in = true }",
     "`mail` is nothing that is known of a person = did you mean `email`?"

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::diagnostics::suggestion;
 use super::item::{Located, located};
 use super::reader::Section;
+use crate::domain::ids::AppId;
 
 /// Shortest time between two looks at a person.
 pub(super) const SHORTEST_RECHECK: Duration = Duration::from_mins(1);
@@ -20,6 +22,8 @@ pub struct TokenSettings {
     pub recheck_after: Option<Located<Duration>>,
     /// Whether tokens are revoked when their session ends.
     pub revoke_tokens: Option<Located<bool>>,
+    /// The apps that may be given tokens.
+    pub tokens_for_apps: Vec<Located<AppId>>,
 }
 
 impl TokenSettings {
@@ -35,6 +39,23 @@ impl TokenSettings {
             recheck_after: section
                 .get("recheck_after")
                 .and_then(|item| located(&item, item.duration(SHORTEST_RECHECK, LONGEST_RECHECK))),
+            tokens_for_apps: section
+                .get("tokens_for_apps")
+                .and_then(|item| item.list(|item| located(item, item.parsed())))
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// Apps that are named and are none of the tenant's; `apps` are its own, as they were written.
+pub(super) fn report_unknown_apps(provider: &Section<'_>, apps: &[&str]) {
+    let named = provider.get("tokens_for_apps");
+    for item in named.and_then(|item| item.as_items()).iter().flatten() {
+        if let Some(text) = item.as_text().filter(|text| !apps.contains(text)) {
+            item.fault_with_help(
+                format!("this tenant has no app {}", item.shown()),
+                suggestion(text, apps.iter().copied()),
+            );
         }
     }
 }

@@ -72,11 +72,15 @@ pub enum IdentitySource {
     Locale,
     /// The provider's name in the configuration.
     Provider,
+    /// The provider's access token for the person.
+    AccessToken,
+    /// The newest ID token that the provider gave about the person.
+    IdToken,
 }
 
 impl IdentitySource {
     /// All of them, with the word of the configuration.
-    pub const ALL: [(&'static str, Self); 10] = [
+    pub const ALL: [(&'static str, Self); 12] = [
         ("user", Self::User),
         ("subject", Self::Subject),
         ("email", Self::Email),
@@ -87,7 +91,15 @@ impl IdentitySource {
         ("picture", Self::Picture),
         ("locale", Self::Locale),
         ("provider", Self::Provider),
+        ("access_token", Self::AccessToken),
+        ("id_token", Self::IdToken),
     ];
+
+    /// Whether it is a token of the provider, which is nothing about the person.
+    #[must_use]
+    pub const fn is_token(self) -> bool {
+        matches!(self, Self::AccessToken | Self::IdToken)
+    }
 
     /// The value for `person`, empty where there is none; and the groups or roles that a list with commas
     /// cannot carry, which are left out.
@@ -111,6 +123,8 @@ impl IdentitySource {
             Self::Locale => plain(details.and_then(|details| details.locale.as_deref())),
             Self::Groups => joined(&person.groups),
             Self::Roles => joined(&person.roles),
+            // They are no part of the person, and kept elsewhere.
+            Self::AccessToken | Self::IdToken => plain(None),
         }
     }
 }

@@ -199,4 +199,28 @@ impl ProtectedApp {
             _ => &self.identity_headers,
         }
     }
+
+    /// The one that stands for `set` here: headers of an app's own are the same in both.
+    #[must_use]
+    pub const fn header_set(&self, set: HeaderSet) -> HeaderSet {
+        if self.authelia_headers.is_some() {
+            set
+        } else {
+            HeaderSet::OAuth2Proxy
+        }
+    }
+
+    /// Whether one of its headers takes this.
+    #[must_use]
+    pub fn takes(&self, source: IdentitySource) -> bool {
+        let mut headers = self.identity_headers.iter();
+        headers.any(|header| header.source == source)
+    }
+
+    /// Whether one of its headers takes a token. The default sets have none.
+    #[must_use]
+    pub fn takes_tokens(&self) -> bool {
+        let mut headers = self.identity_headers.iter();
+        headers.any(|header| header.source.is_token())
+    }
 }

@@ -5,9 +5,14 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
+use serde::Deserialize;
 use time::OffsetDateTime;
 use url::Url;
+
+use super::ids::{AppId, ProviderId};
 
 /// The tokens of one token answer (RFC 6749 §5.1, OIDC Core 1.0 §3.1.3.3), as far as they are kept.
 #[derive(Clone, Debug)]
@@ -22,6 +27,33 @@ pub struct UpstreamTokens {
     pub id_token: Option<SecretString>,
 }
 
+/// What of it an app is given. There is never a refresh token in it.
+#[derive(Clone, Debug)]
+pub struct TokensForApp {
+    /// Who gave them.
+    pub provider: ProviderId,
+    /// The access token, where it was asked for.
+    pub access_token: Option<SecretString>,
+    /// When that expires, where the provider says so.
+    pub expires_at: Option<OffsetDateTime>,
+    /// The newest ID token, where it was asked for and there is one.
+    pub id_token: Option<SecretString>,
+}
+
+/// When an ID token that was verified before it was kept expires: `exp` (RFC 7519 §4.1.4) in whole seconds since
+/// 1970, cut. `None`: it does not read as one.
+#[must_use]
+pub fn id_token_expiry(token: &str) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Times {
+        exp: f64,
+    }
+    let payload = token.split('.').nth(1)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
+    let Times { exp } = serde_json::from_slice(&payload).ok()?;
+    Some(time::Duration::saturating_seconds_f64(exp).whole_seconds())
+}
+
 /// How a tenant keeps the tokens of one provider.
 #[derive(Clone, Debug, Default)]
 pub struct TokenKeeping {
@@ -29,6 +61,8 @@ pub struct TokenKeeping {
     pub refresh: Option<Refresh>,
     /// How they are revoked when their session ends; none: they live until they expire.
     pub revocation: Option<Revocation>,
+    /// The apps that may be given them.
+    pub for_apps: Vec<AppId>,
 }
 
 /// How a provider is told that a token is not needed any more.
@@ -226,6 +260,18 @@ mod tests {
     ) {
         let wait = Refresh::again_at(failures, NOW, jitter) - NOW;
         assert_eq!(wait.whole_seconds(), expected);
+    }
+
+    #[rstest]
+    #[case::whole(r#"{"exp":1800000300}"#, Some(1_800_000_300))]
+    #[case::cut(r#"{"exp":1800000300.9}"#, Some(1_800_000_300))]
+    #[case::missing("{}", None)]
+    #[case::text(r#"{"exp":"never"}"#, None)]
+    #[case::no_object("1800000300", None)]
+    fn an_id_token_tells_when_it_expires(#[case] payload: &str, #[case] expected: Option<i64>) {
+        let token = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(payload));
+        assert_eq!(id_token_expiry(&token), expected);
+        assert_eq!(id_token_expiry(payload), None, "that is no token");
     }
 
     #[rstest]

@@ -577,7 +577,7 @@ fn two_oauth2_servers_are_never_one_issuer() {
 #[case::of_another_preset(
     "preset = \"oidc\"\nissuer = \"https://a.example\"\nhost = \"x\"",
     2,
-    "`host` is not a setting of a provider with the preset `oidc` = known here: `issuer`, `discovery`, `groups_claim`, `roles_claim`, `switch_account_prompt`, `id`, `preset`, `name`, `client_id`, `client_secret`, `scopes`, `client_authentication`, `private_key`, `key_id`, `certificate`, `assertion_algorithm`, `assertion_audience`, `id_token_algorithm`, `backchannel_logout`, `frontchannel_logout`, `email_domains`, `refresh`, `recheck_after`, `revoke_tokens`, `ca_file`, `allow_networks`, `proxy`, `claims`, `restrictions`"
+    "`host` is not a setting of a provider with the preset `oidc` = known here: `issuer`, `discovery`, `groups_claim`, `roles_claim`, `switch_account_prompt`, `id`, `preset`, `name`, `client_id`, `client_secret`, `scopes`, `client_authentication`, `private_key`, `key_id`, `certificate`, `assertion_algorithm`, `assertion_audience`, `id_token_algorithm`, `backchannel_logout`, `frontchannel_logout`, `email_domains`, `refresh`, `recheck_after`, `revoke_tokens`, `tokens_for_apps`, `ca_file`, `allow_networks`, `proxy`, `claims`, `restrictions`"
 )]
 #[case::not_text("preset = \"oidc\"\nissuer = 5", 1, "`issuer` is text in quotes")]
 #[case::http(

@@ -4,6 +4,7 @@ use super::preset::Definition;
 use super::refresh::{self, Asked};
 use super::resolution::Resolution;
 use super::revocation;
+use crate::config::Fault;
 use crate::domain::upstream_tokens::{Revocation, TokenKeeping};
 
 impl Resolution<'_> {
@@ -19,6 +20,13 @@ impl Resolution<'_> {
         let refresh = refresh::wanted(&definition.refresh, settings);
         let told = definition.revocation.as_ref();
         faults.extend(revocation::fault(told, settings, name, refresh.is_some()));
+        if let (Some(first), None) = (settings.tokens_for_apps.first(), &refresh) {
+            let fault = Fault::at(
+                first.at.clone(),
+                "`tokens_for_apps` has no effect: tokens are not kept",
+            );
+            faults.push(fault.with_help("add refresh = true, or leave it out"));
+        }
         self.faults.extend(faults);
         let wanted = told.filter(|told| refresh.is_some() && revocation::is_wanted(told, settings));
         let revocation = match wanted {
@@ -28,6 +36,9 @@ impl Resolution<'_> {
         Some(TokenKeeping {
             refresh,
             revocation,
+            for_apps: (settings.tokens_for_apps.iter())
+                .map(|app| app.value.clone())
+                .collect(),
         })
     }
 

@@ -17,8 +17,10 @@ use super::live::{Generation, LiveSession, LiveSessions, RandomIdHasher};
 use crate::domain::handle::{AppSessionKind, Digest, Handle, ParentSessionKind};
 use crate::domain::host::Host;
 use crate::domain::identity::Person;
+use crate::domain::identity_header::IdentitySource;
 use crate::domain::ids::{AppId, SessionId, TenantId};
 use crate::domain::session::Standing;
+use crate::domain::upstream_tokens::TokensForApp;
 use crate::storage::{StorageError, StoredSession};
 use crate::telemetry::metrics::look_up_took;
 
@@ -62,6 +64,12 @@ impl<P> AppEntry<P> {
     #[must_use]
     pub fn session(&self) -> SessionId {
         self.session.id()
+    }
+
+    /// Its last use, in seconds since 1970: this moment, for whoever was just given it. It never goes back.
+    #[must_use]
+    pub fn used_at(&self) -> i64 {
+        self.session.used_at()
     }
 
     /// What was prepared for it, if anything was.
@@ -228,8 +236,23 @@ impl<P: Send + Sync + 'static> AppSessions<P> {
         Ok(found.map(|entry| (remembered, entry)))
     }
 
+    /// The provider's tokens for whoever's session `entry` is; only those among `wanted` are unsealed.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn tokens(
+        &self,
+        entry: &AppEntry<P>,
+        wanted: &[IdentitySource],
+    ) -> Result<Option<TokensForApp>, StorageError> {
+        let store = self.live.store();
+        store
+            .find_tokens(&entry.place.tenant, entry.session(), wanted)
+            .await
+    }
+
     /// The same app session with nothing prepared, in place of `entry`: for when what was prepared depends on
-    /// a configuration that has changed.
+    /// a configuration that has changed, or on a time that has passed.
     #[must_use]
     pub fn renewed(
         &self,

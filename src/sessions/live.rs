@@ -104,6 +104,11 @@ impl LiveSession {
         }
     }
 
+    /// Its last use, which is this moment for whoever has just recalled it. It never goes back.
+    pub(super) fn used_at(&self) -> i64 {
+        self.used_at.load(Ordering::Relaxed)
+    }
+
     /// It was used. Writes only when the second has changed: thousands of requests share this line of memory.
     pub(super) fn touch(&self, now: i64) {
         if now > self.used_at.load(Ordering::Relaxed) {

@@ -108,7 +108,8 @@ impl Sessions {
         kept
     }
 
-    /// Writes what a look has found. All app sessions of a person who has changed are told within a second.
+    /// Writes what a look has found. All app sessions of a person who has changed are told within a second, and
+    /// where apps are given tokens (`for_apps`), all of them are.
     ///
     /// # Errors
     /// The store's. It is tried again at a later use.
@@ -118,6 +119,7 @@ impl Sessions {
         refresh: &Refresh,
         profile: &Profile,
         tokens: UpstreamTokens,
+        for_apps: bool,
     ) -> Result<Settled, StorageError> {
         let at = self.live().clock().now();
         let found = LookedAt {
@@ -125,6 +127,7 @@ impl Sessions {
             tokens,
             issuer_key: profile.issuer_key.clone(),
             subject_key: profile.subject_key.clone(),
+            for_apps,
             at,
         };
         let change = |data: &str| record::with_person_again(data, profile);
@@ -135,6 +138,7 @@ impl Sessions {
             .await;
         match &settled {
             Ok(Settled::Changed) => self.live().changed(claim.session),
+            Ok(Settled::Unchanged) if for_apps => self.live().changed(claim.session),
             Ok(Settled::Unchanged) => self.live().set_due(claim.session, found.due_at),
             Ok(Settled::AnotherPerson | Settled::Lost) => {}
             Err(_) => self.live().set_due(claim.session, Some(at + STORE_AGAIN)),

@@ -18,6 +18,7 @@ use crate::domain::handle::{
 };
 use crate::domain::host::Host;
 use crate::domain::identity::{Profile, VerifiedIdentity};
+use crate::domain::identity_header::IdentitySource;
 use crate::domain::ids::{Issuer, ProviderId, SessionId, TenantId, UserId};
 use crate::domain::login_attempt::{Callback, Continuation, PendingAttempt};
 use crate::domain::session::{SessionLifetimes, SessionTimes};
@@ -65,6 +66,7 @@ macro_rules! storage_contract {
             a13_the_right_to_a_refresh_is_one_hands,
             a_rotated_token_is_the_next_claims,
             what_a_look_has_found_is_written_and_told,
+            apps_are_given_what_they_take_while_a_session_lives,
             somebody_else_is_written_nowhere,
             t25_a_claim_is_lost_with_its_session,
             a_claim_is_lost_to_a_new_sign_in,
@@ -1140,6 +1142,7 @@ fn looked_at(subject_key: &str, number: u8) -> LookedAt {
         issuer_key: "issuer".into(),
         subject_key: subject_key.into(),
         due_at: Some(seconds(1200)),
+        for_apps: false,
         at: seconds(600),
     }
 }
@@ -1260,6 +1263,48 @@ pub(crate) async fn what_a_look_has_found_is_written_and_told(store: &AnyStore) 
     let unchanged = claimed(&**store, session, 1260).await;
     let token = unchanged.tokens.access_token.expose_secret().to_owned();
     assert_eq!(token, "canary-access-token-3", "all or nothing");
+}
+
+pub(crate) async fn apps_are_given_what_they_take_while_a_session_lives(store: &AnyStore) {
+    let session = begin_with_tokens(&**store, 1).await;
+    let both = [IdentitySource::AccessToken, IdentitySource::IdToken];
+    let acme = tenant("acme");
+    let find = async |tenant: &TenantId, wanted: &[IdentitySource]| {
+        let found = store.find_tokens(tenant, session, wanted).await;
+        let found = found.expect("an answer")?;
+        let access_token = text(found.access_token.as_ref()).map(ToOwned::to_owned);
+        Some((
+            access_token,
+            text(found.id_token.as_ref()).map(ToOwned::to_owned),
+        ))
+    };
+    let first = (
+        Some("canary-access-token-1".to_owned()),
+        Some("canary-id-token".to_owned()),
+    );
+    assert_eq!(find(&acme, &both).await, Some(first.clone()));
+    assert_eq!(find(&acme, &both[..1]).await, Some((first.0, None)));
+    assert_eq!(find(&acme, &both[1..]).await, Some((None, first.1)));
+    assert_eq!(find(&tenant("globex"), &both).await, None);
+    let claim = claimed(&**store, session, 600).await.claim;
+    let found = LookedAt {
+        for_apps: true,
+        ..looked_at("ada", 2)
+    };
+    let settled = store.settle_refresh(&claim, &found, &|_| Ok(None)).await;
+    assert_eq!(settled.expect("written"), Settled::Unchanged);
+    let (_, told) = store.ended_since(0).await.expect("read");
+    assert_eq!(told, [session], "all read it again");
+    let second = (
+        Some("canary-access-token-2".to_owned()),
+        Some("canary-newer-id-token".to_owned()),
+    );
+    assert_eq!(find(&acme, &both).await, Some(second));
+    store
+        .end_overdue(session, seconds(700))
+        .await
+        .expect("ended");
+    assert_eq!(find(&acme, &both).await, None);
 }
 
 pub(crate) async fn somebody_else_is_written_nowhere(store: &AnyStore) {

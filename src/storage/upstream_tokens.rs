@@ -9,8 +9,9 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::StorageError;
+use crate::domain::identity_header::IdentitySource;
 use crate::domain::ids::{ProviderId, SessionId, TenantId};
-use crate::domain::upstream_tokens::UpstreamTokens;
+use crate::domain::upstream_tokens::{TokensForApp, UpstreamTokens};
 
 /// Tokens that begin with a session. The ID token is the session's own.
 #[derive(Clone, Debug)]
@@ -73,6 +74,8 @@ pub struct LookedAt {
     pub subject_key: Box<str>,
     /// When the next look is due.
     pub due_at: Option<OffsetDateTime>,
+    /// Whether apps may hold some of the tokens: all are told then, also where the person is as they were.
+    pub for_apps: bool,
     /// Now.
     pub at: OffsetDateTime,
 }
@@ -127,7 +130,8 @@ pub trait UpstreamTokenStore: Send + Sync {
     ) -> Result<bool, StorageError>;
 
     /// Writes what a look has found, all or nothing, and gives the claim back. What is kept of the person becomes
-    /// what `change` makes of it; if it changes, [`Sessions::ended_since`](super::Sessions::ended_since) is told.
+    /// what `change` makes of it; if it changes, or apps may hold tokens, [`Sessions::ended_since`](super::Sessions::ended_since)
+    /// is told.
     async fn settle_refresh(
         &self,
         claim: &Claim,
@@ -145,6 +149,14 @@ pub trait UpstreamTokenStore: Send + Sync {
     /// Ends the session of a claim, as [`Sessions::end_sessions`](super::Sessions::end_sessions) does. Whether the
     /// claim held.
     async fn end_claimed(&self, claim: &Claim, now: OffsetDateTime) -> Result<bool, StorageError>;
+
+    /// The tokens of a live session, for an app; only those among `wanted` are unsealed. `None`: none are kept.
+    async fn find_tokens(
+        &self,
+        tenant: &TenantId,
+        session: SessionId,
+        wanted: &[IdentitySource],
+    ) -> Result<Option<TokensForApp>, StorageError>;
 
     /// Takes out the tokens of at most `most` sessions that have ended, the oldest first.
     async fn take_ended_tokens(&self, most: u32) -> Result<Vec<EndedTokens>, StorageError>;

@@ -326,7 +326,9 @@ fn names_a_person(header: &IdentityHeader) -> bool {
         | IdentitySource::Roles
         | IdentitySource::Picture
         | IdentitySource::Locale
-        | IdentitySource::Provider => false,
+        | IdentitySource::Provider
+        | IdentitySource::AccessToken
+        | IdentitySource::IdToken => false,
     }
 }
 

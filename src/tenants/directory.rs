@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use http::header::STRICT_TRANSPORT_SECURITY;
 
-use super::checks;
 use super::hosts::{AppHosts, Slot};
+use super::{checks, tokens_for_apps};
 use crate::config::{AppSettings, Config, Fault, Faults, Server, Severity, TenantSettings};
 use crate::domain::host::Host;
 use crate::domain::ids::TenantId;
@@ -79,6 +79,7 @@ impl Directory {
             .collect();
         faults.extend(checks::across(settings));
         faults.extend(settings.iter().flat_map(checks::upstreams));
+        faults.extend(settings.iter().flat_map(tokens_for_apps::faults));
         for (settings, tenant) in settings.iter().zip(&tenants) {
             // Whom a policy admits is not known while a provider is missing.
             if settings.providers.len() == tenant.providers.len() {

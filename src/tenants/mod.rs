@@ -10,6 +10,7 @@ mod directory;
 mod hosts;
 #[cfg(test)]
 mod tests;
+mod tokens_for_apps;
 
 use std::sync::Arc;
 

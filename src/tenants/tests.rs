@@ -515,3 +515,56 @@ fn the_examples_are_right(#[case] text: &str, #[case] redirect_uris: &[&str]) {
         .collect();
     assert_eq!(found, redirect_uris);
 }
+
+fn with_tokens(gives: &str, app: &str) -> Result<Directory, Faults> {
+    build(&format!(
+        "[[tenants]]\nid = \"acme\"\n{}{gives}\n[[tenants.apps]]\nid = \"wiki\"\nhosts = [\"wiki.example\"]\nallow = {{ signed_in = true }}\n{app}\n",
+        provider("one"),
+    ))
+}
+
+const TOKEN_HEADERS: &str = "identity_headers = { X-Forwarded-Access-Token = \"access_token\", Authorization = \"id_token\" }";
+
+#[test]
+fn tokens_are_given_where_both_say_so() {
+    let directory = with_tokens(
+        "refresh = true\ntokens_for_apps = [\"wiki\"]",
+        TOKEN_HEADERS,
+    );
+    directory
+        .map_err(|faults| faults.to_string())
+        .expect("right");
+    with_tokens("refresh = true", "")
+        .map_err(|faults| faults.to_string())
+        .expect("right");
+}
+
+#[rstest]
+#[case::provider_alone(
+    "refresh = true\ntokens_for_apps = [\"wiki\"]",
+    "",
+    "no identity header of app `wiki` takes a token"
+)]
+#[case::app_alone(
+    "refresh = true",
+    TOKEN_HEADERS,
+    "x-forwarded-access-token takes a token, and no provider gives its tokens to app `wiki`"
+)]
+#[case::not_kept(
+    "tokens_for_apps = [\"wiki\"]",
+    TOKEN_HEADERS,
+    "`tokens_for_apps` has no effect: tokens are not kept"
+)]
+#[case::misspelt(
+    "refresh = true\ntokens_for_apps = [\"wiki\", \"wikki\"]",
+    TOKEN_HEADERS,
+    "this tenant has no app `wikki`"
+)]
+fn tokens_that_one_side_alone_names_are_told(
+    #[case] gives: &str,
+    #[case] app: &str,
+    #[case] expected: &str,
+) {
+    let told = with_tokens(gives, app).expect_err("wrong").to_string();
+    assert!(told.contains(expected), "{told}");
+}

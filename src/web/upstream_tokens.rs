@@ -237,7 +237,13 @@ impl Door {
             .look_again(tenant, provider, claimed, fresh)
             .await?;
         let settled = sessions
-            .settle_refresh(&claimed.claim, refresh, &profile, tokens)
+            .settle_refresh(
+                &claimed.claim,
+                refresh,
+                &profile,
+                tokens,
+                !provider.tokens.for_apps.is_empty(),
+            )
             .await?;
         match settled {
             Settled::AnotherPerson => Err(NotRefreshed::Refused(UpstreamTrouble::Subject).into()),

@@ -55,7 +55,11 @@ impl Answer {
         };
         let headers = allowed.map_or(&[][..], |allowed| allowed.headers());
         let headers = headers.iter().map(|(name, value)| {
-            let value = String::from_utf8_lossy(value.as_bytes());
+            let value = if value.is_sensitive() && !value.is_empty() {
+                "(a token, not shown)".into()
+            } else {
+                String::from_utf8_lossy(value.as_bytes())
+            };
             (name.to_string(), value.into_owned())
         });
         let app = place.and_then(Place::app);

@@ -15,8 +15,9 @@ use super::super::upstream_tokens::{
 use super::rows::{bytes, optional_time_at, parsed, stamp, time_at, unreadable};
 use super::sessions::{announce, end};
 use super::{Durability, SqliteStore, Writing, in_time};
+use crate::domain::identity_header::IdentitySource;
 use crate::domain::ids::{SessionId, TenantId};
-use crate::domain::upstream_tokens::UpstreamTokens;
+use crate::domain::upstream_tokens::{TokensForApp, UpstreamTokens};
 
 #[async_trait]
 impl UpstreamTokenStore for SqliteStore {
@@ -131,6 +132,8 @@ impl UpstreamTokenStore for SqliteStore {
                     .bind(claim.tenant.as_str())
                     .execute(&mut *writing)
                     .await?;
+            }
+            if changed.is_some() || found.for_apps {
                 announce(&mut writing, &claim.tenant, claim.session, found.at).await?;
             }
             writing.commit().await?;
@@ -175,6 +178,44 @@ impl UpstreamTokenStore for SqliteStore {
             end(&mut writing, &claim.tenant, claim.session, now).await?;
             writing.commit().await?;
             Ok(true)
+        })
+        .await
+    }
+
+    async fn find_tokens(
+        &self,
+        tenant: &TenantId,
+        session: SessionId,
+        wanted: &[IdentitySource],
+    ) -> Result<Option<TokensForApp>, StorageError> {
+        in_time(async {
+            let row = sqlx::query(
+                "SELECT t.provider, t.access_token, t.expires_at, coalesce(t.id_token, s.id_token) AS id_token
+                 FROM upstream_tokens AS t JOIN session AS s ON s.id = t.session AND s.tenant = t.tenant
+                 WHERE t.session = ? AND t.tenant = ? AND s.ended_at IS NULL",
+            )
+            .bind(session.as_bytes().as_slice())
+            .bind(tenant.as_str())
+            .fetch_optional(&self.readers)
+            .await?;
+            let Some(row) = row else { return Ok(None) };
+            let open = |source, purpose, column| {
+                if wanted.contains(&source) {
+                    self.opened(purpose, tenant, &row, column)
+                } else {
+                    Ok(None)
+                }
+            };
+            Ok(Some(TokensForApp {
+                provider: parsed(&row, "provider")?,
+                access_token: open(
+                    IdentitySource::AccessToken,
+                    Purpose::AccessToken,
+                    "access_token",
+                )?,
+                expires_at: optional_time_at(&row, "expires_at")?,
+                id_token: open(IdentitySource::IdToken, Purpose::IdToken, "id_token")?,
+            }))
         })
         .await
     }

@@ -3,6 +3,7 @@
 
 mod admission;
 mod continuity;
+mod handed;
 mod hands;
 mod revocation;
 mod trouble;
