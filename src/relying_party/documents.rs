@@ -71,7 +71,12 @@ impl Documents {
         };
         for name in ["acr", "amr", "auth_time"] {
             if let Some(value) = sign_in.claims().get(name) {
-                claims.entry(name).or_insert_with(|| value.clone());
+                if name == "auth_time" {
+                    // What was judged at the sign-in goes on counting, whatever the person did there since.
+                    claims.insert(name.to_owned(), value.clone());
+                } else {
+                    claims.entry(name).or_insert_with(|| value.clone());
+                }
             }
         }
     }

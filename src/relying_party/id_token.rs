@@ -239,7 +239,8 @@ impl VerifiedIdToken {
         }
         let before = authenticated_at(&first.claims);
         match authenticated_at(&self.claims) {
-            Some(found) if before.is_some_and(|before| before != found) => {
+            // A later one: the person has signed in there once more, in the same session (Keycloak).
+            Some(found) if before.is_some_and(|before| found < before) => {
                 Err(IdTokenRefused::Continuity("auth_time"))
             }
             _ => Ok(()),

@@ -112,6 +112,9 @@ pub enum UpstreamTrouble {
         /// What says so.
         mark: Box<str>,
     },
+    /// It could not be reached a moment ago, and is left alone for a while.
+    #[error("the provider could not be reached a moment ago")]
+    Resting,
     /// The answer lacks what every answer of this provider to us says.
     #[error("the claim `{0}` is missing or not what the preset requires")]
     RequiredClaim(Box<str>),
@@ -146,7 +149,7 @@ impl UpstreamTrouble {
     /// Whether it says of a person that they are not let in, or says it in a way that signs nobody in, rather than
     /// that something is out of order at the provider or with us.
     #[must_use]
-    pub const fn is_refusal(&self) -> bool {
+    pub fn is_refusal(&self) -> bool {
         match self {
             Self::Subject
             | Self::Incomplete(_)
@@ -154,8 +157,9 @@ impl UpstreamTrouble {
             | Self::RequiredClaim(_)
             | Self::AccountRefused { .. }
             | Self::NotLetIn(_)
-            | Self::Expression { .. }
-            | Self::Unmapped(_) => true,
+            | Self::Expression { .. } => true,
+            // Without a subject nobody at all was spoken of: an answer of another shape.
+            Self::Unmapped(fact) => *fact != "subject",
             Self::IdToken(refused) => refused.is_about_another(),
             Self::Unreachable(_)
             | Self::Reach(_)
@@ -166,6 +170,7 @@ impl UpstreamTrouble {
             | Self::TokenRefused(_)
             | Self::TokenAnswer(_)
             | Self::Slow(_)
+            | Self::Resting
             | Self::Status(..)
             | Self::ProfileAnswer(..)
             | Self::Address(_) => false,

@@ -66,10 +66,14 @@ impl RelyingParty {
             .header(header::AUTHORIZATION, bearer("Bearer", access_token));
         let userinfo = fetch(&client, request, Vec::new(), "userinfo").await?.0;
         // OIDC Core 1.0 §5.3.2: a userinfo of somebody else must not be used.
-        if userinfo.get("sub").and_then(Value::as_str) != Some(id_token.subject()) {
-            return Err(UpstreamTrouble::Subject);
+        match userinfo.get("sub").and_then(Value::as_str) {
+            Some(subject) if subject == id_token.subject() => Ok(userinfo),
+            Some(_) => Err(UpstreamTrouble::Subject),
+            None => {
+                let reason = "it has no `sub` to compare".to_owned();
+                Err(UpstreamTrouble::ProfileAnswer("userinfo".into(), reason))
+            }
         }
-        Ok(userinfo)
     }
 
     /// What is known of a person without a new ID token: the claims of the last one, and in their place whatever
@@ -90,9 +94,9 @@ impl RelyingParty {
                 .userinfo(provider, endpoint, last, access_token)
                 .await?;
             if let (Some(claims), Some(said)) = (claims.as_object_mut(), userinfo.as_object()) {
-                forget_older_word(claims, said, &provider.claims.email);
+                let unsaid = in_one_breath(claims, said, &provider.claims.email);
                 for (name, value) in said {
-                    if !OF_THE_TOKEN.contains(&name.as_str()) {
+                    if !OF_THE_TOKEN.contains(&name.as_str()) && !unsaid.contains(name) {
                         claims.insert(name.clone(), value.clone());
                     }
                 }
@@ -147,21 +151,24 @@ impl RelyingParty {
 }
 
 /// An address and what vouches for it come from one document: where userinfo tells an address, the flags of an older
-/// token do not count for it.
-fn forget_older_word(
+/// token do not count for it; where it tells none, its flags do not count for that of the token. Gives the claims of
+/// userinfo that do not count.
+fn in_one_breath(
     claims: &mut Map<String, Value>,
     said: &Map<String, Value>,
     (source, rule): &(Source, EmailRule),
-) {
+) -> Vec<String> {
     let members: Vec<_> = rule
         .paths()
         .iter()
         .filter_map(|path| path.member())
         .collect();
-    let told = members
-        .first()
-        .is_some_and(|address| said.contains_key(address));
-    if told && *source == Source::Claims {
+    let (true, Some(address)) = (*source == Source::Claims, members.first()) else {
+        return Vec::new();
+    };
+    if said.contains_key(address) {
         claims.retain(|name, _| !members.contains(name));
+        return Vec::new();
     }
+    members
 }

@@ -4,15 +4,16 @@
 //! a refresh token that came is kept before anything else is done with the answer; only what the provider says of a
 //! person ends their session, never its trouble or ours; every look ends, whatever hangs.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::Door;
-use crate::domain::ids::SessionId;
+use crate::domain::ids::{ProviderId, SessionId, TenantId};
 use crate::domain::tenant::Tenant;
 use crate::domain::upstream_provider::UpstreamProvider;
 use crate::domain::upstream_tokens::{Refresh, UpstreamTokens};
@@ -25,6 +26,10 @@ const AT_ONCE: u32 = 16;
 
 /// After so long a look is given up. Shorter than its lease, so that nobody else has begun one meanwhile.
 const DEADLINE: Duration = Duration::from_secs(25);
+
+/// How long a provider that could not be reached is left alone. Shorter than the least time after which one person is
+/// looked at again.
+const REST: Duration = Duration::from_secs(15);
 
 /// How many sessions' tokens are revoked at once.
 const REVOKED_AT_ONCE: u32 = 16;
@@ -40,6 +45,8 @@ pub(super) struct Looks {
     revoking: Arc<Semaphore>,
     /// No more are begun.
     stopped: AtomicBool,
+    /// Providers that could not be reached, and until when they are left alone.
+    resting: Mutex<HashMap<(TenantId, ProviderId), Duration>>,
 }
 
 impl Looks {
@@ -48,7 +55,22 @@ impl Looks {
             places: Arc::new(Semaphore::new(AT_ONCE as usize)),
             revoking: Arc::new(Semaphore::new(1)),
             stopped: AtomicBool::new(false),
+            resting: Mutex::default(),
         }
+    }
+
+    /// A provider that cannot be reached keeps nobody else's people waiting, and is not asked for each of its own.
+    fn rest(&self, claimed: &Claimed, now: Duration) {
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        resting.retain(|_, until| *until > now);
+        let of = (claimed.claim.tenant.clone(), claimed.provider.clone());
+        resting.insert(of, now + REST);
+    }
+
+    fn is_resting(&self, claimed: &Claimed, now: Duration) -> bool {
+        let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = (claimed.claim.tenant.clone(), claimed.provider.clone());
+        resting.get(&of).is_some_and(|until| *until > now)
     }
 
     fn begin(&self) -> Option<OwnedSemaphorePermit> {
@@ -201,8 +223,20 @@ impl Door {
         });
         // Taken out of the configuration: nobody looks, and what the provider gave is of no use.
         let Some((tenant, provider, refresh)) = found else {
+            // It may be put back.
+            if let Err(error) = sessions.postpone_refresh(&claimed).await {
+                tracing::error!(%session, %error, "a look cannot be put off");
+            }
             return;
         };
+        if self
+            .looks
+            .is_resting(&claimed, self.parts.clock.monotonic())
+        {
+            let failed = NotRefreshed::Trouble(UpstreamTrouble::Resting);
+            let outcome = self.note_failed(&claimed, &failed.into()).await;
+            return count_refresh(tenant.id.as_str(), provider.id.as_str(), outcome);
+        }
         let looked = tokio::time::timeout(DEADLINE, self.ask(tenant, provider, refresh, &claimed));
         let looked = looked.await.unwrap_or_else(|_| {
             Err(NotRefreshed::Trouble(UpstreamTrouble::Slow(DEADLINE.as_secs())).into())
@@ -259,7 +293,14 @@ impl Door {
         let claim = &claimed.claim;
         let sessions = &self.parts.sessions;
         let (over, reason) = match failed {
-            Failed::Refused(refused) => (!matches!(refused, NotRefreshed::Trouble(_)), refused),
+            Failed::Refused(refused) => {
+                if let NotRefreshed::Trouble(trouble) = refused
+                    && trouble.is_unreachable()
+                {
+                    self.looks.rest(claimed, self.parts.clock.monotonic());
+                }
+                (!matches!(refused, NotRefreshed::Trouble(_)), refused)
+            }
             Failed::Store(error) => {
                 tracing::error!(session = %claim.session, %error, "a person cannot be looked at again; it will be tried again");
                 return "failed";

@@ -270,6 +270,11 @@ impl Sessions for SqliteStore {
                 .await?;
             if let Some(row) = found {
                 end(&mut writing, &parsed(&row, "tenant")?, id, now).await?;
+                // What runs out is forgotten: with its tokens, the provider might end the next sign-in.
+                sqlx::query("DELETE FROM upstream_tokens WHERE session = ?")
+                    .bind(id.as_bytes().as_slice())
+                    .execute(&mut *writing)
+                    .await?;
             }
             writing.commit().await
         })

@@ -32,18 +32,23 @@ async fn what_is_missing_is_asked_for(#[case] fault: UserinfoFault) {
 }
 
 #[rstest]
-#[case::other(UserinfoFault::OtherSubject)]
-#[case::none(UserinfoFault::NoSubject)]
-#[case::number(UserinfoFault::With("sub", json!(7)))]
-#[case::in_capitals(UserinfoFault::With("sub", json!("SUBJECT-OF-ADA")))]
+#[case::other(UserinfoFault::OtherSubject, "userinfo has another `sub`")]
+#[case::none(UserinfoFault::NoSubject, "it has no `sub`")]
+#[case::number(UserinfoFault::With("sub", json!(7)), "it has no `sub`")]
+#[case::in_capitals(
+    UserinfoFault::With("sub", json!("SUBJECT-OF-ADA")),
+    "userinfo has another `sub`"
+)]
 #[tokio::test]
-async fn userinfo_of_somebody_else_signs_nobody_in(#[case] fault: UserinfoFault) {
+async fn userinfo_of_somebody_else_signs_nobody_in(
+    #[case] fault: UserinfoFault,
+    #[case] reason: &str,
+) {
     let broker = Broker::start().await;
     broker.provider.set(UserinfoFault::EmailOnlyHere);
     broker.provider.set(fault);
     let mut browser = broker.browser();
     let page = answer_to_callback(&broker, &mut browser, WIKI).await;
-    let reason = "userinfo has another `sub`";
     assert_refused(&broker, &browser, &page, (400, NOT_TRUSTED), reason).await;
 }
 

@@ -35,12 +35,24 @@ async fn an_id_token_of_somebody_else_ends_the_session() {
     assert!(ended[0].field("reason").contains("another `sub`"));
 }
 
+/// The person has signed in there once more, for another app.
+#[tokio::test]
+async fn a_later_sign_in_in_the_same_session_ends_nothing() {
+    let (broker, browser) = signed_in().await;
+    broker
+        .provider
+        .configure(|settings| settings.refresh.auth_time = Some(1_800_000_001));
+    let check = used_after(&broker, &browser, TEN_MINUTES).await;
+    assert_eq!(check.status, StatusCode::ACCEPTED);
+    assert_eq!(refreshes(&broker), 1);
+}
+
 #[tokio::test]
 async fn an_id_token_of_another_sign_in_ends_the_session() {
     let (broker, browser) = signed_in().await;
     broker
         .provider
-        .configure(|settings| settings.refresh.auth_time = Some(1_800_000_001));
+        .configure(|settings| settings.refresh.auth_time = Some(1_799_999_999));
     let check = used_after(&broker, &browser, TEN_MINUTES).await;
     assert_eq!(check.status, StatusCode::UNAUTHORIZED);
     assert!(ended()[0].field("reason").contains("`auth_time`"));

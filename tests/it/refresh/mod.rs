@@ -229,6 +229,22 @@ async fn a_refresh_without_an_id_token_asks_userinfo() {
     assert_eq!(check.status, StatusCode::UNAUTHORIZED);
 }
 
+/// An answer that speaks of nobody says nothing of the person.
+#[tokio::test]
+async fn a41_userinfo_of_another_shape_ends_nothing() {
+    let (broker, browser) = signed_in().await;
+    broker.provider.configure(|settings| {
+        settings.refresh = RefreshTokens {
+            with_id_token: false,
+            ..RefreshTokens::default()
+        };
+    });
+    broker.provider.set(UserinfoFault::NoSubject);
+    let check = used_after(&broker, &browser, TEN_MINUTES).await;
+    assert_eq!(check.status, StatusCode::ACCEPTED);
+    assert_eq!(ended().len(), 0);
+}
+
 /// An address and its flag are one statement: the flag of an older token does not vouch for a newer address.
 #[tokio::test]
 async fn t12_an_older_flag_does_not_vouch_for_a_newer_address() {
