@@ -141,6 +141,8 @@ async fn the_tenants_page_signs_out_there() {
         left.text()
     );
     assert_eq!(entra.count(Endpoint::EntraLogout), 1);
+    let out = entra.last(Endpoint::EntraLogout).expect("a sign-out there");
+    assert_eq!(out.query("state"), None);
     // What was remembered was for one return.
     let again = browser.visit(left.url.as_str()).await;
     assert!(again.text().contains("You are not signed in"));
