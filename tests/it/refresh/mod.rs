@@ -67,6 +67,16 @@ pub(crate) async fn settled(broker: &Broker) {
     broker.door.upkeep().await;
 }
 
+/// From now on a refresh brings no new ID token.
+fn without_id_tokens(broker: &Broker) {
+    broker.provider.configure(|settings| {
+        settings.refresh = RefreshTokens {
+            with_id_token: false,
+            ..RefreshTokens::default()
+        };
+    });
+}
+
 /// How often tokens were refreshed.
 fn refreshes(broker: &Broker) -> usize {
     let requests = broker.provider.requests();
@@ -212,12 +222,7 @@ async fn an_answer_without_a_refresh_token_keeps_the_old_one() {
 #[tokio::test]
 async fn a_refresh_without_an_id_token_asks_userinfo() {
     let (broker, browser) = signed_in().await;
-    broker.provider.configure(|settings| {
-        settings.refresh = RefreshTokens {
-            with_id_token: false,
-            ..RefreshTokens::default()
-        };
-    });
+    without_id_tokens(&broker);
     broker
         .provider
         .person("ada", |ada| ada.groups = vec!["new".into()]);
@@ -233,12 +238,7 @@ async fn a_refresh_without_an_id_token_asks_userinfo() {
 #[tokio::test]
 async fn a41_userinfo_of_another_shape_ends_nothing() {
     let (broker, browser) = signed_in().await;
-    broker.provider.configure(|settings| {
-        settings.refresh = RefreshTokens {
-            with_id_token: false,
-            ..RefreshTokens::default()
-        };
-    });
+    without_id_tokens(&broker);
     broker.provider.set(UserinfoFault::NoSubject);
     let check = used_after(&broker, &browser, TEN_MINUTES).await;
     assert_eq!(check.status, StatusCode::ACCEPTED);
@@ -249,12 +249,7 @@ async fn a41_userinfo_of_another_shape_ends_nothing() {
 #[tokio::test]
 async fn t12_an_older_flag_does_not_vouch_for_a_newer_address() {
     let (broker, browser) = signed_in().await;
-    broker.provider.configure(|settings| {
-        settings.refresh = RefreshTokens {
-            with_id_token: false,
-            ..RefreshTokens::default()
-        };
-    });
+    without_id_tokens(&broker);
     broker
         .provider
         .person("ada", |ada| ada.email = Some("ceo@example.com".into()));
