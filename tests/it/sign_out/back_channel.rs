@@ -137,7 +137,12 @@ async fn exactly_what_is_named_ends(#[case] about: Value, #[case] ended: [bool; 
         assert_eq!(is_in(&broker, browser, WIKI).await, !ended, "{number}");
     }
     let lines = audit::of_answer(answer.headers());
-    assert_eq!(lines.len(), ended.iter().filter(|it| **it).count());
+    let number = ended.iter().filter(|it| **it).count();
+    let told = |event: &str| lines.iter().filter(|line| line.event() == event).count();
+    assert_eq!(told("session_ended_upstream"), number);
+    let nothing = usize::from(number == 0);
+    assert_eq!(told("upstream_logout_found_nothing"), nothing);
+    assert_eq!(lines.len(), number + nothing);
 }
 
 #[tokio::test]
