@@ -6,6 +6,7 @@
 mod asked;
 pub mod check;
 pub(crate) mod client_address;
+pub mod credentials;
 mod dialect;
 pub mod entry;
 mod handed_tokens;
@@ -18,6 +19,7 @@ pub mod verdict;
 
 pub use asked::Asked;
 pub use check::{Found, Gate, Witness};
+pub use credentials::{CredentialFault, Credentials, KnownCaller, Unaccepted};
 pub use dialect::{CheckRequest, Dialect};
 pub use limiter::{By, Counted, Limiter, OverLimit};
 pub use session_watch::SessionWatch;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::credentials::CredentialFault;
 use super::dialect::CheckRequest;
 use super::target::{AmbiguousTarget, CheckTarget};
 use super::verdict::Verdict;
@@ -31,6 +32,10 @@ pub(super) fn note(verdict: &Verdict, target: &CheckTarget<'_>, at: AppAt<'_>, p
         Verdict::Allowed(_) | Verdict::OwnPath(_) => return,
         Verdict::SignInOffered(_) => CheckOutcome::SignInOffered,
         Verdict::SignInRequired { .. } => CheckOutcome::SignInRequired,
+        Verdict::Unaccepted(unaccepted) => match unaccepted.fault {
+            CredentialFault::Unjudged => CheckOutcome::Unavailable,
+            CredentialFault::Malformed | CredentialFault::Invalid => CheckOutcome::Unaccepted,
+        },
         Verdict::Refused(_) => CheckOutcome::Refused,
         Verdict::Ambiguous(_) => CheckOutcome::Ambiguous,
         Verdict::UnknownHost => CheckOutcome::UnknownHost,
@@ -52,6 +57,10 @@ pub(super) fn note(verdict: &Verdict, target: &CheckTarget<'_>, at: AppAt<'_>, p
         ),
         Verdict::Ambiguous(ambiguous) => tracing::warn!(
             target: "audit", event = "check_ambiguous", tenant, app, %peer, reason = %ambiguous,
+        ),
+        Verdict::Unaccepted(unaccepted) => tracing::info!(
+            target: "audit", event = "credential_refused", tenant, app, %peer,
+            scheme = unaccepted.scheme.as_str(), reason = %unaccepted.reason,
         ),
         Verdict::Unavailable(error) => tracing::error!(
             tenant, app, %error, "nobody can be let through while the store fails"

@@ -8,6 +8,7 @@ use super::reader::{Item, Section};
 use super::server::Server;
 use super::table::{Key, Shape, Table};
 use super::{Context, rules, security_headers, upstreams};
+use crate::domain::caller::{Scheme, Schemes};
 use crate::domain::host::{Host, HostPattern};
 use crate::domain::identity_header::{HeaderSet, IdentityHeader, IdentitySource};
 use crate::domain::ids::AppId;
@@ -45,6 +46,12 @@ pub(super) static TABLE: Table = Table::new(
             "Its hosts. A host belongs to one app of one tenant; within a tenant an exact host is an exception from another app's pattern.",
         )
         .required(),
+        Key::new(
+            "accept",
+            Shape::List(&Shape::Words(&SCHEMES)),
+            "How callers may show who they are: any one of these will do.",
+        )
+        .or("[\"session\"]"),
         Key::table("allow", &rules::ALLOW),
         Key::tables("rules", &rules::TABLE),
         Key::new(
@@ -82,17 +89,22 @@ pub(super) static TABLE: Table = Table::new(
 )
 .exactly_one_of(&["allow", "rules"]);
 
+/// The words of [`Scheme`].
+static SCHEMES: [&str; Scheme::ALL.len()] = words_of(&Scheme::ALL);
+
 /// The words of [`IdentitySource`].
-static IDENTITY_SOURCES: [&str; IdentitySource::ALL.len()] = {
-    let mut words = [""; IdentitySource::ALL.len()];
-    let mut rest: &[(&str, IdentitySource)] = &IdentitySource::ALL;
+static IDENTITY_SOURCES: [&str; IdentitySource::ALL.len()] = words_of(&IdentitySource::ALL);
+
+const fn words_of<T, const N: usize>(all: &[(&'static str, T); N]) -> [&'static str; N] {
+    let mut words = [""; N];
+    let mut rest: &[(&str, T)] = all;
     let mut place: &mut [&str] = &mut words;
     while let ([(word, _), others @ ..], [here, there @ ..]) = (rest, place) {
         *here = word;
         (rest, place) = (others, there);
     }
     words
-};
+}
 
 pub(super) fn read(
     section: &Section<'_>,
@@ -133,6 +145,9 @@ pub(super) fn read(
         Some(item) => upstreams::read(item, server, context).map(Some),
         None => Some(None),
     };
+    let accepts = section
+        .get("accept")
+        .map_or(Some(Schemes::SESSION), |item| accepted(&item));
     let policy = rules::read(section, providers);
     let rules = section.get("rules").and_then(|item| item.as_items());
     let rules_at = match (section.get("allow"), rules) {
@@ -143,6 +158,7 @@ pub(super) fn read(
     let whole = id.is_some()
         && hosts.is_some()
         && headers.is_some()
+        && accepts.is_some()
         && policy.is_some()
         && allowed_status.is_some()
         && hide_cookies.is_some()
@@ -156,6 +172,7 @@ pub(super) fn read(
             name: name.unwrap_or_else(|| id.as_str().into()),
             id,
             hosts,
+            accepts: accepts.unwrap_or(Schemes::SESSION),
             // No rule: nobody.
             policy: policy.unwrap_or_else(|| Policy::new(Vec::new())),
             allowed_status: allowed_status.unwrap_or(StatusCode::ACCEPTED),
@@ -172,6 +189,18 @@ pub(super) fn read(
         rules_at,
         whole,
     })
+}
+
+fn accepted(item: &Item<'_>) -> Option<Schemes> {
+    let schemes = item.list(|item| item.choice(&Scheme::ALL))?;
+    if schemes.is_empty() {
+        item.fault_with_help(
+            "no way to be known is accepted: nobody could pass",
+            "write accept = [\"session\"], or leave it out",
+        );
+        return None;
+    }
+    Some(schemes.into_iter().collect())
 }
 
 fn allowed_status(item: &Item<'_>) -> Option<StatusCode> {

@@ -9,6 +9,7 @@
 use http::Method;
 use serde::Serialize;
 
+use super::caller::Subject;
 use super::email::{EmailAddress, EmailDomain};
 use super::ids::ProviderId;
 use super::path::CanonicalPath;
@@ -59,19 +60,6 @@ pub struct Requirements {
     pub roles: Vec<Box<str>>,
     /// Providers the person signed in through.
     pub providers: Vec<ProviderId>,
-}
-
-/// What a rule may look at.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
-    /// Verified address, if there is one.
-    pub email: Option<&'a EmailAddress>,
-    /// Groups.
-    pub groups: &'a [Box<str>],
-    /// Roles.
-    pub roles: &'a [Box<str>],
-    /// The provider of this session.
-    pub provider: &'a ProviderId,
 }
 
 /// What is asked for. `None`: the proxy did not say.
@@ -216,7 +204,9 @@ impl Requirements {
         };
         one_of(
             !self.providers.is_empty(),
-            self.providers.contains(subject.provider),
+            subject
+                .provider
+                .is_some_and(|provider| self.providers.contains(provider)),
             Refusal::Provider,
         )?;
         one_of(
@@ -251,8 +241,30 @@ impl Requirements {
 
 #[cfg(test)]
 mod tests {
+    use super::super::caller::Scheme;
+    use super::super::ids::UserId;
     use super::*;
     use rstest::rstest;
+
+    /// Somebody with this provider, and nothing else.
+    fn subject(provider: &ProviderId) -> Subject<'_> {
+        Subject {
+            scheme: Scheme::Session,
+            user: UserId::from_bytes([7; 16]),
+            subject: "s-1",
+            issuer: None,
+            provider: Some(provider),
+            client: None,
+            name: None,
+            preferred_username: None,
+            email: None,
+            groups: &[],
+            roles: &[],
+            scopes: &[],
+            permissions: &[],
+            details: None,
+        }
+    }
 
     fn path(text: &str) -> CanonicalPath {
         CanonicalPath::parse(text).expect("clear")
@@ -314,10 +326,8 @@ mod tests {
             Ruling::Public { .. } => Ok(()),
             Ruling::Refused(refusal) => Err(refusal),
             Ruling::SignedIn { requirements, .. } => requirements.admit(Subject {
-                email: None,
                 groups: &in_groups,
-                roles: &[],
-                provider: &provider,
+                ..subject(&provider)
             }),
         }
     }
@@ -370,16 +380,11 @@ mod tests {
             groups: vec!["staff".into()],
             ..Requirements::default()
         };
-        let subject = |email| Subject {
+        let with = |email| Subject {
             email,
-            groups: &[],
-            roles: &[],
-            provider: &provider,
+            ..subject(&provider)
         };
-        assert_eq!(requirements.admit(subject(None)), Err(Refusal::EmailDomain));
-        assert_eq!(
-            requirements.admit(subject(Some(&email))),
-            Err(Refusal::Group)
-        );
+        assert_eq!(requirements.admit(with(None)), Err(Refusal::EmailDomain));
+        assert_eq!(requirements.admit(with(Some(&email))), Err(Refusal::Group));
     }
 }

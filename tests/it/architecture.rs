@@ -189,7 +189,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("cel", &["config/expressions"]),
     ("psl", &["config/parent_cookie.rs"]),
     // A counter is kept where it is used on every request, a handle where it is shown.
-    ("metrics", &["telemetry", "access/verdict.rs"]),
+    (
+        "metrics",
+        &["telemetry", "access/verdict.rs", "access/credentials"],
+    ),
     ("metrics_exporter_prometheus", &["telemetry", "web/door.rs"]),
     ("opentelemetry", &["telemetry/traces.rs"]),
     ("opentelemetry_proto", &["telemetry/traces.rs"]),
