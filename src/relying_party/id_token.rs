@@ -95,8 +95,8 @@ pub enum IdTokenRefused {
     #[error("no key of the provider fits the ID token: {0}")]
     Key(String),
     /// The signature is not the provider's.
-    #[error("the ID token's signature is refused: {0}")]
-    Signature(String),
+    #[error("the ID token's signature is refused: it is not the provider's")]
+    Signature,
     /// Issuer, audience or nonce.
     #[error("the ID token is refused: {0}")]
     Claims(String),
@@ -130,7 +130,7 @@ impl IdTokenRefused {
             | Self::Subject
             | Self::Continuity(_)
             | Self::AccessTokenHash => true,
-            Self::Missing | Self::Header(_) | Self::Key(_) | Self::Signature(_) | Self::Time(_) => {
+            Self::Missing | Self::Header(_) | Self::Key(_) | Self::Signature | Self::Time(_) => {
                 false
             }
         }
@@ -161,7 +161,7 @@ impl VerifiedIdToken {
         let issuer = expected.openid.issuer.as_str();
         let parsed = protocol_claims(text, &claims, issuer)?;
         if parsed.signing_alg().ok() != Some(&algorithm) {
-            return Err(IdTokenRefused::Signature("it is of another kind".into()));
+            return Err(IdTokenRefused::Header("it is of another kind".into()));
         }
         let verifier = CoreIdTokenVerifier::new_public_client(
             ClientId::new(expected.client_id.to_owned()),
@@ -292,15 +292,12 @@ pub(super) fn check_signature(
     algorithm: &CoreJwsSigningAlgorithm,
     key: &CoreJsonWebKey,
 ) -> Result<(), IdTokenRefused> {
-    let refused = |reason: &str| IdTokenRefused::Signature(reason.to_owned());
-    let (signed, signature) = token
-        .rsplit_once('.')
-        .ok_or_else(|| refused("there is none"))?;
+    let (signed, signature) = token.rsplit_once('.').ok_or(IdTokenRefused::Signature)?;
     let signature = URL_SAFE_NO_PAD
         .decode(signature)
-        .map_err(|_| refused("it is not base64url"))?;
+        .map_err(|_| IdTokenRefused::Signature)?;
     key.verify_signature(algorithm, signed.as_bytes(), &signature)
-        .map_err(|error| refused(&error.to_string()))
+        .map_err(|_| IdTokenRefused::Signature)
 }
 
 /// The second segment, which the signature covers.

@@ -193,7 +193,7 @@ impl UpstreamTrouble {
                 | Self::Status(_, 429 | 500..)
                 | Self::Reach(_)
                 | Self::Discovery(_)
-                | Self::Keys(KeyRefused::Unavailable(_))
+                | Self::Keys(KeyRefused::Unavailable(_) | KeyRefused::NotRenewed(..))
         )
     }
 }
