@@ -75,6 +75,7 @@ macro_rules! storage_contract {
             what_is_over_is_swept_and_told,
             c_a_logout_token_is_used_once,
             t25_what_a_provider_ended_does_not_begin,
+            t25_an_unnamed_login_does_not_outlive_a_session_of_its_person,
             what_a_provider_ended_is_told_and_swept,
             it_can_be_probed,
         }
@@ -1034,6 +1035,43 @@ pub(crate) async fn t25_what_a_provider_ended_does_not_begin(store: &AnyStore) {
         .await;
     assert_eq!(renew.expect("written"), Err(SignedOutMeanwhile));
     assert!(is_live(&**store, 2).await && !is_live(&**store, 6).await);
+}
+
+/// A login whose session the provider does not name may be the one that it ends, where it names the person too.
+pub(crate) async fn t25_an_unnamed_login_does_not_outlive_a_session_of_its_person(
+    store: &AnyStore,
+) {
+    let acme = tenant("acme");
+    let provider: ProviderId = "entra".parse().expect("a name");
+    let person = identity("acme", "issuer", "ada");
+    let names = names(&provider);
+    let who = SignedOutUpstream::SessionOf(names.session("s1"), names.subject("ada"));
+    store
+        .end_by_logout_token(&acme, &provider, &notice(who, "1"), seconds(10))
+        .await
+        .expect("written")
+        .expect("taken");
+    let ada = names.subject("ada");
+    for (number, session, subject, asked, expected) in [
+        (1, None, ada, 10, Err(SignedOutMeanwhile)),
+        (2, Some("s1"), ada, 10, Err(SignedOutMeanwhile)),
+        (3, Some("s2"), ada, 10, Ok(())),
+        (4, None, names.subject("bob"), 10, Ok(())),
+        (5, None, ada, 11, Ok(())),
+    ] {
+        let upstream = UpstreamLogin {
+            session: session.map(|sid| names.session(sid)),
+            subject,
+            asked_at: seconds(asked),
+        };
+        let session = NewSession {
+            upstream,
+            ..new_session(number)
+        };
+        let begun = store.begin_session(&person, &session, &|_| String::new());
+        let begun = begun.await.expect("written").map(drop);
+        assert_eq!(begun, expected, "{number}");
+    }
 }
 
 async fn begin_asked_at(

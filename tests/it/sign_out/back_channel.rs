@@ -773,15 +773,19 @@ async fn who_is_not_listened_to_finds_nothing_here(#[case] setting: &str, #[case
 
 /// Somebody signs out at the provider while their code is exchanged here: the sign-out wins.
 #[rstest]
-#[case::session(json!({"sid": "s1"}))]
-#[case::person(json!({"sub": "subject-of-ada"}))]
-#[case::both(json!({"sid": "s1", "sub": "subject-of-ada"}))]
+#[case::session("s1", json!({"sid": "s1"}))]
+#[case::person("s1", json!({"sub": "subject-of-ada"}))]
+#[case::both("s1", json!({"sid": "s1", "sub": "subject-of-ada"}))]
+#[case::both_and_a_login_without_a_name("", json!({"sid": "s1", "sub": "subject-of-ada"}))]
 #[tokio::test]
-async fn t25_a_login_under_way_does_not_survive_the_logout(#[case] about: Value) {
+async fn t25_a_login_under_way_does_not_survive_the_logout(
+    #[case] sid: &str,
+    #[case] about: Value,
+) {
     let broker = Broker::start().await;
     broker
         .provider
-        .configure(|settings| "s1".clone_into(&mut settings.session));
+        .configure(|settings| sid.clone_into(&mut settings.session));
     let mut browser = broker.browser();
     let callback = up_to_callback(&broker, &mut browser, WIKI).await;
     broker.provider.trouble(Endpoint::Token, Trouble::Held);
