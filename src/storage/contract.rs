@@ -1222,13 +1222,22 @@ pub(crate) async fn a13_the_right_to_a_refresh_is_one_hands(store: &AnyStore) {
     );
     // Whoever does not come back has lost it.
     let second = claimed(&**store, session, 660).await;
-    let late = store.postpone_refresh(&first.claim, seconds(900)).await;
+    let late = store
+        .postpone_refresh(&first.claim, Some(seconds(900)))
+        .await;
     assert!(!late.expect("an answer"));
-    let postponed = store.postpone_refresh(&second.claim, seconds(700)).await;
+    let postponed = store
+        .postpone_refresh(&second.claim, Some(seconds(700)))
+        .await;
     assert!(postponed.expect("written"));
     assert_eq!(claimed(&**store, session, 700).await.failures, 1);
-    let unknown = claim(&**store, SessionId::from_bytes([9; 16]), 700).await;
-    assert!(matches!(unknown, Claiming::Nothing));
+    let third = claimed(&**store, session, 800).await;
+    let for_ever = store.postpone_refresh(&third.claim, None).await;
+    assert!(for_ever.expect("written"));
+    for unknown in [session, SessionId::from_bytes([9; 16])] {
+        let found = claim(&**store, unknown, 1_000_000).await;
+        assert!(matches!(found, Claiming::Nothing));
+    }
 }
 
 pub(crate) async fn a_rotated_token_is_the_next_claims(store: &AnyStore) {
@@ -1432,7 +1441,7 @@ async fn assert_lost(store: &dyn Store, claim: &Claim) {
         .settle_refresh(claim, &looked_at("ada", 9), &change)
         .await;
     assert_eq!(settled.expect("an answer"), Settled::Lost);
-    let postponed = store.postpone_refresh(claim, seconds(620)).await;
+    let postponed = store.postpone_refresh(claim, Some(seconds(620))).await;
     assert!(!postponed.expect("an answer"));
     assert!(
         !store
