@@ -26,7 +26,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::domain::ids::Issuer;
 use crate::domain::upstream_provider::OpenIdConnect;
-use crate::jose::{Jwk, SignatureAlgorithm, is_shallow};
+use crate::jose::{Jwk, SignatureAlgorithm, is_shallow, numeric_date, text_claim};
 
 /// How far clocks may differ, in seconds.
 pub(super) const SKEW: Duration = Duration::seconds(60);
@@ -193,12 +193,10 @@ impl VerifiedIdToken {
             }
         }
         check_authorized_party(&claims, expected.client_id)?;
-        let subject = match claims.get("sub") {
-            Some(Value::String(subject)) if (1..=LONGEST_SUBJECT).contains(&subject.len()) => {
-                subject.as_str().into()
-            }
-            _ => return Err(IdTokenRefused::Subject),
-        };
+        let subject = text_claim(claims.get("sub"), 1..=LONGEST_SUBJECT)
+            .ok()
+            .flatten();
+        let subject = subject.ok_or(IdTokenRefused::Subject)?.into();
         Ok(Self { claims, subject })
     }
 
@@ -255,11 +253,11 @@ impl VerifiedIdToken {
         within: Duration,
         now: OffsetDateTime,
     ) -> Result<(), IdTokenRefused> {
-        let issued_at = numeric_date(&self.claims, "iat")?;
+        let issued_at = time_claim(&self.claims, "iat")?;
         if issued_at.is_none_or(|issued_at| issued_at < began_at - SKEW) {
             return Err(IdTokenRefused::Time("iat"));
         }
-        let authenticated_at = numeric_date(&self.claims, "auth_time")?;
+        let authenticated_at = time_claim(&self.claims, "auth_time")?;
         let fits = |at: OffsetDateTime| at <= now + SKEW && at >= now - within;
         if authenticated_at.is_some_and(fits) {
             Ok(())
@@ -389,38 +387,25 @@ fn foreign_issuer(openid: &OpenIdConnect, claims: &Value) -> IdTokenRefused {
     ))
 }
 
-/// A `NumericDate` (RFC 7519 §2): a JSON number, which may be fractional, of a year that exists.
-pub(super) fn numeric_date(
+/// A time that is there must be one.
+pub(super) fn time_claim(
     claims: &Value,
     name: &'static str,
 ) -> Result<Option<OffsetDateTime>, IdTokenRefused> {
-    let Some(value) = claims.get(name) else {
-        return Ok(None);
-    };
-    let refused = || IdTokenRefused::Time(name);
-    let seconds = value.as_f64().ok_or_else(refused)?;
-    // Up to the year 9999: beyond it nobody means a time.
-    if !(0.0..253_402_300_800.0).contains(&seconds) {
-        return Err(refused());
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
-    let whole = seconds.floor() as i64;
-    OffsetDateTime::from_unix_timestamp(whole)
-        .map(Some)
-        .map_err(|_| refused())
+    numeric_date(claims.get(name)).map_err(|_| IdTokenRefused::Time(name))
 }
 
 fn check_times(claims: &Value, now: OffsetDateTime) -> Result<(), IdTokenRefused> {
-    let expires_at = numeric_date(claims, "exp")?.ok_or(IdTokenRefused::Time("exp"))?;
+    let expires_at = time_claim(claims, "exp")?.ok_or(IdTokenRefused::Time("exp"))?;
     // The last second of all is a time too, and has no later one.
     if now >= expires_at.saturating_add(SKEW) {
         return Err(IdTokenRefused::Time("exp"));
     }
-    let issued_at = numeric_date(claims, "iat")?.ok_or(IdTokenRefused::Time("iat"))?;
+    let issued_at = time_claim(claims, "iat")?.ok_or(IdTokenRefused::Time("iat"))?;
     if issued_at > now + SKEW {
         return Err(IdTokenRefused::Time("iat"));
     }
-    if numeric_date(claims, "nbf")?.is_some_and(|not_before| not_before > now + SKEW) {
+    if time_claim(claims, "nbf")?.is_some_and(|not_before| not_before > now + SKEW) {
         return Err(IdTokenRefused::Time("nbf"));
     }
     Ok(())
@@ -441,7 +426,7 @@ fn check_authorized_party(claims: &Value, client_id: &str) -> Result<(), IdToken
 
 /// `auth_time`, where the provider tells (OIDC Core 1.0 §2).
 pub(super) fn authenticated_at(claims: &Value) -> Option<OffsetDateTime> {
-    numeric_date(claims, "auth_time").ok().flatten()
+    time_claim(claims, "auth_time").ok().flatten()
 }
 
 #[cfg(test)]

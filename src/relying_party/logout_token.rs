@@ -12,13 +12,13 @@ use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
 use super::id_token::{
-    IdTokenRefused, LONGEST_SUBJECT, SKEW, algorithm, check_signature, numeric_date, payload,
+    IdTokenRefused, LONGEST_SUBJECT, SKEW, algorithm, check_signature, payload, time_claim,
 };
 use super::{RelyingParty, UpstreamTrouble};
 use crate::domain::tenant::Tenant;
 use crate::domain::upstream_logout::{LogoutNotice, SignedOutUpstream, UpstreamNames};
 use crate::domain::upstream_provider::{OpenIdConnect, Protocol, UpstreamProvider};
-use crate::jose::{HeaderRefused, JoseHeader, Jwk, KeyRefused, SignatureAlgorithm};
+use crate::jose::{HeaderRefused, JoseHeader, Jwk, KeyRefused, SignatureAlgorithm, text_claim};
 use crate::outbound::{Budget, Spending};
 
 /// How old a token may be, beside what clocks differ by (§2.4 recommends two minutes).
@@ -184,7 +184,9 @@ impl Expected<'_> {
         }
         check_audience(&claims, &self.provider.client_id)?;
         let valid_until = self.valid_until(&claims)?;
-        let jti = name(&claims, "jti", LONGEST_NAME).map_err(|()| LogoutTokenRefused::TokenId)?;
+        let jti = text_claim(claims.get("jti"), 1..=LONGEST_NAME)
+            .ok()
+            .flatten();
         let jti = jti.ok_or(LogoutTokenRefused::TokenId)?;
         check_event(&claims)?;
         if claims.get("nonce").is_some() {
@@ -207,7 +209,7 @@ impl Expected<'_> {
 
     /// Until when this token would be taken. One without `exp` is judged by its age alone.
     fn valid_until(&self, claims: &Value) -> Result<OffsetDateTime, LogoutTokenRefused> {
-        let date = |name| numeric_date(claims, name).map_err(of_id_token);
+        let date = |name| time_claim(claims, name).map_err(of_id_token);
         let issued_at = date("iat")?.ok_or(LogoutTokenRefused::Time("iat"))?;
         if issued_at > self.now + SKEW || self.now >= issued_at + AGE + SKEW {
             return Err(LogoutTokenRefused::Time("iat"));
@@ -254,19 +256,12 @@ fn check_event(claims: &Value) -> Result<(), LogoutTokenRefused> {
         .ok_or(LogoutTokenRefused::Event)
 }
 
-/// A claim that names something: absent, or text of a length that people mean.
-fn name<'a>(claims: &'a Value, name: &str, longest: usize) -> Result<Option<&'a str>, ()> {
-    match claims.get(name) {
-        None => Ok(None),
-        Some(Value::String(text)) if (1..=longest).contains(&text.len()) => Ok(Some(text)),
-        Some(_) => Err(()),
-    }
-}
-
 fn who(claims: &Value, names: &UpstreamNames<'_>) -> Result<SignedOutUpstream, LogoutTokenRefused> {
-    let nobody = |()| LogoutTokenRefused::Nobody;
-    let session = name(claims, "sid", LONGEST_NAME).map_err(nobody)?;
-    let subject = name(claims, "sub", LONGEST_SUBJECT).map_err(nobody)?;
+    let named = |claim: &str, longest| {
+        text_claim(claims.get(claim), 1..=longest).map_err(|_| LogoutTokenRefused::Nobody)
+    };
+    let session = named("sid", LONGEST_NAME)?;
+    let subject = named("sub", LONGEST_SUBJECT)?;
     match (session, subject) {
         (Some(sid), None) => Ok(SignedOutUpstream::Session(names.session(sid))),
         (None, Some(sub)) => Ok(SignedOutUpstream::Person(names.subject(sub))),

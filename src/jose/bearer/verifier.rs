@@ -16,6 +16,7 @@ use super::trusted_issuer::{TrustedIssuer, TrustedKeys};
 use super::unverified::UnverifiedToken;
 use crate::domain::claims::ClaimPath;
 use crate::jose::algorithm::SignatureAlgorithm;
+use crate::jose::claims::date;
 use crate::jose::header::JoseHeader;
 use crate::jose::key_set::Jwk;
 use crate::jose::key_sets::KeySets;
@@ -253,7 +254,7 @@ impl VerifiedToken {
     /// `iat` (RFC 7519 §4.1.6).
     #[must_use]
     pub fn issued_at(&self) -> Option<OffsetDateTime> {
-        self.claims.get("iat").and_then(super::numeric_date::date)
+        self.claims.get("iat").and_then(date)
     }
 
     /// Whether the text at `claim` is the base64 of the SHA-256 of `value`: the token is bound to another
