@@ -51,6 +51,10 @@ const DIRECTION: &[(&str, &[&str])] = &[
         &["domain", "ports", "config", "telemetry", "storage"],
     ),
     (
+        "signing",
+        &["domain", "ports", "config", "telemetry", "jose", "storage"],
+    ),
+    (
         "access",
         &[
             "domain",
@@ -60,6 +64,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
             "storage",
             "tenants",
             "sessions",
+            "signing",
         ],
     ),
     ("views", &["domain"]),
@@ -77,6 +82,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
             "tenants",
             "relying_party",
             "sessions",
+            "signing",
             "access",
             "views",
         ],
@@ -95,6 +101,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
             "tenants",
             "relying_party",
             "sessions",
+            "signing",
             "access",
             "views",
             "web",
