@@ -251,7 +251,7 @@ mod tests {
         waits(&looks, "g", 1);
         assert!(looks.begin().is_none(), "none is left");
         // Who has none goes first when one is free again.
-        places.pop();
+        places.remove(0);
         let next = looks.begin().map(|(_, of, _)| of);
         assert_eq!(next, Some(of("g")));
     }

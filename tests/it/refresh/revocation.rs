@@ -140,12 +140,22 @@ async fn t25_what_comes_too_late_is_revoked() {
     assert_eq!(broker.provider.live_refresh_tokens(), 0);
 }
 
+/// Where there are two providers, the person says which.
+pub(super) async fn signs_in_at_main(broker: &Broker) -> Browser {
+    let mut browser = broker.browser();
+    browser.visit(&broker.url(ACME, "/login/main")).await;
+    broker.sign_in(&mut browser, WIKI, "/").await;
+    let check = broker.check(&browser, "GET", WIKI, "/").await;
+    assert_eq!(check.status, StatusCode::ACCEPTED);
+    browser
+}
+
 /// A provider that hangs is waited for by nobody whose provider is another one.
 #[tokio::test]
 async fn a_slow_provider_holds_up_no_others_revocations() {
     let settings = "preset = \"oidc\"\nissuer = \"{second}\"\nrefresh = true";
     let (broker, second) = with_second_provider(settings, setup()).await;
-    let mut slow = signs_in(&broker).await;
+    let mut slow = signs_in_at_main(&broker).await;
     let mut other = broker.browser();
     signs_in_at_second(&broker, &mut other).await;
     broker.provider.trouble(Endpoint::Revoke, Trouble::Held);

@@ -2,6 +2,7 @@
 
 use rstest::rstest;
 
+use super::revocation::signs_in_at_main;
 use super::*;
 use crate::login::{signs_in_at_second, with_second_provider};
 use crate::support::provider::{TestProvider, Trouble};
@@ -116,8 +117,8 @@ async fn with_two_providers(setup: Setup) -> (Broker, TestProvider) {
 #[tokio::test]
 async fn a41_a_provider_that_is_down_rests() {
     let (broker, second) = with_two_providers(setup()).await;
-    let one = signs_in(&broker).await;
-    let other = signs_in(&broker).await;
+    let one = signs_in_at_main(&broker).await;
+    let other = signs_in_at_main(&broker).await;
     let mut elsewhere = broker.browser();
     signs_in_at_second(&broker, &mut elsewhere).await;
     broker
@@ -162,9 +163,7 @@ async fn a41_a_slow_provider_holds_up_its_own_people_only() {
     let (broker, second) = with_two_providers(setup()).await;
     let mut people = Vec::new();
     for _ in 0..40 {
-        let mut browser = broker.browser();
-        broker.sign_in(&mut browser, WIKI, "/").await;
-        people.push(browser);
+        people.push(signs_in_at_main(&broker).await);
     }
     let mut elsewhere = broker.browser();
     signs_in_at_second(&broker, &mut elsewhere).await;
