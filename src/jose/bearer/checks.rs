@@ -287,6 +287,12 @@ pub(super) fn check_demands(
                     .find(claims)
                     .is_some_and(|found| values.contains(found)),
             ),
+            ClaimDemand::NoneOf { claim, values } => (
+                claim,
+                claim
+                    .find(claims)
+                    .is_some_and(|found| !values.contains(found)),
+            ),
             ClaimDemand::OneOfInAnyCase { claim, values } => {
                 let found = claim.find(claims).and_then(Value::as_str);
                 let fits = found.is_some_and(|found| {
