@@ -336,10 +336,7 @@ impl Checked {
                     };
                     return wrong(format!("there is no function {}", quoted(name)), help);
                 }
-                self.splits |= name == "split";
-                if loops > 0 && looks_through_a_list(call, scope) {
-                    self.scans = self.scans.max(loops + 1);
-                }
+                self.note_call(call, scope, loops);
                 let mut all = call.target.iter().map(|it| &**it).chain(&call.args);
                 all.try_for_each(|it| self.walk(it, program, scope, below))
             }
@@ -368,6 +365,14 @@ impl Checked {
                 scope.truncate(outer);
                 Ok(())
             }
+        }
+    }
+
+    /// What a call can cost.
+    fn note_call(&mut self, call: &CallExpr, scope: &[&str], loops: u32) {
+        self.splits |= call.func_name == "split";
+        if loops > 0 && looks_through_a_list(call, scope) {
+            self.scans = self.scans.max(loops + 1);
         }
     }
 
