@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::upstream_tokens::Looks;
+use super::looks::Looks;
 use crate::access::{Assertions, Credentials, Gate, Limiter};
 use crate::config::Limits;
 use crate::ports::{Clock, SecureRandom};
@@ -54,7 +54,7 @@ pub struct Door {
     pub parts: Parts,
     pub(crate) gate: Gate,
     pub(crate) limiter: Arc<Limiter>,
-    pub(super) looks: Looks,
+    pub(super) looks: Arc<Looks>,
     prefix: Box<str>,
 }
 
@@ -79,7 +79,7 @@ impl Door {
             parts,
             gate,
             limiter,
-            looks: Looks::new(),
+            looks: Arc::default(),
             prefix,
         })
     }
