@@ -41,7 +41,7 @@ pub fn is_shallow(document: &serde_json::Value) -> bool {
 }
 
 /// Text from outside, fit for a line of a log: short, and without control characters.
-fn shown(text: &str) -> Box<str> {
+pub(crate) fn shown(text: &str) -> Box<str> {
     text.chars()
         .take(64)
         .flat_map(char::escape_debug)

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says so and ends"
 )]
 
+mod api;
 mod app_host;
 mod architecture;
 mod authz;

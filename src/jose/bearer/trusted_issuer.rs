@@ -221,3 +221,36 @@ pub enum ClaimDemand {
     /// It is there, a time, and not in the future (Firebase: `auth_time`).
     Past(ClaimPath),
 }
+
+impl ClaimDemand {
+    /// The claim `claim` (a name, or a JSON pointer) is exactly `value`.
+    ///
+    /// ```
+    /// use doorward::jose::ClaimDemand;
+    ///
+    /// ClaimDemand::is("token_use", "access");
+    /// ClaimDemand::is("/firebase/sign_in_provider", "password");
+    /// ```
+    #[must_use]
+    pub fn is(claim: &str, value: impl Into<Value>) -> Self {
+        Self::Is {
+            claim: ClaimPath::new(claim),
+            value: value.into(),
+        }
+    }
+
+    /// The claim `claim` is one of `values`.
+    #[must_use]
+    pub fn one_of(claim: &str, values: &[&str]) -> Self {
+        Self::OneOf {
+            claim: ClaimPath::new(claim),
+            values: values.iter().map(|each| Value::from(*each)).collect(),
+        }
+    }
+
+    /// At least one of `claims` is there, and not empty.
+    #[must_use]
+    pub fn any_present(claims: &[&str]) -> Self {
+        Self::AnyPresent(claims.iter().map(|claim| ClaimPath::new(claim)).collect())
+    }
+}
