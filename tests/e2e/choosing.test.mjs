@@ -11,7 +11,7 @@ const secret = 'a secret that both sides know, and nobody else';
 const field = 'Your work e-mail address';
 
 const { site, browser } = siteSuite('choosing', async ({ base, starting, port }) => {
-  const ids = ['staff', 'admins', 'broken'];
+  const ids = ['staff', 'admins', 'strong', 'broken'];
   const clients = ids.map((id) => ({ id, secret, redirect: `${base}/login/${id}/callback`, afterLogout: [`${base}/signed-out`] }));
   const provider = await startProvider(await port(), clients);
   await provider.start();
@@ -33,6 +33,7 @@ ${words}
     providers: [
       table('staff', 'Acme staff', 'email_domains = ["acme.example"]'),
       table('admins', 'Acme administrators', 'email_domains = ["admins.acme.example"]\nrestrictions = { groups = ["admins"] }'),
+      table('strong', 'Acme staff with a second factor', 'email_domains = ["strong.acme.example"]\nrestrictions = { amr = ["mfa"] }'),
       table('broken', 'Acme partners', 'email_domains = ["partners.example"]', 'WRONG'),
     ].join(''),
   };
@@ -133,4 +134,15 @@ test('whom a restriction does not let in is told so, and can use another account
   await signInAtProvider(page, 'alice');
   await page.waitForURL(`${site().urls.wiki}/page`);
   assert.equal((await seenByApp(page)).headers['x-auth-request-email'], 'alice@acme.example');
+});
+
+test('whose sign-in is too weak is not sent for another account', async () => {
+  const page = await (await browser()).newPage();
+  assert.equal((await continueAs(page, 'bob@strong.acme.example')).get('client_id'), 'strong');
+  await signInAtProvider(page, 'bob');
+  await page.getByRole('heading', { name: 'This sign-in is not enough here' }).waitFor();
+  assert.deepEqual(await cookiesNamed(page.context(), '__Host-dws-'), []);
+  await look(page, 'error-sign-in-too-weak');
+  await click(page, 'Sign in again');
+  await page.getByLabel(field).waitFor();
 });

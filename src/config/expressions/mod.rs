@@ -317,17 +317,10 @@ impl Checked {
                 let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
                 let operator = !name.chars().all(is_word);
                 if !operator && !FUNCTIONS.contains(&name) {
-                    let help = match name {
-                        "matches" => "there are no regular expressions here: use `startsWith`, `endsWith` or `contains`".into(),
-                        _ => nearest(name, FUNCTIONS.into_iter().chain(MACROS)).map_or_else(
-                            || {
-                                let (functions, macros) = (FUNCTIONS.join(", "), MACROS.join(", "));
-                                format!("there are {functions}; and for lists {macros}")
-                            },
-                            |near| format!("did you mean `{near}`?"),
-                        ),
-                    };
-                    return wrong(format!("there is no function {}", quoted(name)), help);
+                    return wrong(
+                        format!("there is no function {}", quoted(name)),
+                        instead_of(name),
+                    );
                 }
                 self.splits |= name == "split";
                 let mut all = call.target.iter().map(|it| &**it).chain(&call.args);
@@ -461,6 +454,21 @@ impl Compiled {
 
 fn failed(why: &str) -> ExpressionFailed {
     ExpressionFailed(why.into())
+}
+
+/// What to write in place of a function that there is not.
+fn instead_of(name: &str) -> String {
+    if name == "matches" {
+        return "there are no regular expressions here: use `startsWith`, `endsWith` or `contains`"
+            .into();
+    }
+    nearest(name, FUNCTIONS.into_iter().chain(MACROS)).map_or_else(
+        || {
+            let (functions, macros) = (FUNCTIONS.join(", "), MACROS.join(", "));
+            format!("there are {functions}; and for lists {macros}")
+        },
+        |near| format!("did you mean `{near}`?"),
+    )
 }
 
 #[cfg(test)]
