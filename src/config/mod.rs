@@ -32,6 +32,7 @@ mod secrets;
 mod security_headers;
 mod server;
 mod sessions;
+mod signing;
 pub(crate) mod source;
 mod storage;
 pub(crate) mod table;

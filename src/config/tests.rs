@@ -1133,6 +1133,43 @@ fn a_forwarded_app_shares_no_cookie(#[case] host: &str, #[case] is_forwarded: bo
 }
 
 #[rstest]
+#[case("", "ES256", 30)]
+#[case("signing = {}", "ES256", 30)]
+#[case("signing = { algorithm = \"RS256\" }", "RS256", 30)]
+#[case(
+    "signing = { algorithm = \"EdDSA\", rotate_after = \"24h\" }",
+    "EdDSA",
+    1
+)]
+fn signing_keys_are_as_the_operator_wants(
+    #[case] signing: &str,
+    #[case] algorithm: &str,
+    #[case] days: i64,
+) {
+    let config = read_text(&with("", &format!("{BASE}\n{signing}"), "", APP)).expect("right");
+    let rules = config.tenants[0].signing;
+    assert_eq!(rules.algorithm.as_str(), algorithm);
+    assert_eq!(rules.rotate_after, time::Duration::days(days));
+}
+
+#[rstest]
+#[case("algorithm = \"es256\"", "`es256` is not a value of `algorithm`")]
+#[case("algorithm = \"HS256\"", "`HS256` is not a value of `algorithm`")]
+#[case("rotate_after = \"1h\"", "`rotate_after` is 1h, which is too short")]
+#[case("rotate_after = \"3y\"", "`rotate_after` is 3years")]
+#[case("rotate_after = 30", "`rotate_after` has no unit")]
+#[case("rotate = \"30d\"", "`rotate` is not a setting of [tenants.signing]")]
+fn wrong_wishes_about_signing_keys_are_told(#[case] signing: &str, #[case] expected: &str) {
+    let found = one_fault(&with(
+        "",
+        &format!("{BASE}\nsigning = {{ {signing} }}"),
+        "",
+        APP,
+    ));
+    assert!(found.contains(expected), "{found}");
+}
+
+#[rstest]
 #[case("acme.example")]
 #[case(".acme.example")]
 #[case("ACME.example")]
@@ -1282,7 +1319,8 @@ fn every_declared_table_is_read_key_by_key() {
                   [limits.login]\n[limits.callback]\n[limits.ticket]\n[limits.failed_checks]";
     let tenant = format!(
         "{BASE}\naccent = {{ light = \"#2a56e0\", dark = \"#8eabff\" }}\n\
-         parent_cookie = {{ domain = \"acme.example\", hosts = [\"wiki.acme.example\"] }}"
+         parent_cookie = {{ domain = \"acme.example\", hosts = [\"wiki.acme.example\"] }}\n\
+         signing = {{ algorithm = \"EdDSA\", rotate_after = \"7d\" }}"
     );
     reader::READ.with_borrow_mut(std::collections::BTreeSet::clear);
     let provider = "[tenants.providers.claims]\ngroups = { lower_case = true }\nroles = { lower_case = true }\n\

@@ -52,6 +52,10 @@ const DIRECTION: &[(&str, &[&str])] = &[
         &["domain", "ports", "config", "telemetry", "storage"],
     ),
     (
+        "signing",
+        &["domain", "ports", "config", "telemetry", "jose", "storage"],
+    ),
+    (
         "access",
         &[
             "domain",
@@ -61,6 +65,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
             "storage",
             "tenants",
             "sessions",
+            "signing",
         ],
     ),
     ("views", &["domain"]),
@@ -78,6 +83,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
             "tenants",
             "relying_party",
             "sessions",
+            "signing",
             "access",
             "views",
         ],
@@ -96,6 +102,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
             "tenants",
             "relying_party",
             "sessions",
+            "signing",
             "access",
             "views",
             "web",

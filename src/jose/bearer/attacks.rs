@@ -1034,7 +1034,9 @@ async fn t05_kid_flood() {
             // The first one has the keys asked for; the others come too soon after it.
             assert!(matches!(
                 refused,
-                TokenRefused::Key(KeyRefused::UnknownKid(_) | KeyRefused::TooSoon(_))
+                TokenRefused::Key(
+                    KeyRefused::UnknownKid(_) | KeyRefused::TooSoon(_) | KeyRefused::NotRenewed(..)
+                )
             ));
         }
         assert_eq!(fixture.server.hits() - before, 1);
