@@ -83,6 +83,9 @@ const NAMES: [&str; 13] = [
     "uint",
 ];
 
+/// What looks like a function, and is written out before anything is called.
+const MACROS: [&str; 6] = ["all", "exists", "exists_one", "filter", "has", "map"];
+
 /// Functions, beside operators. Not here on purpose: `matches`.
 const FUNCTIONS: [&str; 32] = [
     "bool",
@@ -325,16 +328,14 @@ impl Checked {
             }
             Expr::Call(call) => {
                 let name = call.func_name.as_str();
-                let operator = name.contains(['_', '@']);
+                // `_+_`, `@in`: nobody can write a call of that name.
+                let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+                let operator = !name.chars().all(is_word);
                 if !operator && !FUNCTIONS.contains(&name) {
-                    let help = match name {
-                        "matches" => "there are no regular expressions here: use `startsWith`, `endsWith` or `contains`".into(),
-                        _ => nearest(name, FUNCTIONS).map_or_else(
-                            || format!("there are {}", FUNCTIONS.join(", ")),
-                            |near| format!("did you mean `{near}`?"),
-                        ),
-                    };
-                    return wrong(format!("there is no function {}", quoted(name)), help);
+                    return wrong(
+                        format!("there is no function {}", quoted(name)),
+                        instead_of(name),
+                    );
                 }
                 self.note_call(call, scope, loops);
                 let mut all = call.target.iter().map(|it| &**it).chain(&call.args);
@@ -498,6 +499,21 @@ fn failed(why: &str) -> ExpressionFailed {
     ExpressionFailed(why.into())
 }
 
+/// What to write in place of a function that there is not.
+fn instead_of(name: &str) -> String {
+    if name == "matches" {
+        return "there are no regular expressions here: use `startsWith`, `endsWith` or `contains`"
+            .into();
+    }
+    nearest(name, FUNCTIONS.into_iter().chain(MACROS)).map_or_else(
+        || {
+            let (functions, macros) = (FUNCTIONS.join(", "), MACROS.join(", "));
+            format!("there are {functions}; and for lists {macros}")
+        },
+        |near| format!("did you mean `{near}`?"),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -592,6 +608,8 @@ mod tests {
     #[case::a_loop_ends_its_variable("identity.groups.exists(g, true) && g == ''", 35..36, "there is no variable `g`", "")]
     #[case::unknown_function("identity.name.toLower()", 21..22, "there is no function `toLower`", "there are")]
     #[case::misspelt_function("identity.name.startWith('a')", 23..24, "there is no function `startWith`", "did you mean `startsWith`?")]
+    #[case::misspelt_macro("identity.groups.fliter(g, true)", 22..23, "there is no function `fliter`", "did you mean `filter`?")]
+    #[case::misspelt_with_a_bar("exist_one(identity.groups)", 9..10, "there is no function `exist_one`", "did you mean `exists_one`?")]
     #[case::regular_expression("identity.name.matches('^a+$')", 21..22, "there is no function `matches`", "there are no regular expressions here")]
     #[case::too_early("identity.name ==", 16..16, "it ends too early", "docs/claims.md")]
     #[case::bracket("size(identity.groups", 20..20, "missing ')'", "")]
