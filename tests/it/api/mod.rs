@@ -4,6 +4,7 @@ mod attestation;
 mod discovery;
 mod extractors;
 mod handshakes;
+mod recipes;
 mod scopes;
 
 use std::sync::Arc;
