@@ -6,12 +6,14 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use url::Url;
 
 use super::app_upstream::AppUpstream;
+use super::caller::Schemes;
 use super::colour::Colour;
 use super::host::{Host, HostPattern};
 use super::identity_header::{HeaderSet, IdentityHeader, IdentitySource};
 use super::ids::{AppId, ProviderId, TenantId};
 use super::policy::Policy;
 use super::session::SessionLifetimes;
+use super::signing_key::SigningRules;
 use super::upstream_provider::UpstreamProvider;
 
 /// An organization: its own address, providers, apps and sessions.
@@ -37,6 +39,8 @@ pub struct Tenant {
     pub return_hosts: Vec<HostPattern>,
     /// A cookie that several app hosts share; none: each has its own.
     pub parent_cookie: Option<Box<ParentCookie>>,
+    /// Its own keys, for what it issues.
+    pub signing: SigningRules,
 }
 
 /// A cookie for several app hosts below one name, where nothing can be routed to us. Only the check accepts it.
@@ -171,6 +175,8 @@ pub struct ProtectedApp {
     pub name: Box<str>,
     /// Its hosts. Unique over all tenants.
     pub hosts: Vec<HostPattern>,
+    /// How callers may show who they are.
+    pub accepts: Schemes,
     /// Who may open what.
     pub policy: Policy,
     /// Status of an allowed answer of `/oauth2/auth`: 202, or 200 for proxies that want it.

@@ -20,7 +20,7 @@ use crate::domain::upstream_logout::{
     EndedUpstream, LogoutNotice, NoticeRefused, SignedOutMeanwhile, UpstreamLogin,
 };
 
-use super::{NewTokens, StorageError, UpstreamTokenStore};
+use super::{NewTokens, SigningKeys, StorageError, UpstreamTokenStore};
 
 /// An anonymous request was not remembered because too many wait already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -425,6 +425,7 @@ pub trait Store:
     + Sessions
     + SignIns
     + SignOuts
+    + SigningKeys
     + UpstreamLogouts
     + UpstreamTokenStore
     + Upkeep
@@ -437,6 +438,7 @@ impl<T> Store for T where
         + Sessions
         + SignIns
         + SignOuts
+        + SigningKeys
         + UpstreamLogouts
         + UpstreamTokenStore
         + Upkeep

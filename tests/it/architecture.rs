@@ -52,6 +52,10 @@ const DIRECTION: &[(&str, &[&str])] = &[
         &["domain", "ports", "config", "telemetry", "storage"],
     ),
     (
+        "signing",
+        &["domain", "ports", "config", "telemetry", "jose", "storage"],
+    ),
+    (
         "access",
         &[
             "domain",
@@ -61,6 +65,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
             "storage",
             "tenants",
             "sessions",
+            "signing",
         ],
     ),
     ("views", &["domain"]),
@@ -78,6 +83,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
             "tenants",
             "relying_party",
             "sessions",
+            "signing",
             "access",
             "views",
         ],
@@ -96,6 +102,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
             "tenants",
             "relying_party",
             "sessions",
+            "signing",
             "access",
             "views",
             "web",
@@ -194,7 +201,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("cel", &["config/expressions"]),
     ("psl", &["config/parent_cookie.rs"]),
     // A counter is kept where it is used on every request, a handle where it is shown.
-    ("metrics", &["telemetry", "access/verdict.rs"]),
+    (
+        "metrics",
+        &["telemetry", "access/verdict.rs", "access/credentials"],
+    ),
     ("metrics_exporter_prometheus", &["telemetry", "web/door.rs"]),
     ("opentelemetry", &["telemetry/traces.rs"]),
     ("opentelemetry_proto", &["telemetry/traces.rs"]),

@@ -22,4 +22,5 @@ mod refresh;
 mod sessions;
 mod sign_out;
 mod support;
+mod trusted_issuers;
 mod upstream;

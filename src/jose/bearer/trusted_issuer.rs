@@ -197,6 +197,13 @@ pub enum ClaimDemand {
         /// What.
         values: Vec<Value>,
     },
+    /// It is there, and none of these values (Entra's `organizations`, without personal accounts).
+    NoneOf {
+        /// Where.
+        claim: ClaimPath,
+        /// What it must not be.
+        values: Vec<Value>,
+    },
     /// One of these texts, whatever the case of their letters (the policies of B2C).
     OneOfInAnyCase {
         /// Where.
@@ -206,7 +213,8 @@ pub enum ClaimDemand {
     },
     /// It is there, and no empty text, list or object.
     Present(ClaimPath),
-    /// At least one of these is there so (Entra: `scp` or `roles`).
+    /// At least one of these is there so. Not enough against Entra's ID tokens, which can have `roles` too: people
+    /// need `scp` there, and programs `idtyp`.
     AnyPresent(Vec<ClaimPath>),
     /// It is not there, not even as null.
     Absent(ClaimPath),
