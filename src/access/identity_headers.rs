@@ -62,7 +62,7 @@ pub fn identity_headers(
                 return text.len();
             }
             let (value, left_out) = subject
-                .map(|subject| header.source.value(subject))
+                .map(|subject| header.value(subject))
                 .unwrap_or_default();
             if !left_out.is_empty() {
                 tracing::warn!(

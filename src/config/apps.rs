@@ -9,6 +9,7 @@ use super::server::Server;
 use super::table::{Key, Shape, Table};
 use super::{Context, callers, rules, security_headers, upstreams};
 use crate::domain::caller::{Scheme, Schemes};
+use crate::domain::claims::ClaimPath;
 use crate::domain::host::{Host, HostPattern};
 use crate::domain::identity_header::{HeaderSet, IdentityHeader, IdentitySource};
 use crate::domain::ids::AppId;
@@ -68,7 +69,7 @@ pub(super) static TABLE: Table = Table::new(
         .or("false"),
         Key::new(
             "identity_headers",
-            Shape::Entries(&Shape::Words(&IDENTITY_SOURCES)),
+            Shape::Entries(&Shape::Or(&Shape::Words(&IDENTITY_SOURCES), &Shape::Text)),
             "What the app is told about a person, header by header. It replaces both defaults.",
         ),
         Key::new(
@@ -254,10 +255,7 @@ pub(super) fn host_pattern(item: &Item<'_>, server: &Server) -> Option<HostPatte
 fn defaults(set: HeaderSet) -> impl Iterator<Item = IdentityHeader> {
     set.defaults()
         .into_iter()
-        .map(|(name, source)| IdentityHeader {
-            name: HeaderName::from_static(name),
-            source,
-        })
+        .map(|(name, source)| IdentityHeader::new(HeaderName::from_static(name), source))
 }
 
 /// Headers that mean something to proxies or browsers; as identity they would break the answer.
@@ -305,7 +303,11 @@ fn identity_headers(item: &Item<'_>) -> Option<Vec<(IdentityHeader, Position)>> 
 
 fn identity_header(entry: &Item<'_>) -> Option<IdentityHeader> {
     let name = entry.name.parse::<HeaderName>().ok();
-    let source = entry.as_text().and_then(source_of);
+    let claim = entry.as_text().and_then(|text| text.strip_prefix(CLAIM));
+    let source = match claim {
+        Some(_) => Some(IdentitySource::Claim),
+        None => entry.as_text().and_then(source_of),
+    };
     let bearer = source.is_some_and(IdentitySource::is_token);
     match &name {
         None => entry.fault_at_key(
@@ -330,11 +332,40 @@ fn identity_header(entry: &Item<'_>) -> Option<IdentityHeader> {
             suggestion(text, IdentitySource::ALL.iter().map(|(word, _)| *word)),
         );
     }
+    let claim = match claim {
+        Some(text) => Some(told_claim(entry, text)?),
+        None => None,
+    };
     Some(IdentityHeader {
-        name: name?,
-        source: source?,
+        claim,
+        ..IdentityHeader::new(name?, source?)
     })
 }
+
+/// A claim of the provider's, as it stands: what has a meaning of its own here is asked for by that.
+fn told_claim(entry: &Item<'_>, text: &str) -> Option<ClaimPath> {
+    let instead = match text.trim_start_matches('/') {
+        "" => {
+            entry.fault_with_help(
+                format!("{} names no claim", entry.shown()),
+                "write \"claim:department\", or \"claim:/org/id\" for one within another (RFC 6901)",
+            );
+            return None;
+        }
+        "sub" => "subject",
+        "email" | "email_verified" => "email",
+        "preferred_username" => "preferred_username",
+        _ => return Some(ClaimPath::new(text)),
+    };
+    entry.fault_with_help(
+        format!("the claim in {} must not be told unjudged", entry.shown()),
+        format!("write \"{instead}\": whether it counts, and for whom, is known of that"),
+    );
+    None
+}
+
+/// What stands before the name of a claim.
+const CLAIM: &str = "claim:";
 
 fn source_of(text: &str) -> Option<IdentitySource> {
     let mut all = IdentitySource::ALL.iter();

@@ -995,6 +995,18 @@ const HOST: &str = "hosts = [\"wiki.acme.example\"]\n";
     "identity_headers = { X-User = \"mail\" }\nallow = { signed_in = true }",
     "`mail` is nothing that is known of a person = did you mean `email`?"
 )]
+#[case::unjudged_address(
+    "identity_headers = { X-Mail = \"claim:email\" }\nallow = { signed_in = true }",
+    "the claim in `claim:email` must not be told unjudged = write \"email\""
+)]
+#[case::unjudged_name(
+    "identity_headers = { X-User = \"claim:/sub\" }\nallow = { signed_in = true }",
+    "the claim in `claim:/sub` must not be told unjudged = write \"subject\""
+)]
+#[case::no_claim(
+    "identity_headers = { X-User = \"claim:\" }\nallow = { signed_in = true }",
+    "`claim:` names no claim"
+)]
 fn a_wrong_app_is_told(#[case] app: &str, #[case] expected: &str) {
     let found = one_fault(&with("", BASE, "", &format!("{HOST}{app}")));
     assert!(

@@ -225,9 +225,8 @@ mod tests {
     }
 
     fn identity(names: &[&'static str]) -> Vec<IdentityHeader> {
-        let header = |name: &&'static str| IdentityHeader {
-            name: HeaderName::from_static(name),
-            source: IdentitySource::User,
+        let header = |name: &&'static str| {
+            IdentityHeader::new(HeaderName::from_static(name), IdentitySource::User)
         };
         names.iter().map(header).collect()
     }

@@ -23,6 +23,12 @@ impl ClaimPath {
         }
     }
 
+    /// As a JSON pointer.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether it is the document itself.
     #[must_use]
     pub fn is_all(&self) -> bool {

@@ -4,7 +4,10 @@
 //! login that this browser began. A person is keyed by (tenant, issuer key, subject key), never by an
 //! e-mail address.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::caller::{Scheme, Subject};
@@ -41,6 +44,8 @@ pub struct Profile {
     pub picture: Option<Box<str>>,
     /// Language tag (BCP 47). Only where an app of the tenant is told it.
     pub locale: Option<Box<str>>,
+    /// Claims as they stand, by their JSON pointers. Only those that an app of the tenant is told.
+    pub claims: BTreeMap<Box<str>, Value>,
     /// When the person last proved who they are (`auth_time`, OIDC Core 1.0 §2).
     pub authenticated_at: Option<OffsetDateTime>,
     /// The provider's own session (`sid`, OIDC Back-Channel Logout 1.0 §2.1).
@@ -145,6 +150,9 @@ pub struct PersonDetails {
     /// Language tag (BCP 47).
     #[serde(default)]
     pub locale: Option<Box<str>>,
+    /// Claims as the provider said them, by their JSON pointers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<Box<str>, Value>,
 }
 
 impl Person {
@@ -211,6 +219,7 @@ impl PersonDetails {
         let details = Self {
             picture: profile.picture.clone(),
             locale: profile.locale.clone(),
+            claims: profile.claims.clone(),
         };
         (details != Self::default()).then(|| Box::new(details))
     }

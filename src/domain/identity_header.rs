@@ -1,8 +1,10 @@
 //! What apps are told about a person: which headers, and what stands in them.
 
 use http::HeaderName;
+use serde_json::Value;
 
 use super::caller::Subject;
+use super::claims::{ClaimPath, texts};
 
 /// Which of the two sets of identity headers an endpoint answers with, where an app names none of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +49,38 @@ pub struct IdentityHeader {
     pub name: HeaderName,
     /// Its value.
     pub source: IdentitySource,
+    /// Which claim, where that is the source.
+    pub claim: Option<ClaimPath>,
+}
+
+impl IdentityHeader {
+    /// With a source that says everything.
+    #[must_use]
+    pub const fn new(name: HeaderName, source: IdentitySource) -> Self {
+        Self {
+            name,
+            source,
+            claim: None,
+        }
+    }
+
+    /// The value for `subject`, empty where there is none; and the entries of a list that a list with commas
+    /// cannot carry, which are left out. A claim that is no text stands there as JSON, a list of texts with commas.
+    #[must_use]
+    pub fn value(&self, subject: &Subject<'_>) -> (String, Vec<Box<str>>) {
+        let Some(claim) = &self.claim else {
+            return self.source.value(subject);
+        };
+        let claims = subject.details.map(|details| &details.claims);
+        match claims.and_then(|claims| claims.get(claim.as_str())) {
+            None => (String::new(), Vec::new()),
+            Some(Value::String(text)) => (text.clone(), Vec::new()),
+            Some(value) => match texts(value) {
+                Some(list) => joined(&list),
+                None => (value.to_string(), Vec::new()),
+            },
+        }
+    }
 }
 
 /// What an identity header says.
@@ -78,10 +112,12 @@ pub enum IdentitySource {
     IdToken,
     /// All of this in a token that we signed for the app.
     Assertion,
+    /// A claim of the provider's, as it says it: [`IdentityHeader::claim`] has which.
+    Claim,
 }
 
 impl IdentitySource {
-    /// All of them, with the word of the configuration.
+    /// All that have a word of the configuration.
     pub const ALL: [(&'static str, Self); 13] = [
         ("user", Self::User),
         ("subject", Self::Subject),
@@ -110,10 +146,7 @@ impl IdentitySource {
         self.is_token() || matches!(self, Self::Assertion)
     }
 
-    /// The value for `subject`, empty where there is none; and the groups or roles that a list with commas
-    /// cannot carry, which are left out.
-    #[must_use]
-    pub fn value(self, subject: &Subject<'_>) -> (String, Vec<Box<str>>) {
+    fn value(self, subject: &Subject<'_>) -> (String, Vec<Box<str>>) {
         let plain = |value: Option<&str>| (value.unwrap_or_default().to_owned(), Vec::new());
         match self {
             Self::User => (subject.user.to_string(), Vec::new()),
@@ -127,7 +160,7 @@ impl IdentitySource {
             Self::Groups => joined(subject.groups),
             Self::Roles => joined(subject.roles),
             // They are made elsewhere.
-            Self::AccessToken | Self::IdToken | Self::Assertion => plain(None),
+            Self::AccessToken | Self::IdToken | Self::Assertion | Self::Claim => plain(None),
         }
     }
 }

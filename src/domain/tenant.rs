@@ -7,6 +7,7 @@ use url::Url;
 
 use super::app_upstream::AppUpstream;
 use super::caller::Schemes;
+use super::claims::ClaimPath;
 use super::colour::Colour;
 use super::host::{Host, HostPattern};
 use super::identity_header::{HeaderSet, IdentityHeader, IdentitySource};
@@ -87,6 +88,13 @@ impl Tenant {
         };
         self.apps.iter().any(headers)
     }
+
+    /// The claims that one of its apps is told as they stand.
+    pub fn told_claims(&self) -> impl Iterator<Item = &ClaimPath> {
+        let headers = self.apps.iter().flat_map(|app| &app.identity_headers);
+        headers.filter_map(|header| header.claim.as_ref())
+    }
+
     /// A provider by its name.
     #[must_use]
     pub fn provider(&self, id: &ProviderId) -> Option<&UpstreamProvider> {

@@ -3,6 +3,8 @@
 //! Invariant: a profile is made in [`Documents::profile`] and nowhere else, so that whoever is not let in gets none,
 //! at a login as at every later look; and a list that is known not to be whole is never taken for "none".
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
@@ -22,6 +24,9 @@ use crate::domain::tenant::Tenant;
 use crate::domain::upstream_provider::{
     ClaimMapping, ClaimRule, GroupMapping, Place, Protocol, RequiredClaim, Source, UpstreamProvider,
 };
+
+/// Longest claim that is kept for apps, in bytes of JSON: more would stand in each answer of a check.
+const LONGEST_CLAIM: usize = 2048;
 
 /// Most groups of a person that are kept.
 const MOST_GROUPS: usize = 1000;
@@ -52,6 +57,30 @@ pub(super) struct Documents {
     pub(super) userinfo: Option<Value>,
     pub(super) token_answer: Value,
     pub(super) profile: Vec<(Box<str>, Value)>,
+}
+
+/// The claims that apps of `tenant` are told as they stand.
+fn told_claims(
+    tenant: &Tenant,
+    provider: &UpstreamProvider,
+    merged: &Value,
+) -> BTreeMap<Box<str>, Value> {
+    let mut told = BTreeMap::new();
+    for path in tenant.told_claims() {
+        let Some(value) = path.find(merged) else {
+            continue;
+        };
+        let length = value.to_string().len();
+        if length > LONGEST_CLAIM {
+            tracing::warn!(
+                target: "audit", event = "claim_left_out", tenant = %tenant.id, provider = %provider.id,
+                claim = %path, length, "a claim of more than 2048 bytes is told to no app"
+            );
+            continue;
+        }
+        told.insert(path.as_str().into(), value.clone());
+    }
+    told
 }
 
 impl Documents {
@@ -131,6 +160,7 @@ impl Documents {
             roles: self.names("roles", provider, &merged)?,
             picture: picture.and_then(|it| profile_values::picture(&it)),
             locale: locale.and_then(|it| profile_values::locale(&it)),
+            claims: told_claims(tenant, provider, &merged),
             authenticated_at: first.and_then(authenticated_at),
             upstream_session: raw("sid"),
         };
@@ -319,6 +349,8 @@ impl Documents {
         ];
         let mut told = told.into_iter().filter(|(source, _)| tenant.tells(*source));
         let mut changed = provider.changes.paths();
+        let absent =
+            |path: &ClaimPath| self.claims.iter().all(|claims| path.find(claims).is_none());
         email
             || provider.changes.expressions.look_at_claims()
             || provider.restrictions.look_at_claims()
@@ -326,7 +358,8 @@ impl Documents {
             || mapping.name.as_ref().is_some_and(lacks)
             || lists.into_iter().any(|list| lacks(&list.place))
             || told.any(|(_, place)| place.as_ref().is_some_and(lacks))
-            || changed.any(|path| self.claims.iter().all(|claims| path.find(claims).is_none()))
+            || tenant.told_claims().any(absent)
+            || changed.any(absent)
     }
 
     /// Whether a mark says that a list is not whole which the answer to `request` stands in for.

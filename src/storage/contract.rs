@@ -148,6 +148,7 @@ pub(crate) fn identity(tenant_name: &str, issuer_key: &str, subject_key: &str) -
         roles: Vec::new(),
         picture: None,
         locale: None,
+        claims: std::collections::BTreeMap::new(),
         authenticated_at: None,
         upstream_session: None,
     };

@@ -329,7 +329,8 @@ fn names_a_person(header: &IdentityHeader) -> bool {
         | IdentitySource::Provider
         | IdentitySource::AccessToken
         | IdentitySource::IdToken
-        | IdentitySource::Assertion => false,
+        | IdentitySource::Assertion
+        | IdentitySource::Claim => false,
     }
 }
 

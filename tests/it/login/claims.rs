@@ -127,6 +127,45 @@ async fn what_no_app_is_told_is_not_kept() {
     assert_eq!(known.get("locale"), None);
 }
 
+/// What no word is there for reaches an app as the provider said it, if the app asks for it; and no other app.
+#[tokio::test]
+async fn an_app_is_told_the_claims_that_it_asks_for() {
+    let headers = "hide_cookies = true\nidentity_headers = { X-Given-Name = \"claim:given_name\", \
+        X-Organization = \"claim:/org/id\", X-On-Call = \"claim:on_call\", X-Places = \"claim:places\", \
+        X-Org = \"claim:org\", X-Long = \"claim:long\", X-Absent = \"claim:absent\" }";
+    let setup = Setup {
+        configuration: CONFIGURATION.replacen("hide_cookies = true", headers, 1),
+        ..Setup::default()
+    };
+    let (broker, provider) = with_second_provider(OIDC, setup).await;
+    says(
+        &provider,
+        &json!({
+            "given_name": "Ada\r\nX-Admin: yes", "org": {"id": 7}, "on_call": true,
+            "places": ["Wien", "Graz, Steiermark"], "long": "x".repeat(2048), "secret": "canary",
+        }),
+    );
+    let mut browser = broker.browser();
+    let check = signs_in_at_second(&broker, &mut browser).await;
+    for (header, expected) in [
+        ("x-given-name", "Ada%0D%0AX-Admin: yes"),
+        ("x-organization", "7"),
+        ("x-on-call", "true"),
+        ("x-places", "Wien"),
+        ("x-org", "{\"id\":7}"),
+        ("x-long", ""),
+        ("x-absent", ""),
+    ] {
+        assert_eq!(check.header(header), expected, "{header}");
+    }
+    broker.sign_in(&mut browser, BOARD, "/").await;
+    let board = broker.check(&browser, "GET", BOARD, "/").await;
+    let told = format!("{:?}", board.headers);
+    assert!(!told.contains("Wien"), "{told}");
+    let lines = audit::here();
+    assert!(lines.iter().any(|line| line.event() == "claim_left_out"));
+}
+
 #[rstest]
 #[case::plain_http(json!("http://img.example/ada.png"))]
 #[case::script(json!("javascript:alert(1)"))]
