@@ -180,7 +180,7 @@ pub async fn door(
         directory: Arc::new(LiveDirectory::new(directory)),
         relying_party,
         sessions: Arc::new(sessions),
-        signing,
+        signing: Arc::new(signing),
         store,
         views: Views::new(None).context("the pages cannot be used")?,
         clock,

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::upstream_tokens::Looks;
-use crate::access::{Credentials, Gate, Limiter};
+use super::looks::Looks;
+use crate::access::{Assertions, Credentials, Gate, Limiter};
 use crate::config::Limits;
 use crate::ports::{Clock, SecureRandom};
 use crate::relying_party::RelyingParty;
@@ -25,7 +25,7 @@ pub struct Parts {
     /// Sessions.
     pub sessions: Arc<Sessions>,
     /// Our own keys.
-    pub signing: Signing,
+    pub signing: Arc<Signing>,
     /// Sign-ins and sign-outs under way.
     pub store: Arc<dyn Store>,
     /// Pages.
@@ -54,7 +54,7 @@ pub struct Door {
     pub parts: Parts,
     pub(crate) gate: Gate,
     pub(crate) limiter: Arc<Limiter>,
-    pub(super) looks: Looks,
+    pub(super) looks: Arc<Looks>,
     prefix: Box<str>,
 }
 
@@ -67,6 +67,11 @@ impl Door {
             directory: Arc::clone(&parts.directory),
             sessions: AppSessions::new(&parts.sessions, APP_SESSIONS_IN_MEMORY),
             credentials: Credentials::default(),
+            assertions: Assertions {
+                signing: Arc::clone(&parts.signing),
+                clock: Arc::clone(&parts.clock),
+                random: Arc::clone(&parts.random),
+            },
             limiter: Arc::clone(&limiter),
         };
         let prefix = parts.directory.current().server().prefix.clone();
@@ -74,7 +79,7 @@ impl Door {
             parts,
             gate,
             limiter,
-            looks: Looks::new(),
+            looks: Arc::default(),
             prefix,
         })
     }
