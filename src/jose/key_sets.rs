@@ -170,7 +170,12 @@ impl KeySets {
             let (fetched, joined) = match self.cache.refetch(address, client, spending).await {
                 Refetch::Fetched(fetched) => (fetched, false),
                 Refetch::Joined(fetched) => (fetched, true),
-                Refetch::CoolingDown => return Renewed::TooSoon,
+                // Somebody else's fetch may have ended since the caller looked.
+                Refetch::CoolingDown => {
+                    let now = self.cache.get(address, client).await.ok();
+                    let found = now.as_deref().and_then(&find);
+                    return found.map_or(Renewed::TooSoon, Renewed::Found);
+                }
             };
             match fetched.map(|set| find(&set)) {
                 Ok(Some(found)) => return Renewed::Found(found),
@@ -438,6 +443,27 @@ mod tests {
         let hits = fixture.server.hits();
         fixture.keys_for(&header_of(&new)).await.expect("found");
         assert_eq!(fixture.server.hits(), hits, "fetched before it was needed");
+    }
+
+    /// Two threads looked at the old set; one of them has had it fetched before the other one asks.
+    #[tokio::test]
+    async fn whoever_comes_after_a_fetch_for_another_has_its_keys() {
+        let (old, new) = (signer(), signer());
+        let fixture = Fixture::new(published(&[&old])).await;
+        fixture.keys_for(&header_of(&old)).await.expect("found");
+        fixture.server.answer(published(&[&new]));
+        fixture.keys_for(&header_of(&new)).await.expect("found");
+        let find = |set: &KeySet| {
+            let header = header_of(&new);
+            set.select(&header, SignatureAlgorithm::Es256).ok()
+        };
+        let spending = spending(Budget::Bearer);
+        let renewed = fixture
+            .key_sets
+            .renewed(&fixture.address, &fixture.client, &spending, find)
+            .await;
+        assert!(matches!(renewed, Renewed::Found(_)));
+        assert_eq!(fixture.server.hits(), 2);
     }
 
     #[tokio::test]

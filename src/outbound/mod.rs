@@ -6,7 +6,7 @@
 //! cookies, `Referer`, decompression, proxies from the environment. Callers say what they want fetched and
 //! judge the status; what a provider's answer means is theirs.
 //!
-//! Apps that requests are forwarded to are another matter, and have a client of their own ([`AppClients`]).
+//! Apps that requests are forwarded to are another matter, and have a client of their own (`AppClients`).
 
 mod address_guard;
 #[cfg(feature = "server")]
