@@ -54,6 +54,8 @@ pub enum Counted {
     /// A page that a provider has browsers load at a sign-out, and logout tokens that were refused. The quotas
     /// are those of callbacks, counted apart: any page can make its readers ask for the one.
     UpstreamLogout,
+    /// A token of ours, by a machine.
+    Token,
 }
 
 impl Counted {
@@ -64,6 +66,7 @@ impl Counted {
             Self::Ticket => "ticket",
             Self::FailedCheck => "failed_check",
             Self::UpstreamLogout => "upstream_logout",
+            Self::Token => "token",
         }
     }
 }
@@ -191,6 +194,7 @@ struct Counts {
     ticket: Kind,
     failed_check: Kind,
     upstream_logout: Kind,
+    token: Kind,
     notices: Keyed,
     clock: Monotonic,
     hasher: RandomState,
@@ -238,6 +242,7 @@ impl Limiter {
             ticket: kind(&limits.ticket),
             failed_check: kind(&limits.failed_checks),
             upstream_logout: kind(&limits.callback),
+            token: kind(&limits.token),
             notices: keyed(NonZeroU32::MIN),
             clock: clock.clone(),
             hasher: RandomState::new(),
@@ -322,6 +327,7 @@ impl Counts {
             Counted::Ticket => &self.ticket,
             Counted::FailedCheck => &self.failed_check,
             Counted::UpstreamLogout => &self.upstream_logout,
+            Counted::Token => &self.token,
         }
     }
 
@@ -420,6 +426,7 @@ mod tests {
             callback: QUOTAS,
             ticket: QUOTAS,
             failed_checks: QUOTAS,
+            token: QUOTAS,
         };
         let port: Arc<dyn Clock> = clock.clone();
         let memory = Remembered(

@@ -10,8 +10,8 @@ use super::reader::{Item, Section};
 use super::server::Server;
 use super::table::{Key, Shape, Table};
 use super::{
-    Context, ParentCookieSettings, accent, addresses, apps, parent_cookie, providers, sessions,
-    signing, upstream_tokens,
+    Context, MachineClientSettings, ParentCookieSettings, accent, addresses, apps, machine_clients,
+    parent_cookie, providers, sessions, signing, upstream_tokens,
 };
 use crate::config::AppSettings;
 use crate::domain::email::EmailDomain;
@@ -50,6 +50,8 @@ pub struct TenantSettings {
     pub parent_cookie: Option<ParentCookieSettings>,
     /// Its own keys.
     pub signing: SigningRules,
+    /// Machines that it gives tokens to.
+    pub machine_clients: Vec<MachineClientSettings>,
     /// Whether nothing in it stands in for what could not be read.
     pub whole: bool,
 }
@@ -87,6 +89,7 @@ pub(super) static TABLE: Table = Table::new(
         Key::table("signing", &signing::TABLE),
         Key::tables("providers", &providers::TABLE).required(),
         Key::tables("apps", &apps::TABLE),
+        Key::tables("machine_clients", &machine_clients::TABLE),
     ],
 );
 
@@ -158,6 +161,12 @@ fn tenant(
     for provider in &providers {
         upstream_tokens::report_unknown_apps(provider, &app_names);
     }
+    let machines = tables(section, "machine_clients", &machine_clients::TABLE);
+    report_duplicates(&machines, "a machine client");
+    let machine_clients: Vec<_> = machines
+        .iter()
+        .filter_map(|section| machine_clients::read(section, server, context))
+        .collect();
     let (provider_count, app_count) = (providers.len(), apps.len());
     let providers: Vec<_> = providers
         .iter()
@@ -193,6 +202,7 @@ fn tenant(
     let whole = id.is_some()
         && base.is_some()
         && wants_cookie == parent_cookie.is_some()
+        && machine_clients.len() == machines.len()
         && (providers.len(), apps.len()) == (provider_count, app_count)
         && providers.iter().all(|provider| provider.whole)
         && apps.iter().all(|app| app.whole);
@@ -211,6 +221,7 @@ fn tenant(
         return_hosts,
         parent_cookie,
         signing,
+        machine_clients,
         whole,
     })
 }

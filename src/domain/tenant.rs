@@ -9,7 +9,8 @@ use super::app_upstream::AppUpstream;
 use super::colour::Colour;
 use super::host::{Host, HostPattern};
 use super::identity_header::{HeaderSet, IdentityHeader, IdentitySource};
-use super::ids::{AppId, ProviderId, TenantId};
+use super::ids::{AppId, ClientId, ProviderId, TenantId};
+use super::machine_client::MachineClient;
 use super::policy::Policy;
 use super::session::SessionLifetimes;
 use super::signing_key::SigningRules;
@@ -40,6 +41,8 @@ pub struct Tenant {
     pub parent_cookie: Option<Box<ParentCookie>>,
     /// Its own keys, for what it issues.
     pub signing: SigningRules,
+    /// Machines that it gives tokens to.
+    pub machine_clients: Vec<MachineClient>,
 }
 
 /// A cookie for several app hosts below one name, where nothing can be routed to us. Only the check accepts it.
@@ -90,6 +93,12 @@ impl Tenant {
     #[must_use]
     pub fn provider(&self, id: &ProviderId) -> Option<&UpstreamProvider> {
         self.providers.iter().find(|provider| provider.id == *id)
+    }
+
+    /// A machine by its name.
+    #[must_use]
+    pub fn machine_client(&self, id: &ClientId) -> Option<&MachineClient> {
+        self.machine_clients.iter().find(|client| client.id == *id)
     }
 
     /// The app that `host` belongs to. An exact name wins over a pattern.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::upstream_tokens::Looks;
 use crate::access::{Gate, Limiter};
 use crate::config::Limits;
+use crate::openid_provider::OpenIdProvider;
 use crate::ports::{Clock, SecureRandom};
 use crate::relying_party::RelyingParty;
 use crate::sessions::{AppSessions, Sessions};
@@ -25,7 +26,9 @@ pub struct Parts {
     /// Sessions.
     pub sessions: Arc<Sessions>,
     /// Our own keys.
-    pub signing: Signing,
+    pub signing: Arc<Signing>,
+    /// Tokens of our own.
+    pub openid_provider: OpenIdProvider,
     /// Sign-ins and sign-outs under way.
     pub store: Arc<dyn Store>,
     /// Pages.

@@ -21,4 +21,5 @@ mod refresh;
 mod sessions;
 mod sign_out;
 mod support;
+mod tokens;
 mod upstream;
