@@ -7,8 +7,10 @@
 //! `openid_provider` issues tokens of our own, `views` are the pages, and `web` puts handlers in front of it all. [`domain`] holds the rules, [`ports`] time
 //! and randomness, `storage` what is remembered.
 //!
-//! Without the feature `server` only [`domain`], [`ports`], [`outbound`] and [`jose`] are here.
+//! Without the feature `server` only [`domain`], [`ports`], [`outbound`], [`jose`] and [`api`] are here: bearer
+//! tokens for other services, with layers and extractors for axum behind the feature `axum`.
 
+pub mod api;
 pub mod domain;
 pub mod jose;
 pub mod outbound;

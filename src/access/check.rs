@@ -10,18 +10,22 @@ use http::{HeaderMap, Method, header};
 
 use super::asked::Asked;
 use super::client_address::client_address;
+use super::credentials::{Credentials, KnownCaller, Shown};
 use super::dialect::{CheckRequest, Dialect, before_forwarding, before_rules, read_target};
 use super::identity_headers::{HandedTokens, identity_headers};
 use super::limiter::{Counted, Limiter};
 use super::noted::{note, unreadable};
 use super::target::CheckTarget;
-use super::verdict::{Allowed, Prepared, Told, Verdict};
+use super::verdict::{Allowed, Prepared, ScopeMissing, Told, Verdict};
 use crate::config::Server;
+use crate::domain::caller::{Caller, Scheme, Subject};
 use crate::domain::handle::{AppSessionKind, Digest, Handle};
 use crate::domain::host::Host;
 use crate::domain::identity::Person;
+use crate::domain::identity_header::HeaderSet;
+use crate::domain::ids::UserId;
 use crate::domain::login_offer::is_navigation;
-use crate::domain::policy::{Refusal, Requirements, Ruling, Target};
+use crate::domain::policy::{Refusal, Requirements, Ruling, Source, Target};
 use crate::domain::tenant::{ParentCookie, ProtectedApp};
 use crate::sessions::{AppEntry, AppSessions};
 use crate::storage::StorageError;
@@ -35,6 +39,8 @@ pub struct Gate {
     pub directory: Arc<LiveDirectory>,
     /// Who is signed in.
     pub sessions: AppSessions<Prepared>,
+    /// Who shows a token, a key or a password.
+    pub credentials: Credentials,
     /// How many checks may fail.
     pub limiter: Arc<Limiter>,
 }
@@ -61,6 +67,8 @@ pub trait Witness: Send {
     fn asked(&mut self, _app: &ProtectedApp, _target: Target<'_>) {}
     /// This person is signed in there.
     fn recognized(&mut self, _person: &Person) {}
+    /// This caller is known by what the request shows.
+    fn identified(&mut self, _caller: &Caller) {}
 }
 
 /// Nobody watches.
@@ -128,10 +136,10 @@ impl Gate {
         Some(Verdict::OverLimit(over))
     }
 
-    /// Somebody who is signed in may not pass.
-    fn refused(&self, at: AppAt<'_>, person: &Person, refusal: Refusal) -> Verdict {
+    /// Somebody who is known may not pass.
+    fn refused(&self, at: AppAt<'_>, user: UserId, refusal: Refusal) -> Verdict {
         self.limiter
-            .count_user(Counted::FailedCheck, &at.tenant.id, person.user)
+            .count_user(Counted::FailedCheck, &at.tenant.id, user)
             .map_or_else(Verdict::OverLimit, |()| Verdict::Refused(refusal))
     }
 
@@ -188,6 +196,11 @@ impl Gate {
             path: path.as_ref(),
             method: target.method.as_ref(),
             preflight: is_preflight(target.method.as_ref(), request.headers),
+            source: if at.app.policy.needs_source() {
+                source(request, server)
+            } else {
+                Source::NotAsked
+            },
         };
         witness.asked(at.app, asked);
         let requirements = match at.app.policy.ruling(asked) {
@@ -206,6 +219,26 @@ impl Gate {
             }
             Ruling::SignedIn { requirements, .. } => requirements,
         };
+        if at.app.accepts.beyond_session() {
+            let known = match self.credentials.shown(request, found) {
+                Shown::Nothing => None,
+                Shown::Known(known) => Some(known),
+                // In a box, so that a check that does not come here need not carry room for it.
+                Shown::Unjudged(scheme) => {
+                    match Box::pin(self.credentials.judge(scheme, request, found)).await {
+                        Ok(known) => Some(known),
+                        Err(unaccepted) => return Verdict::Unaccepted(Box::new(unaccepted)),
+                    }
+                }
+            };
+            if let Some(known) = known {
+                witness.identified(known.caller());
+                return self.pass(known, requirements, request, at, set);
+            }
+        }
+        if !at.app.accepts.accepts(Scheme::Session) {
+            return sign_in_required(at);
+        }
         let session = match self.session(request, found).await {
             Ok(session) => session,
             Err(error) => return Verdict::Unavailable(error),
@@ -214,13 +247,8 @@ impl Gate {
             return nobody(request, target, at, host);
         };
         witness.recognized(entry.person());
-        let limits = match request.dialect {
-            Dialect::OAuth2Proxy { limits } => limits,
-            // There the query is the client's own, or whatever its users have put there.
-            Dialect::Authelia { .. } | Dialect::Forwarding => None,
-        };
-        if let Err(refusal) = admit(requirements, limits, entry.person()) {
-            return self.refused(at, entry.person(), refusal);
+        if let Err(refusal) = admit(requirements, request, entry.person().as_subject()) {
+            return self.refused(at, entry.person().user, refusal);
         }
         let version = directory.version();
         if let Err(error) = self.with_tokens(&entry, at, version).await {
@@ -234,13 +262,38 @@ impl Gate {
             }
         }
         let prepared = entry.prepared(|_| Prepared::new(version, at));
-        prepared.make_ready(set, at.app, entry.person());
+        prepared.make_ready(set, at.app, &entry.person().as_subject());
         prepared.counter.increment(1);
         allowed(at.app, Told::Person(entry, set))
     }
 }
 
 impl Gate {
+    /// Whether a caller may pass who is known without a session.
+    fn pass(
+        &self,
+        known: Arc<KnownCaller>,
+        requirements: &Requirements,
+        request: &CheckRequest<'_>,
+        at: AppAt<'_>,
+        set: HeaderSet,
+    ) -> Verdict {
+        let caller = known.caller();
+        if let Err(refusal) = admit(requirements, request, caller.as_subject()) {
+            let verdict = self.refused(at, caller.user, refusal);
+            return match verdict {
+                Verdict::Refused(Refusal::Scope) => Verdict::ScopeMissing(Box::new(ScopeMissing {
+                    tenant: at.tenant.id.clone(),
+                    scopes: requirements.wanted_scopes().join(" ").into(),
+                })),
+                verdict => verdict,
+            };
+        }
+        known.make_ready(set, at.app);
+        known.allowed.increment(1);
+        allowed(at.app, Told::Caller(known, set))
+    }
+
     /// Whose session the request shows at this app, whatever the rules say to them. The app's own cookie goes
     /// first.
     ///
@@ -314,16 +367,29 @@ fn nobody(
     if is_navigation(target.method.as_ref(), request.headers) {
         return Verdict::SignInOffered(Box::new(Asked::new(target, at, host)));
     }
+    sign_in_required(at)
+}
+
+fn sign_in_required(at: AppAt<'_>) -> Verdict {
     Verdict::SignInRequired {
         tenant: at.tenant.id.clone(),
+        accepts: at.app.accepts,
     }
 }
 
 /// The rule's lists, then the limits that the proxy names in the query, as oauth2-proxy's users do:
 /// `allowed_groups`, `allowed_emails`, `allowed_email_domains`, each a list with commas.
-fn admit(requirements: &Requirements, query: Option<&str>, person: &Person) -> Result<(), Refusal> {
-    let subject = person.as_subject();
+fn admit(
+    requirements: &Requirements,
+    request: &CheckRequest<'_>,
+    subject: Subject<'_>,
+) -> Result<(), Refusal> {
     requirements.admit(subject)?;
+    let query = match request.dialect {
+        Dialect::OAuth2Proxy { limits } => limits,
+        // There the query is the client's own, or whatever its users have put there.
+        Dialect::Authelia { .. } | Dialect::Forwarding => None,
+    };
     let Some(query) = query else { return Ok(()) };
     for (name, list) in url::form_urlencoded::parse(query.as_bytes()) {
         let mut entries = list
@@ -350,6 +416,11 @@ fn admit(requirements: &Requirements, query: Option<&str>, person: &Person) -> R
         }
     }
     Ok(())
+}
+
+/// Where the held-back request comes from.
+fn source(request: &CheckRequest<'_>, server: &Server) -> Source {
+    client_address(request.headers, request.peer, server).map_or(Source::Unknown, Source::Address)
 }
 
 /// The marks of a CORS preflight (Fetch §3.2.2).

@@ -1,4 +1,4 @@
-//! What an app is told about a person.
+//! What an app is told about whoever calls.
 //!
 //! Invariant: every configured header is there exactly once, empty where there is no value, so that a
 //! proxy overwrites whatever the client sent. Control characters are percent-encoded (they could end a
@@ -11,7 +11,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::domain::identity::Person;
+use crate::domain::caller::Subject;
 use crate::domain::identity_header::{IdentityHeader, IdentitySource};
 use crate::domain::ids::AppId;
 
@@ -42,13 +42,13 @@ impl HandedTokens {
     }
 }
 
-/// These headers of `app` for `person`; all empty where nobody is signed in. What stands in a token's header is
+/// These headers of `app` for `subject`; all empty where nobody is known. What stands in a token's header is
 /// never indexed (RFC 7541 §7.1.3) and never printed.
 #[must_use]
 pub fn identity_headers(
     app: &AppId,
     headers: &[IdentityHeader],
-    person: Option<&Person>,
+    subject: Option<&Subject<'_>>,
     tokens: &HandedTokens,
 ) -> ReadyHeaders {
     let mut text = String::new();
@@ -59,15 +59,15 @@ pub fn identity_headers(
                 text.extend(token);
                 return text.len();
             }
-            let (value, left_out) = person
-                .map(|person| header.source.value(person))
+            let (value, left_out) = subject
+                .map(|subject| header.source.value(subject))
                 .unwrap_or_default();
             if !left_out.is_empty() {
                 tracing::warn!(
                     target: "audit",
                     event = "groups_left_out",
                     %app,
-                    user = person.map(|person| tracing::field::display(person.user)),
+                    user = subject.map(|subject| tracing::field::display(subject.user)),
                     groups = ?left_out,
                     "group names with a comma or control character cannot be told to an app"
                 );

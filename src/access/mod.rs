@@ -6,6 +6,7 @@
 mod asked;
 pub mod check;
 pub(crate) mod client_address;
+pub mod credentials;
 mod dialect;
 pub mod entry;
 mod handed_tokens;
@@ -18,8 +19,9 @@ pub mod verdict;
 
 pub use asked::Asked;
 pub use check::{Found, Gate, Witness};
+pub use credentials::{CredentialFault, Credentials, KnownCaller, Unaccepted};
 pub use dialect::{CheckRequest, Dialect};
 pub use limiter::{By, Counted, Limiter, OverLimit};
 pub use session_watch::SessionWatch;
 pub use target::{AmbiguousTarget, CheckTarget, StartLine, WholeTarget};
-pub use verdict::{Allowed, Prepared, Verdict};
+pub use verdict::{Allowed, Prepared, ScopeMissing, Verdict};

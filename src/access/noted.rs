@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::credentials::CredentialFault;
 use super::dialect::CheckRequest;
 use super::target::{AmbiguousTarget, CheckTarget};
 use super::verdict::Verdict;
@@ -31,7 +32,11 @@ pub(super) fn note(verdict: &Verdict, target: &CheckTarget<'_>, at: AppAt<'_>, p
         Verdict::Allowed(_) | Verdict::OwnPath(_) => return,
         Verdict::SignInOffered(_) => CheckOutcome::SignInOffered,
         Verdict::SignInRequired { .. } => CheckOutcome::SignInRequired,
-        Verdict::Refused(_) => CheckOutcome::Refused,
+        Verdict::Unaccepted(unaccepted) => match unaccepted.fault {
+            CredentialFault::Unjudged => CheckOutcome::Unavailable,
+            CredentialFault::Malformed | CredentialFault::Invalid => CheckOutcome::Unaccepted,
+        },
+        Verdict::Refused(_) | Verdict::ScopeMissing(_) => CheckOutcome::Refused,
         Verdict::Ambiguous(_) => CheckOutcome::Ambiguous,
         Verdict::UnknownHost => CheckOutcome::UnknownHost,
         Verdict::OverLimit(_) => CheckOutcome::OverLimit,
@@ -46,16 +51,26 @@ pub(super) fn note(verdict: &Verdict, target: &CheckTarget<'_>, at: AppAt<'_>, p
                  `X-Original-URL` and `X-Original-Method`, or `X-Forwarded-Uri` and `X-Forwarded-Method`"
             );
         }
-        Verdict::Refused(refusal) => tracing::info!(
-            target: "audit", event = "check_refused", tenant, app, %peer,
-            path = target.path_and_query.map(without_query), reason = %refusal,
-        ),
+        Verdict::Refused(refusal) => refused(*refusal, target, at, peer),
+        Verdict::ScopeMissing(_) => refused(Refusal::Scope, target, at, peer),
         Verdict::Ambiguous(ambiguous) => tracing::warn!(
             target: "audit", event = "check_ambiguous", tenant, app, %peer, reason = %ambiguous,
+        ),
+        Verdict::Unaccepted(unaccepted) => tracing::info!(
+            target: "audit", event = "credential_refused", tenant, app, %peer,
+            scheme = unaccepted.scheme.as_str(), reason = %unaccepted.reason,
         ),
         Verdict::Unavailable(error) => tracing::error!(
             tenant, app, %error, "nobody can be let through while the store fails"
         ),
         _ => {}
     }
+}
+
+fn refused(refusal: Refusal, target: &CheckTarget<'_>, at: AppAt<'_>, peer: IpAddr) {
+    let (tenant, app) = (at.tenant.id.as_str(), at.app.id.as_str());
+    tracing::info!(
+        target: "audit", event = "check_refused", tenant, app, %peer,
+        path = target.path_and_query.map(without_query), reason = %refusal,
+    );
 }

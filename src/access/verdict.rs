@@ -5,9 +5,11 @@ use std::sync::{Arc, OnceLock};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::asked::Asked;
+use super::credentials::{KnownCaller, Unaccepted};
 use super::identity_headers::{HandedTokens, ReadyHeaders, identity_headers};
 use super::limiter::OverLimit;
 use super::target::AmbiguousTarget;
+use crate::domain::caller::{Schemes, Subject};
 use crate::domain::identity::Person;
 use crate::domain::identity_header::HeaderSet;
 use crate::domain::ids::TenantId;
@@ -31,9 +33,15 @@ pub enum Verdict {
     SignInRequired {
         /// Whose session it would take.
         tenant: TenantId,
+        /// What the app accepts.
+        accepts: Schemes,
     },
+    /// What the request shows of its caller is not accepted, and nothing else is looked at.
+    Unaccepted(Box<Unaccepted>),
     /// Somebody may be signed in, but may not pass.
     Refused(Refusal),
+    /// A token may not be used for this: 403, and what would do.
+    ScopeMissing(Box<ScopeMissing>),
     /// The request has no single meaning.
     Ambiguous(AmbiguousTarget),
     /// The host is no app.
@@ -42,6 +50,15 @@ pub enum Verdict {
     OverLimit(OverLimit),
     /// It cannot be told whether somebody is signed in.
     Unavailable(StorageError),
+}
+
+/// What a token lacks (RFC 6750 §3.1, `insufficient_scope`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeMissing {
+    /// Whose app it is.
+    pub tenant: TenantId,
+    /// The scopes that it takes, with spaces between them.
+    pub scopes: Box<str>,
 }
 
 /// A request that may pass.
@@ -60,6 +77,7 @@ pub struct Allowed {
 #[derive(Debug)]
 pub(super) enum Told {
     Person(Arc<AppEntry<Prepared>>, HeaderSet),
+    Caller(Arc<KnownCaller>, HeaderSet),
     Nobody(ReadyHeaders),
 }
 
@@ -70,6 +88,7 @@ impl Allowed {
         match &self.told {
             Told::Nobody(headers) => headers,
             // Prepared before the request was allowed.
+            Told::Caller(known, set) => known.ready(*set),
             Told::Person(entry, set) => entry.ready().map_or(&[], |prepared| prepared.ready(*set)),
         }
     }
@@ -106,7 +125,7 @@ impl Prepared {
         (tokens, good_until): (&HandedTokens, i64),
     ) -> Self {
         let headers = &at.app.identity_headers;
-        let ready = identity_headers(&at.app.id, headers, Some(person), tokens);
+        let ready = identity_headers(&at.app.id, headers, Some(&person.as_subject()), tokens);
         let prepared = Self {
             good_until,
             ..Self::new(version, at)
@@ -128,10 +147,10 @@ impl Prepared {
         }
     }
 
-    pub(super) fn make_ready(&self, set: HeaderSet, app: &ProtectedApp, person: &Person) {
+    pub(super) fn make_ready(&self, set: HeaderSet, app: &ProtectedApp, subject: &Subject<'_>) {
         self.of(set).get_or_init(|| {
             let none = HandedTokens::default();
-            identity_headers(&app.id, app.headers_for(set), Some(person), &none)
+            identity_headers(&app.id, app.headers_for(set), Some(subject), &none)
         });
     }
 

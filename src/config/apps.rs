@@ -7,7 +7,8 @@ use super::diagnostics::{Position, suggestion};
 use super::reader::{Item, Section};
 use super::server::Server;
 use super::table::{Key, Shape, Table};
-use super::{Context, rules, security_headers, upstreams};
+use super::{Context, callers, rules, security_headers, upstreams};
+use crate::domain::caller::{Scheme, Schemes};
 use crate::domain::host::{Host, HostPattern};
 use crate::domain::identity_header::{HeaderSet, IdentityHeader, IdentitySource};
 use crate::domain::ids::AppId;
@@ -45,7 +46,13 @@ pub(super) static TABLE: Table = Table::new(
             "Its hosts. A host belongs to one app of one tenant; within a tenant an exact host is an exception from another app's pattern.",
         )
         .required(),
-        Key::table("allow", &rules::ALLOW),
+        Key::new(
+            "accept",
+            Shape::List(&SCHEME),
+            "How callers may show who they are: any one of these will do.",
+        )
+        .or("[\"session\"]"),
+        Key::table("allow", &callers::ALLOW),
         Key::tables("rules", &rules::TABLE),
         Key::new(
             "allowed_status",
@@ -82,17 +89,24 @@ pub(super) static TABLE: Table = Table::new(
 )
 .exactly_one_of(&["allow", "rules"]);
 
+/// The words of [`Scheme`].
+static SCHEMES: [&str; Scheme::ALL.len()] = words_of(&Scheme::ALL);
+
+pub(super) static SCHEME: Shape = Shape::Words(&SCHEMES);
+
 /// The words of [`IdentitySource`].
-static IDENTITY_SOURCES: [&str; IdentitySource::ALL.len()] = {
-    let mut words = [""; IdentitySource::ALL.len()];
-    let mut rest: &[(&str, IdentitySource)] = &IdentitySource::ALL;
+static IDENTITY_SOURCES: [&str; IdentitySource::ALL.len()] = words_of(&IdentitySource::ALL);
+
+const fn words_of<T, const N: usize>(all: &[(&'static str, T); N]) -> [&'static str; N] {
+    let mut words = [""; N];
+    let mut rest: &[(&str, T)] = all;
     let mut place: &mut [&str] = &mut words;
     while let ([(word, _), others @ ..], [here, there @ ..]) = (rest, place) {
         *here = word;
         (rest, place) = (others, there);
     }
     words
-};
+}
 
 pub(super) fn read(
     section: &Section<'_>,
@@ -133,6 +147,9 @@ pub(super) fn read(
         Some(item) => upstreams::read(item, server, context).map(Some),
         None => Some(None),
     };
+    let accepts = section
+        .get("accept")
+        .map_or(Some(Schemes::SESSION), |item| accepted(&item));
     let policy = rules::read(section, providers);
     let rules = section.get("rules").and_then(|item| item.as_items());
     let rules_at = match (section.get("allow"), rules) {
@@ -143,6 +160,7 @@ pub(super) fn read(
     let whole = id.is_some()
         && hosts.is_some()
         && headers.is_some()
+        && accepts.is_some()
         && policy.is_some()
         && allowed_status.is_some()
         && hide_cookies.is_some()
@@ -156,6 +174,7 @@ pub(super) fn read(
             name: name.unwrap_or_else(|| id.as_str().into()),
             id,
             hosts,
+            accepts: accepts.unwrap_or(Schemes::SESSION),
             // No rule: nobody.
             policy: policy.unwrap_or_else(|| Policy::new(Vec::new())),
             allowed_status: allowed_status.unwrap_or(StatusCode::ACCEPTED),
@@ -172,6 +191,18 @@ pub(super) fn read(
         rules_at,
         whole,
     })
+}
+
+fn accepted(item: &Item<'_>) -> Option<Schemes> {
+    let schemes = item.list(|item| item.choice(&Scheme::ALL))?;
+    if schemes.is_empty() {
+        item.fault_with_help(
+            "no way to be known is accepted: nobody could pass",
+            "write accept = [\"session\"], or leave it out",
+        );
+        return None;
+    }
+    Some(schemes.into_iter().collect())
 }
 
 fn allowed_status(item: &Item<'_>) -> Option<StatusCode> {

@@ -10,6 +10,7 @@
 mod accent;
 mod addresses;
 mod apps;
+mod callers;
 mod claim_changes;
 mod client_authentication;
 mod diagnostics;

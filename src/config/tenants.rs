@@ -161,12 +161,7 @@ fn tenant(
     for provider in &providers {
         upstream_tokens::report_unknown_apps(provider, &app_names);
     }
-    let machines = tables(section, "machine_clients", &machine_clients::TABLE);
-    report_duplicates(&machines, "a machine client");
-    let machine_clients: Vec<_> = machines
-        .iter()
-        .filter_map(|section| machine_clients::read(section, server, context))
-        .collect();
+    let (machine_clients, machines_are_whole) = machines(section, server, context);
     let (provider_count, app_count) = (providers.len(), apps.len());
     let providers: Vec<_> = providers
         .iter()
@@ -202,7 +197,7 @@ fn tenant(
     let whole = id.is_some()
         && base.is_some()
         && wants_cookie == parent_cookie.is_some()
-        && machine_clients.len() == machines.len()
+        && machines_are_whole
         && (providers.len(), apps.len()) == (provider_count, app_count)
         && providers.iter().all(|provider| provider.whole)
         && apps.iter().all(|app| app.whole);
@@ -224,6 +219,22 @@ fn tenant(
         machine_clients,
         whole,
     })
+}
+
+/// As many as can be judged, and whether that is all of them.
+fn machines(
+    section: &Section<'_>,
+    server: &Server,
+    context: &Context<'_>,
+) -> (Vec<MachineClientSettings>, bool) {
+    let sections = tables(section, "machine_clients", &machine_clients::TABLE);
+    report_duplicates(&sections, "a machine client");
+    let read: Vec<_> = sections
+        .iter()
+        .filter_map(|section| machine_clients::read(section, server, context))
+        .collect();
+    let whole = read.len() == sections.len();
+    (read, whole)
 }
 
 /// In place of an address that could not be read: one that clashes with no other (RFC 6761 §6.4).

@@ -7,10 +7,10 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::caller::{Scheme, Subject};
 use super::email::EmailAddress;
 use super::ids::{Issuer, ProviderId, TenantId, UserId};
 use super::login_attempt::MatchedAttempt;
-use super::policy::Subject;
 use super::upstream_logout::{UpstreamLogin, UpstreamNames};
 
 /// What a provider says of a person, mapped from verified documents.
@@ -174,14 +174,24 @@ impl Person {
         }
     }
 
-    /// What a rule may look at.
+    /// What rules look at, and apps are told of.
     #[must_use]
     pub fn as_subject(&self) -> Subject<'_> {
         Subject {
+            scheme: Scheme::Session,
+            user: self.user,
+            subject: &self.subject,
+            issuer: None,
+            provider: Some(&self.provider),
+            client: None,
+            name: self.name.as_deref(),
+            preferred_username: self.preferred_username.as_deref(),
             email: self.email.as_ref(),
             groups: &self.groups,
             roles: &self.roles,
-            provider: &self.provider,
+            scopes: &[],
+            permissions: &[],
+            details: self.details.as_deref(),
         }
     }
 

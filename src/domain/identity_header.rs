@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use super::identity::Person;
+use super::caller::Subject;
 
 /// Which of the two sets of identity headers an endpoint answers with, where an app names none of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,29 +101,23 @@ impl IdentitySource {
         matches!(self, Self::AccessToken | Self::IdToken)
     }
 
-    /// The value for `person`, empty where there is none; and the groups or roles that a list with commas
+    /// The value for `subject`, empty where there is none; and the groups or roles that a list with commas
     /// cannot carry, which are left out.
     #[must_use]
-    pub fn value(self, person: &Person) -> (String, Vec<Box<str>>) {
-        let details = person.details.as_deref();
+    pub fn value(self, subject: &Subject<'_>) -> (String, Vec<Box<str>>) {
         let plain = |value: Option<&str>| (value.unwrap_or_default().to_owned(), Vec::new());
         match self {
-            Self::User => (person.user.to_string(), Vec::new()),
-            Self::Subject => plain(Some(&person.subject)),
-            Self::Email => plain(
-                person
-                    .email
-                    .as_ref()
-                    .map(super::email::EmailAddress::as_str),
-            ),
-            Self::PreferredUsername => plain(person.preferred_username.as_deref()),
-            Self::Name => plain(person.name.as_deref()),
-            Self::Provider => plain(Some(person.provider.as_str())),
-            Self::Picture => plain(details.and_then(|details| details.picture.as_deref())),
-            Self::Locale => plain(details.and_then(|details| details.locale.as_deref())),
-            Self::Groups => joined(&person.groups),
-            Self::Roles => joined(&person.roles),
-            // They are no part of the person, and kept elsewhere.
+            Self::User => (subject.user.to_string(), Vec::new()),
+            Self::Subject => plain(Some(subject.subject)),
+            Self::Email => plain(subject.email.map(super::email::EmailAddress::as_str)),
+            Self::PreferredUsername => plain(subject.preferred_username),
+            Self::Name => plain(subject.name),
+            Self::Provider => plain(subject.provider.map(super::ids::ProviderId::as_str)),
+            Self::Picture => plain(subject.details.and_then(|it| it.picture.as_deref())),
+            Self::Locale => plain(subject.details.and_then(|it| it.locale.as_deref())),
+            Self::Groups => joined(subject.groups),
+            Self::Roles => joined(subject.roles),
+            // They are nothing about the person, and kept elsewhere.
             Self::AccessToken | Self::IdToken => plain(None),
         }
     }

@@ -72,6 +72,10 @@ name! {
     /// One of a tenant's downstream clients: what asks us for tokens.
     ClientId
 }
+name! {
+    /// One of a tenant's trusted issuers, whose tokens its apps accept.
+    TrustedIssuerId
+}
 
 /// An issuer, compared byte for byte and never normalised (OIDC Core 1.0 §3.1.3.7, point 2).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]

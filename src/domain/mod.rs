@@ -5,6 +5,7 @@
 //! otherwise.
 
 pub mod app_upstream;
+pub mod caller;
 pub mod claim_changes;
 pub mod claims;
 pub mod client_authentication;

@@ -6,6 +6,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use url::Url;
 
 use super::app_upstream::AppUpstream;
+use super::caller::Schemes;
 use super::colour::Colour;
 use super::host::{Host, HostPattern};
 use super::identity_header::{HeaderSet, IdentityHeader, IdentitySource};
@@ -183,6 +184,8 @@ pub struct ProtectedApp {
     pub name: Box<str>,
     /// Its hosts. Unique over all tenants.
     pub hosts: Vec<HostPattern>,
+    /// How callers may show who they are.
+    pub accepts: Schemes,
     /// Who may open what.
     pub policy: Policy,
     /// Status of an allowed answer of `/oauth2/auth`: 202, or 200 for proxies that want it.

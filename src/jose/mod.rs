@@ -10,6 +10,7 @@
 
 mod algorithm;
 mod bearer;
+mod claims;
 mod client_key;
 mod header;
 mod json;
@@ -25,6 +26,7 @@ pub use bearer::{
     TokenKind, TokenMemory, TokenRefused, TokenScope, TokenVerifier, TrustedIssuer, TrustedKeys,
     TypRule, UnverifiedToken, VerifiedToken,
 };
+pub use claims::{Misshapen, numeric_date, text_claim};
 pub use client_key::{
     CertificateRefused, ClientCertificate, ClientKey, ClientKeyRefused, PrivateKey,
     PrivateKeyRefused,
@@ -43,7 +45,7 @@ pub fn is_shallow(document: &serde_json::Value) -> bool {
 }
 
 /// Text from outside, fit for a line of a log: short, and without control characters.
-fn shown(text: &str) -> Box<str> {
+pub(crate) fn shown(text: &str) -> Box<str> {
     text.chars()
         .take(64)
         .flat_map(char::escape_debug)

@@ -20,6 +20,8 @@ pub enum CheckOutcome {
     SignInOffered,
     /// 401 without an offer.
     SignInRequired,
+    /// 401: a token, key or password was not good.
+    Unaccepted,
     /// 403.
     Refused,
     /// 400.
@@ -38,6 +40,7 @@ impl CheckOutcome {
             Self::Allowed => "allowed",
             Self::SignInOffered => "sign_in_offered",
             Self::SignInRequired => "sign_in_required",
+            Self::Unaccepted => "unaccepted",
             Self::Refused => "refused",
             Self::Ambiguous => "ambiguous",
             Self::UnknownHost => "unknown_host",

@@ -11,6 +11,7 @@ use super::cookies::{self, AnswerCookies, Attempt, lifetime, tag};
 use super::reply::{bare, see_other};
 use super::visit::AppVisit;
 use crate::access::Counted;
+use crate::domain::caller::Schemes;
 use crate::domain::handle::{BindingKind, TicketKind};
 use crate::domain::host::Host;
 use crate::domain::identity::Person;
@@ -25,7 +26,11 @@ use crate::views::{Account, ErrorPage, Incident, RefusedPage};
 pub(crate) async fn sign_in(at: AppVisit, RawQuery(query): RawQuery) -> Response {
     // A background call must not begin a login that nobody completes.
     if !is_navigation(Some(&at.asked_method()), &at.visit.headers) {
-        return super::check::sign_in_required(at.visit.tenant.id.as_str(), at.visit.door.prefix());
+        return super::challenges::sign_in_required(
+            at.visit.tenant.id.as_str(),
+            at.visit.door.prefix(),
+            Schemes::SESSION,
+        );
     }
     if let Err(response) = at.visit.within_limit(Counted::Login, &at.home()) {
         return response;

@@ -15,6 +15,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use tower::Service as _;
 
+use super::challenges;
 use super::check;
 use super::cookies;
 use super::door::Door;
@@ -102,9 +103,13 @@ pub(super) async fn decide(
                 *response.status_mut() = StatusCode::UNAUTHORIZED;
             }
         }
-        Verdict::SignInRequired { tenant } => {
-            check::challenge(&mut response, tenant.as_str(), door.prefix());
+        Verdict::SignInRequired { tenant, accepts } => {
+            challenges::challenge(&mut response, tenant.as_str(), door.prefix(), accepts);
         }
+        Verdict::Unaccepted(unaccepted) => {
+            challenges::unaccepted(&mut response, &unaccepted, door.prefix());
+        }
+        Verdict::ScopeMissing(missing) => challenges::scope_missing(&mut response, &missing),
         Verdict::OverLimit(over) => reply::retry_after(&mut response, over),
         _ => {}
     }
@@ -152,11 +157,13 @@ impl Endpoint {
                 reply::elsewhere(asked.method.as_ref())
             }
             Verdict::SignInOffered(_) | Verdict::SignInRequired { .. } => StatusCode::UNAUTHORIZED,
+            Verdict::Unaccepted(unaccepted) => challenges::status(unaccepted.fault),
             // nginx shows any other refusal than 403 as a fault of its own.
             Verdict::Ambiguous(_) if self.is_relayed() => StatusCode::BAD_REQUEST,
             Verdict::OverLimit(_) if self.is_relayed() => StatusCode::TOO_MANY_REQUESTS,
             Verdict::Ambiguous(_)
             | Verdict::Refused(_)
+            | Verdict::ScopeMissing(_)
             | Verdict::UnknownHost
             | Verdict::OverLimit(_)
             | Verdict::OwnPath(_) => StatusCode::FORBIDDEN,

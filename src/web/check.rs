@@ -11,6 +11,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use super::challenges;
 use super::cookies;
 use super::door::Door;
 use super::reply;
@@ -59,9 +60,13 @@ pub(super) async fn answer(
     let mut response = empty(status(&verdict));
     match verdict {
         Verdict::Allowed(allowed) => tell(&mut response, &allowed, headers),
-        Verdict::SignInRequired { tenant } => {
-            challenge(&mut response, tenant.as_str(), door.prefix());
+        Verdict::SignInRequired { tenant, accepts } => {
+            challenges::challenge(&mut response, tenant.as_str(), door.prefix(), accepts);
         }
+        Verdict::Unaccepted(unaccepted) => {
+            challenges::unaccepted(&mut response, &unaccepted, door.prefix());
+        }
+        Verdict::ScopeMissing(missing) => challenges::scope_missing(&mut response, &missing),
         Verdict::OverLimit(over) => reply::retry_after(&mut response, over),
         _ => {}
     }
@@ -88,8 +93,10 @@ pub(crate) fn status(verdict: &Verdict) -> StatusCode {
     match verdict {
         Verdict::Allowed(allowed) => allowed.status,
         Verdict::SignInOffered(_) | Verdict::SignInRequired { .. } => StatusCode::UNAUTHORIZED,
+        Verdict::Unaccepted(unaccepted) => challenges::status(unaccepted.fault),
         // nginx shows any other refusal than 403 as a fault of its own.
         Verdict::Refused(_)
+        | Verdict::ScopeMissing(_)
         | Verdict::Ambiguous(_)
         | Verdict::UnknownHost
         | Verdict::OwnPath(_)
@@ -126,26 +133,4 @@ pub(super) fn tell(response: &mut Response, allowed: &Allowed, request: &HeaderM
         // Over gRPC they go another way than what the app is told.
         response.extensions_mut().insert(Arc::clone(security));
     }
-}
-
-/// 401 has to say what it would take (RFC 9110 §15.5.2): a session's cookie. No browser asks for a password
-/// at an unknown scheme.
-pub(super) fn challenge(response: &mut Response, tenant: &str, prefix: &str) {
-    let text = format!(
-        "Cookie realm=\"{tenant}\", form-action=\"{prefix}/sign_in\", cookie-name=\"{}\"",
-        cookies::APP_SESSION
-    );
-    if let Ok(value) = HeaderValue::from_str(&text) {
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, value);
-    }
-}
-
-/// 401 with that challenge, for a request that nobody is looking at.
-pub(super) fn sign_in_required(tenant: &str, prefix: &str) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::UNAUTHORIZED;
-    challenge(&mut response, tenant, prefix);
-    response
 }

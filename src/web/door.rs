@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::upstream_tokens::Looks;
-use crate::access::{Gate, Limiter};
+use crate::access::{Credentials, Gate, Limiter};
 use crate::config::Limits;
 use crate::openid_provider::OpenIdProvider;
 use crate::ports::{Clock, SecureRandom};
@@ -69,6 +69,7 @@ impl Door {
         let gate = Gate {
             directory: Arc::clone(&parts.directory),
             sessions: AppSessions::new(&parts.sessions, APP_SESSIONS_IN_MEMORY),
+            credentials: Credentials::default(),
             limiter: Arc::clone(&limiter),
         };
         let prefix = parts.directory.current().server().prefix.clone();

@@ -6,11 +6,12 @@ use http::{Method, StatusCode};
 use tracing::Instrument as _;
 
 use super::asked_address::{LoginQuery, shown, wanted_return};
-use super::check::sign_in_required;
+use super::challenges::sign_in_required;
 use super::cookies::{self, AnswerCookies, Attempt, lifetime, tag};
 use super::reply::{bare, see_other};
 use super::visit::Visit;
 use crate::access::Counted;
+use crate::domain::caller::Schemes;
 use crate::domain::handle::{Digest, Handle, Kind, SignInKind};
 use crate::domain::host::Host;
 use crate::domain::ids::ProviderId;
@@ -183,7 +184,7 @@ impl Visit {
         // A script can complete no login; one that began some would drive out those that wait.
         if !is_navigation(Some(&Method::GET), &self.headers) {
             let prefix = self.door.prefix();
-            return sign_in_required(self.tenant.id.as_str(), prefix);
+            return sign_in_required(self.tenant.id.as_str(), prefix, Schemes::SESSION);
         }
         let again = self.login_address(&provider.id, query);
         if let Err(response) = self.within_limit(Counted::Login, &again) {

@@ -6,6 +6,7 @@
 mod app_host;
 mod asked_address;
 pub(crate) mod authz;
+pub(crate) mod challenges;
 pub(crate) mod check;
 mod choose;
 mod circles;

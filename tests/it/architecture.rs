@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 
 /// A folder or file of `src/`, and what of ours it may use. Itself is always allowed.
 const DIRECTION: &[(&str, &[&str])] = &[
-    // These four are the crate without the feature `server`.
+    // These five are the crate without the feature `server`.
     ("domain", &[]),
     ("ports", &[]),
     ("outbound", &["domain", "ports"]),
     ("jose", &["domain", "ports", "outbound"]),
+    ("api", &["domain", "ports", "outbound", "jose"]),
     ("config", &["domain", "ports"]),
     ("telemetry", &["domain", "ports", "config"]),
     ("storage", &["domain", "ports", "config", "telemetry"]),
@@ -129,6 +130,10 @@ const DIRECTION: &[(&str, &[&str])] = &[
 /// Crates, and modules of `std`, that live in one place: the beginnings of paths in `src/`.
 const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["web", "cli/demo"]),
+    // Extractors and layers for other people's servers.
+    ("axum_core", &["api"]),
+    ("tower_layer", &["api"]),
+    ("tower_service", &["api"]),
     // Connections are served by hyper, and the demo's proxy asks the broker as a service.
     // The connectors of the client for apps are services too.
     ("tower", &["web", "cli/demo", "outbound/app_client.rs"]),
@@ -213,7 +218,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("cel", &["config/expressions"]),
     ("psl", &["config/parent_cookie.rs"]),
     // A counter is kept where it is used on every request, a handle where it is shown.
-    ("metrics", &["telemetry", "access/verdict.rs"]),
+    (
+        "metrics",
+        &["telemetry", "access/verdict.rs", "access/credentials"],
+    ),
     ("metrics_exporter_prometheus", &["telemetry", "web/door.rs"]),
     ("opentelemetry", &["telemetry/traces.rs"]),
     ("opentelemetry_proto", &["telemetry/traces.rs"]),

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 
 use super::{ConfigFile, Failure, load, say, serve};
-use crate::access::{Gate, Limiter, Verdict};
+use crate::access::{Credentials, Gate, Limiter, Verdict};
 use crate::config::{Config, Limits};
 use crate::ports::{Clock, SystemClock, SystemRandom};
 use crate::sessions::{AppSessions, Sessions};
@@ -116,6 +116,7 @@ async fn gate(config: &Config, directory: Directory, question: &Question) -> Res
     Ok(Gate {
         directory: Arc::new(LiveDirectory::new(directory)),
         sessions: AppSessions::new(&sessions, 1),
+        credentials: Credentials::default(),
         // How often others asked is not known here.
         limiter: Arc::new(Limiter::new(
             &Limits {

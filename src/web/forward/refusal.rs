@@ -20,7 +20,7 @@ use crate::outbound::AppFault;
 use crate::views::{Account, ErrorPage, Incident, RefusedPage};
 use crate::web::reply::{self, RequestId, bare};
 use crate::web::visit::AppVisit;
-use crate::web::{Door, check};
+use crate::web::{Door, challenges};
 
 /// A request that may have to be answered by us.
 #[derive(Debug)]
@@ -38,7 +38,8 @@ pub(crate) fn status(verdict: &Verdict, method: &Method) -> StatusCode {
     match verdict {
         Verdict::SignInOffered(_) => reply::elsewhere(Some(method)),
         Verdict::SignInRequired { .. } => StatusCode::UNAUTHORIZED,
-        Verdict::Refused(_) => StatusCode::FORBIDDEN,
+        Verdict::Unaccepted(unaccepted) => challenges::status(unaccepted.fault),
+        Verdict::Refused(_) | Verdict::ScopeMissing(_) => StatusCode::FORBIDDEN,
         Verdict::Ambiguous(_) => StatusCode::BAD_REQUEST,
         Verdict::OverLimit(_) => StatusCode::TOO_MANY_REQUESTS,
         Verdict::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -84,9 +85,19 @@ impl<'a> Asked<'a> {
         let status = status(&verdict, &self.method);
         match verdict {
             Verdict::SignInOffered(_) => self.done(&self.id(), self.to_sign_in(status)),
-            Verdict::SignInRequired { tenant } => {
+            Verdict::SignInRequired { tenant, accepts } => {
                 let prefix = self.door.prefix();
-                let response = check::sign_in_required(tenant.as_str(), prefix);
+                let response = challenges::sign_in_required(tenant.as_str(), prefix, accepts);
+                self.done(&self.id(), response)
+            }
+            Verdict::Unaccepted(unaccepted) => {
+                let mut response = bare(status, "what the request shows is not accepted\n");
+                challenges::unaccepted(&mut response, &unaccepted, self.door.prefix());
+                self.done(&self.id(), response)
+            }
+            Verdict::ScopeMissing(missing) => {
+                let mut response = bare(status, "the token may not be used for this\n");
+                challenges::scope_missing(&mut response, &missing);
                 self.done(&self.id(), response)
             }
             Verdict::Refused(refusal) => self.refused(refusal, app_session).await,

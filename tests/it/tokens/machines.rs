@@ -1,5 +1,7 @@
 //! `client_credentials` with secrets (RFC 6749 §4.4, RFC 9068).
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -313,9 +315,9 @@ async fn a36_no_secret_is_told() {
         ("report", SECRET, &[("client_assertion", canary)]),
     ] {
         let answer = ask(&broker, client, secret, more).await;
-        told.push_str(&format!("{:?}{:?}", answer.headers(), answer.body()));
+        let _ = write!(told, "{:?}{:?}", answer.headers(), answer.body());
     }
-    told.push_str(&format!("{:?}", audit::here()));
+    let _ = write!(told, "{:?}", audit::here());
     for secret in [canary, SECRET, &encoded(SECRET), &token] {
         assert!(!told.contains(secret), "{secret}");
     }
