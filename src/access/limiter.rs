@@ -56,6 +56,9 @@ pub enum Counted {
     UpstreamLogout,
     /// A token of ours, by a machine.
     Token,
+    /// What is to be known of a token of ours. The quotas are those of failed checks: a resource server may ask
+    /// about each of its requests.
+    Introspection,
 }
 
 impl Counted {
@@ -67,6 +70,7 @@ impl Counted {
             Self::FailedCheck => "failed_check",
             Self::UpstreamLogout => "upstream_logout",
             Self::Token => "token",
+            Self::Introspection => "introspection",
         }
     }
 }
@@ -195,6 +199,7 @@ struct Counts {
     failed_check: Kind,
     upstream_logout: Kind,
     token: Kind,
+    introspection: Kind,
     notices: Keyed,
     clock: Monotonic,
     hasher: RandomState,
@@ -243,6 +248,7 @@ impl Limiter {
             failed_check: kind(&limits.failed_checks),
             upstream_logout: kind(&limits.callback),
             token: kind(&limits.token),
+            introspection: kind(&limits.failed_checks),
             notices: keyed(NonZeroU32::MIN),
             clock: clock.clone(),
             hasher: RandomState::new(),
@@ -328,6 +334,7 @@ impl Counts {
             Counted::FailedCheck => &self.failed_check,
             Counted::UpstreamLogout => &self.upstream_logout,
             Counted::Token => &self.token,
+            Counted::Introspection => &self.introspection,
         }
     }
 

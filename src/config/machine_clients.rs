@@ -20,8 +20,8 @@ use crate::domain::machine_client::{
 pub struct MachineClientSettings {
     /// The machine.
     pub client: MachineClient,
-    /// Where its keys are written.
-    pub keys_at: Option<Position>,
+    /// Where its table begins: a line with keys is not shown, for somebody may have written a private one there.
+    pub at: Position,
 }
 
 /// Shorter secrets can be guessed.
@@ -67,8 +67,12 @@ pub(super) static TABLE: Table = Table::new(
             "audiences",
             Shape::List(&Shape::Line(200)),
             "Whom its tokens can be for. It names one (`resource`, or `audience`), unless there is only one.",
-        )
-        .required(),
+        ),
+        Key::new(
+            "introspects",
+            Shape::List(&Shape::Line(200)),
+            "Audiences as whose resource server it may ask about tokens.",
+        ),
         Key::new(
             "scopes",
             Shape::List(&Shape::Line(128)),
@@ -95,21 +99,27 @@ pub(super) fn read(
     let name = section.get("name").and_then(|item| item.line(100));
     let methods = ["secrets", "jwks", "jwks_uri"].map(|key| section.get(key));
     let algorithm = section.get("algorithm");
-    let audiences = section
-        .require(
-            "audiences",
-            "add audiences = [\"https://api.example.com\"]: whom its tokens are for",
-        )
-        .and_then(|item| item.list(|item| item.line(200)));
+    let audiences = section.get("audiences");
+    let introspects = section.get("introspects");
     let scopes = section.get("scopes");
     let token_life = section.get("token_life");
     section.finish();
+    if audiences.is_none() && introspects.is_none() {
+        section.fault_with_help(
+            "this machine may do nothing",
+            "add audiences = [\"https://api.example.com\"], whom its tokens are for; or `introspects`, for a resource server",
+        );
+        return None;
+    }
+    let names = |item: Option<Item<'_>>| {
+        item.map_or(Some(Vec::new()), |item| item.list(|item| item.line(200)))
+    };
+    let (audiences, introspects) = (names(audiences), names(introspects));
     let scopes = scopes.map_or(Some(Vec::new()), |item| item.list(Item::parsed::<Scope>));
     let token_life = token_life.map_or(Some(USUAL_LIFE), |item| {
         item.duration(LIVES.0, LIVES.1)?.try_into().ok()
     });
-    let (authentication, keys_at) =
-        authentication(section, &methods, algorithm.as_ref(), server, context)?;
+    let authentication = authentication(section, &methods, algorithm.as_ref(), server, context)?;
     let id = id?;
     Some(MachineClientSettings {
         client: MachineClient {
@@ -119,8 +129,9 @@ pub(super) fn read(
             audiences: audiences?,
             scopes: scopes?,
             token_life: token_life?,
+            introspects: introspects?,
         },
-        keys_at,
+        at: section.position(),
     })
 }
 
@@ -143,8 +154,8 @@ fn authentication(
     algorithm: Option<&Item<'_>>,
     server: &Server,
     context: &Context<'_>,
-) -> Option<(MachineAuthentication, Option<Position>)> {
-    let (keys, at) = match methods {
+) -> Option<MachineAuthentication> {
+    let keys = match methods {
         [Some(item), None, None] => {
             if let Some(algorithm) = algorithm {
                 algorithm.fault_at_key(
@@ -152,13 +163,10 @@ fn authentication(
                     "leave it out, or give `jwks` or `jwks_uri` in place of `secrets`",
                 );
             }
-            return Some((MachineAuthentication::Secrets(known(item, context)?), None));
+            return Some(MachineAuthentication::Secrets(known(item, context)?));
         }
-        [None, Some(item), None] => (ClientKeys::Inline(item.text()?.into()), item.position()),
-        [None, None, Some(item)] => {
-            let url = addresses::url(item, server.development)?;
-            (ClientKeys::At(url), item.position())
-        }
+        [None, Some(item), None] => ClientKeys::Inline(item.text()?.into()),
+        [None, None, Some(item)] => ClientKeys::At(addresses::url(item, server.development)?),
         _ => {
             section.fault_with_help(
                 "a machine has exactly one of `secrets`, `jwks` and `jwks_uri`",
@@ -169,11 +177,10 @@ fn authentication(
     };
     let words: Vec<_> = ALGORITHMS.iter().map(|name| (*name, *name)).collect();
     let algorithm = algorithm.map_or(Some("ES256"), |item| item.choice(&words))?;
-    let algorithm = algorithm.into();
-    Some((
-        MachineAuthentication::PrivateKeyJwt { algorithm, keys },
-        Some(at),
-    ))
+    Some(MachineAuthentication::PrivateKeyJwt {
+        algorithm: algorithm.into(),
+        keys,
+    })
 }
 
 /// One, or two while it changes.

@@ -24,6 +24,7 @@ mod logging;
 mod machine_clients;
 mod operations;
 mod parent_cookie;
+mod protected_resource;
 mod providers;
 pub(crate) mod reader;
 mod restrictions;

@@ -1217,11 +1217,22 @@ fn a_machine_is_read() {
     "jwks = \"{}\"\nscopes = [\"a b\"]",
     "`a b` cannot be used for `scopes`"
 )]
-#[case::empty_audiences("jwks = \"{}\"\nscopes = []", "`scopes` is an empty list")]
+#[case::empty_scopes("jwks = \"{}\"\nscopes = []", "`scopes` is an empty list")]
 fn a_wrong_machine_is_told(#[case] lines: &str, #[case] expected: &str) {
     let found = one_fault(&machine(lines));
     assert!(found.contains(expected), "{found}");
     assert!(!found.contains(CANARY), "{found}");
+}
+
+#[test]
+fn a_machine_may_do_something() {
+    let text = machine("jwks = \"{}\"").replace("audiences = [\"https://api.example\"]\n", "");
+    let found = one_fault(&text);
+    assert!(found.contains("this machine may do nothing"), "{found}");
+    let config =
+        read_text(&format!("{text}\nintrospects = [\"https://api.example\"]")).expect("right");
+    let client = &config.tenants[0].machine_clients[0].client;
+    assert!(client.audiences.is_empty());
 }
 
 #[test]
@@ -1374,6 +1385,7 @@ fn every_declared_table_is_read_key_by_key() {
          [[tenants.apps]]\nid = \"b\"\nhosts = [\"b.acme.example\"]\nupstream = {{ address = \"http://127.0.0.1:3000\" }}\n\
          allow = {{ any_of = [{{ groups = [\"a\"] }}, {{ scopes = [\"b\"] }}] }}\n\
          [[tenants.apps]]\nid = \"c\"\nhosts = [\"c.acme.example\"]\nallow = {{ signed_in = true }}\n\
+         protected_resource = {{ scopes = [\"a\"] }}\n\
          {MACHINE}secrets = [{{ env = \"SEAL\" }}]"
     );
     // Files that are wrong are read to the end of their table all the same.

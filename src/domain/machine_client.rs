@@ -18,12 +18,14 @@ pub struct MachineClient {
     pub name: Box<str>,
     /// How it proves who it is.
     pub authentication: MachineAuthentication,
-    /// Whom its tokens can be for; at least one.
+    /// Whom its tokens can be for; none: it gets none.
     pub audiences: Vec<Box<str>>,
     /// What they may allow.
     pub scopes: Vec<Scope>,
     /// How long each of them is good for.
     pub token_life: Duration,
+    /// Audiences as whose resource server it is told about tokens (RFC 7662 §2.1).
+    pub introspects: Vec<Box<str>>,
 }
 
 /// How a machine proves who it is.
@@ -129,6 +131,9 @@ pub enum GrantRefused {
     /// An audience that it may not have a token for.
     #[error("this client may have no token for that audience")]
     Audience,
+    /// It is a resource server alone.
+    #[error("this client may have no tokens")]
+    NoAudience,
     /// It may have tokens for several, and says not for which one.
     #[error("this client may have tokens for several audiences, and must name one")]
     WhichAudience,
@@ -141,6 +146,7 @@ impl MachineClient {
     /// [`GrantRefused`].
     pub fn audience(&self, asked: Option<&str>) -> Result<&str, GrantRefused> {
         match (asked, self.audiences.as_slice()) {
+            (_, []) => Err(GrantRefused::NoAudience),
             (None, [only]) => Ok(only),
             (None, _) => Err(GrantRefused::WhichAudience),
             (Some(asked), all) => all
@@ -191,6 +197,7 @@ mod tests {
                 .map(|scope| scope.parse().expect("a scope"))
                 .into(),
             token_life: Duration::minutes(10),
+            introspects: Vec::new(),
         }
     }
 
@@ -214,6 +221,7 @@ mod tests {
     #[case::the_only_one(&["https://api.example"], None, Ok("https://api.example"))]
     #[case::one_of_two(&["x", "https://api.example"], Some("x"), Ok("x"))]
     #[case::which(&["x", "y"], None, Err(GrantRefused::WhichAudience))]
+    #[case::a_resource_server_alone(&[], None, Err(GrantRefused::NoAudience))]
     #[case::another(&["x"], Some("y"), Err(GrantRefused::Audience))]
     #[case::longer(&["https://api.example"], Some("https://api.example/"), Err(GrantRefused::Audience))]
     #[case::shorter(&["https://api.example"], Some("https://api"), Err(GrantRefused::Audience))]

@@ -11,7 +11,7 @@ use super::colour::Colour;
 use super::host::{Host, HostPattern};
 use super::identity_header::{HeaderSet, IdentityHeader, IdentitySource};
 use super::ids::{AppId, ClientId, ProviderId, TenantId};
-use super::machine_client::MachineClient;
+use super::machine_client::{MachineClient, Scope};
 use super::policy::Policy;
 use super::session::SessionLifetimes;
 use super::signing_key::SigningRules;
@@ -200,6 +200,15 @@ pub struct ProtectedApp {
     pub security_headers: Option<SecurityHeaders>,
     /// Where it is, if we forward requests to it.
     pub upstream: Option<AppUpstream>,
+    /// What it says of itself to those who would bring tokens; none: nothing.
+    pub protected_resource: Option<ProtectedResource>,
+}
+
+/// What an app says of itself to those who would bring tokens (RFC 9728 §2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProtectedResource {
+    /// What tokens may allow there.
+    pub scopes: Vec<Scope>,
 }
 
 /// Headers for the browser, ready to be sent.

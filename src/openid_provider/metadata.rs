@@ -19,6 +19,10 @@ impl Endpoints {
     pub const TOKEN: &'static str = "/token";
     /// The key set.
     pub const KEY_SET: &'static str = "/jwks.json";
+    /// What is to be known of a token (RFC 7662).
+    pub const INTROSPECTION: &'static str = "/introspect";
+    /// Tokens are revoked (RFC 7009).
+    pub const REVOCATION: &'static str = "/revoke";
     /// The metadata.
     pub const METADATA: &'static str = "/.well-known/oauth-authorization-server";
 }
@@ -28,6 +32,7 @@ impl OpenIdProvider {
     #[must_use]
     pub fn metadata(&self, tenant: &Tenant) -> Value {
         let at = |path: &str| tenant.base.address(path);
+        let algorithms = SignatureAlgorithm::ALL.map(SignatureAlgorithm::as_str);
         json!({
             "issuer": at(""),
             "token_endpoint": at(Endpoints::TOKEN),
@@ -36,8 +41,13 @@ impl OpenIdProvider {
             "response_types_supported": [],
             "grant_types_supported": [CLIENT_CREDENTIALS],
             "token_endpoint_auth_methods_supported": METHODS,
-            "token_endpoint_auth_signing_alg_values_supported":
-                SignatureAlgorithm::ALL.map(SignatureAlgorithm::as_str),
+            "token_endpoint_auth_signing_alg_values_supported": algorithms,
+            "introspection_endpoint": at(Endpoints::INTROSPECTION),
+            "introspection_endpoint_auth_methods_supported": METHODS,
+            "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
+            "revocation_endpoint": at(Endpoints::REVOCATION),
+            "revocation_endpoint_auth_methods_supported": METHODS,
+            "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         })
     }
 

@@ -2,12 +2,13 @@
 //!
 //! A request for a token goes through these files in this order: [`TokenRequest`] is the form, parsed and not
 //! believed; `client_authentication` makes an [`AuthenticatedClient`] of it, which has no other maker; and
-//! `client_credentials` gives it a token. Invariants: nothing is issued that the configuration does not allow this
+//! `client_credentials` gives it a token. `issued` says what is to be known of tokens that come back. Invariants: nothing is issued that the configuration does not allow this
 //! client; a credential counts at the tenant whose it is, and as what it is; what cannot be judged is no token.
 //! What is deliberately absent: HTTP, sessions, people.
 
 mod client_authentication;
 mod client_credentials;
+mod issued;
 mod metadata;
 mod refused;
 mod token_request;

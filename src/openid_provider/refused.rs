@@ -5,7 +5,7 @@
 use crate::domain::machine_client::GrantRefused;
 use crate::jose::{KeyRefused, TokenRefused as AssertionRefused};
 use crate::outbound::ReachFault;
-use crate::signing::NotSigned;
+use crate::signing::{NoKeySet, NotSigned};
 use crate::storage::StorageError;
 
 /// Why a request to the token endpoint, or one like it, was refused. For operators.
@@ -50,6 +50,12 @@ pub enum TokenRefused {
     /// More than the client may have.
     #[error(transparent)]
     Grant(#[from] GrantRefused),
+    /// A token that was given to another client (RFC 7009 §2.1).
+    #[error("the token was given to another client")]
+    NotItsOwn,
+    /// Our keys.
+    #[error(transparent)]
+    KeySet(#[from] NoKeySet),
     /// The store.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -110,6 +116,10 @@ impl TokenRefused {
             | Self::AssertionClaim(_)
             | Self::Replayed => (401, "invalid_client", "client authentication failed"),
             Self::GrantType => (400, "unsupported_grant_type", "this grant is not supported"),
+            Self::NotItsOwn => (400, "invalid_grant", "the token is not this client's"),
+            Self::Grant(GrantRefused::NoAudience) => {
+                (400, "unauthorized_client", "this client may have no tokens")
+            }
             Self::Grant(GrantRefused::Scope) => (
                 400,
                 "invalid_scope",
@@ -125,7 +135,11 @@ impl TokenRefused {
                 "invalid_target",
                 "name one audience with resource or audience",
             ),
-            Self::Storage(_) | Self::NotSigned(_) | Self::Keys(_) | Self::Reach(_) => (
+            Self::Storage(_)
+            | Self::KeySet(_)
+            | Self::NotSigned(_)
+            | Self::Keys(_)
+            | Self::Reach(_) => (
                 503,
                 "temporarily_unavailable",
                 "this cannot be answered now: ask again",

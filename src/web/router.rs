@@ -34,6 +34,11 @@ pub fn router(door: &Arc<Door>, with_operations: bool) -> Router {
         .merge(tenant_routes("/t/{tenant}"))
         .merge(tenant_routes(prefix))
         .merge(app_host_routes(prefix))
+        .route(tokens::RESOURCE, get(tokens::protected_resource))
+        .route(
+            &format!("{}/{{*path}}", tokens::RESOURCE),
+            get(tokens::protected_resource),
+        )
         .route("/robots.txt", get(operations::robots))
         .route(
             &format!("{}/{{*base}}", Endpoints::METADATA),
@@ -89,6 +94,8 @@ fn tenant_routes(base: &str) -> Router<Arc<Door>> {
         .route(&at("/logout"), get(logout::ask).post(logout::confirm))
         .route(&at("/signed-out"), get(logout::done))
         .route(&at(Endpoints::TOKEN), post(tokens::token))
+        .route(&at(Endpoints::INTROSPECTION), post(tokens::introspect))
+        .route(&at(Endpoints::REVOCATION), post(tokens::revoke))
         .route(&at(Endpoints::KEY_SET), get(tokens::key_set))
         .route(&at(Endpoints::METADATA), get(tokens::metadata))
 }
@@ -188,7 +195,7 @@ fn route(path: &str) -> &'static str {
         Some("backchannel-logout" | "frontchannel-logout") => "upstream_logout",
         Some("sessions" | "end" | "end-others") => "sessions",
         Some("userinfo") => "userinfo",
-        Some("token") => "token",
+        Some("token" | "introspect" | "revoke") => "token",
         _ => "other",
     }
 }

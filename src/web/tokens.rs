@@ -5,16 +5,20 @@
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use serde_json::{Value, json};
 
 use super::reply;
-use super::visit::{Visit, WellKnown};
+use super::visit::{AppVisit, Visit, WellKnown};
 use crate::access::Counted;
 use crate::domain::ids::ClientId;
+use crate::domain::machine_client::Scope;
 use crate::domain::signing_key::KEY_SET_MAX_AGE;
 use crate::openid_provider::{AuthenticatedClient, TokenRefused, TokenRequest};
 use crate::telemetry::metrics::count_token;
+
+/// Where an app's host says what it is (RFC 9728 §3).
+pub(super) const RESOURCE: &str = "/.well-known/oauth-protected-resource";
 
 /// `GET {base}/jwks.json` (RFC 7517 §5).
 pub(crate) async fn key_set(visit: Visit) -> Response {
@@ -40,16 +44,9 @@ pub(crate) async fn metadata_in_front(WellKnown(visit): WellKnown) -> Response {
 
 /// `POST {base}/token` (RFC 6749 §3.2).
 pub(crate) async fn token(visit: Visit, body: Result<Bytes, BytesRejection>) -> Response {
-    if let Err(over) = visit.within_token_limit() {
-        return over;
-    }
-    let request = match visit.token_request(body) {
-        Ok(request) => request,
-        Err(refused) => return visit.token_refused(None, &refused),
-    };
-    let client = match visit.client_of(&request).await {
-        Ok(client) => client,
-        Err(refused) => return visit.token_refused(None, &refused),
+    let (client, request) = match visit.authenticated(Counted::Token, body).await {
+        Ok(authenticated) => authenticated,
+        Err(response) => return response,
     };
     let provider = &visit.door.parts.openid_provider;
     let id = &client.client().id;
@@ -73,36 +70,98 @@ pub(crate) async fn token(visit: Visit, body: Result<Bytes, BytesRejection>) -> 
     }
 }
 
+/// `POST {base}/introspect` (RFC 7662 §2.1). What kind of token it is nobody has to tell us.
+pub(crate) async fn introspect(visit: Visit, body: Result<Bytes, BytesRejection>) -> Response {
+    let (client, request) = match visit.authenticated(Counted::Introspection, body).await {
+        Ok(authenticated) => authenticated,
+        Err(response) => return response,
+    };
+    let provider = &visit.door.parts.openid_provider;
+    let told = match request.required("token") {
+        Ok(token) => provider.introspect(&visit.tenant, client, token).await,
+        Err(refused) => Err(refused),
+    };
+    match told {
+        Ok(told) => axum::Json(told).into_response(),
+        Err(refused) => visit.token_refused(Some(&client.client().id), &refused),
+    }
+}
+
+/// `POST {base}/revoke` (RFC 7009 §2.1). A token that does not count any more is revoked already.
+pub(crate) async fn revoke(visit: Visit, body: Result<Bytes, BytesRejection>) -> Response {
+    let (client, request) = match visit.authenticated(Counted::Token, body).await {
+        Ok(authenticated) => authenticated,
+        Err(response) => return response,
+    };
+    let provider = &visit.door.parts.openid_provider;
+    let done = match request.required("token") {
+        Ok(token) => provider.revoke(&visit.tenant, client, token).await,
+        Err(refused) => Err(refused),
+    };
+    let id = &client.client().id;
+    match done {
+        Ok(None) => StatusCode::OK.into_response(),
+        Ok(Some(token)) => {
+            count_token(visit.tenant.id.as_str(), id.as_str(), "revoked");
+            tracing::info!(
+                target: "audit", event = "token_revoked", tenant = %visit.tenant.id, client = %id,
+                token = &*token, address = visit.address().map(tracing::field::display),
+                request_id = %visit.stamp().id,
+            );
+            StatusCode::OK.into_response()
+        }
+        Err(refused) => visit.token_refused(Some(id), &refused),
+    }
+}
+
+/// `GET /.well-known/oauth-protected-resource{path}` on an app's host (RFC 9728 §3): who issues tokens for it.
+pub(crate) async fn protected_resource(at: AppVisit, uri: Uri) -> Response {
+    let tenant = &at.visit.tenant;
+    let app = tenant.apps.iter().find(|app| app.id == *at.app());
+    let Some((app, resource)) = app.and_then(|app| Some((app, app.protected_resource.as_ref()?)))
+    else {
+        return at.visit.not_found();
+    };
+    let path = uri.path().strip_prefix(RESOURCE).unwrap_or_default();
+    let scheme = tenant.base.origin.scheme();
+    let mut said = json!({
+        "resource": format!("{scheme}://{}{path}", at.host),
+        "resource_name": app.name,
+        "authorization_servers": [tenant.base.address("")],
+        "bearer_methods_supported": ["header"],
+    });
+    if let Some(members) = said.as_object_mut().filter(|_| !resource.scopes.is_empty()) {
+        let scopes = resource.scopes.iter().map(Scope::as_str).collect();
+        members.insert("scopes_supported".to_owned(), scopes);
+    }
+    document(&said, "application/json")
+}
+
 impl Visit {
-    /// Counted is every request, whoever it says it is from: names and their spellings share one limit.
-    fn within_token_limit(&self) -> Result<(), Response> {
-        let counted =
-            self.door
-                .limiter
-                .count(Counted::Token, Some(&self.tenant.id), self.address());
-        counted.map_err(|over| {
+    /// The client that asks, and what it sends. Counted is every request, whoever it says it is from: names and
+    /// their spellings share one limit.
+    async fn authenticated(
+        &self,
+        what: Counted,
+        body: Result<Bytes, BytesRejection>,
+    ) -> Result<(AuthenticatedClient<'_>, TokenRequest), Response> {
+        let limiter = &self.door.limiter;
+        if let Err(over) = limiter.count(what, Some(&self.tenant.id), self.address()) {
             let status = StatusCode::TOO_MANY_REQUESTS;
             let mut response = error(status, "temporarily_unavailable", "too many requests");
             reply::retry_after(&mut response, over);
-            response
-        })
-    }
-
-    fn token_request(
-        &self,
-        body: Result<Bytes, BytesRejection>,
-    ) -> Result<TokenRequest, TokenRefused> {
-        let body = body.map_err(|_| TokenRefused::Unread)?;
-        TokenRequest::parse(&self.headers, &body)
-    }
-
-    async fn client_of(
-        &self,
-        request: &TokenRequest,
-    ) -> Result<AuthenticatedClient<'_>, TokenRefused> {
-        let credentials = request.credentials(&self.headers)?;
-        let provider = &self.door.parts.openid_provider;
-        provider.authenticate(&self.tenant, &credentials).await
+            return Err(response);
+        }
+        let judged = async {
+            let body = body.map_err(|_| TokenRefused::Unread)?;
+            let request = TokenRequest::parse(&self.headers, &body)?;
+            let credentials = request.credentials(&self.headers)?;
+            let provider = &self.door.parts.openid_provider;
+            let client = provider.authenticate(&self.tenant, &credentials).await?;
+            Ok((client, request))
+        };
+        let judged: Result<_, TokenRefused> = judged.await;
+        judged.map_err(|refused| self.token_refused(None, &refused))
     }
 
     /// Status, audit line and answer of what was refused. `client`: who it is, where that is proved.

@@ -300,6 +300,23 @@ async fn t15_bodies_are_forms_of_a_bounded_size() {
     assert_eq!(answer.status(), 405);
 }
 
+/// T22: neither tokens nor errors are kept by anybody.
+#[tokio::test]
+async fn t22_answers_are_not_stored() {
+    let broker = start().await;
+    let answers = [
+        (ask(&broker, "report", SECRET, &[]).await, 200),
+        (ask(&broker, "report", "wrong", &[]).await, 401),
+        (ask(&broker, "report", SECRET, &[("scope", "x")]).await, 400),
+        (send(&broker, &[], "x").await, 415),
+    ];
+    for (answer, status) in &answers {
+        assert_eq!(answer.status().as_u16(), *status);
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        assert_eq!(answer.headers()["content-type"], "application/json");
+    }
+}
+
 /// A36: no secret is in an answer or a line of the log.
 #[tokio::test]
 async fn a36_no_secret_is_told() {

@@ -2,7 +2,9 @@
 
 mod assertions;
 mod documents;
+mod issued;
 mod machines;
+mod resources;
 
 use bytes::Bytes;
 use doorward::ports::Clock as _;
