@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::upstream_tokens::Looks;
-use crate::access::{Credentials, Gate, Limiter};
+use super::looks::Looks;
+use crate::access::{Assertions, Credentials, Gate, Limiter};
 use crate::config::Limits;
 use crate::openid_provider::OpenIdProvider;
 use crate::ports::{Clock, SecureRandom};
@@ -57,7 +57,7 @@ pub struct Door {
     pub parts: Parts,
     pub(crate) gate: Gate,
     pub(crate) limiter: Arc<Limiter>,
-    pub(super) looks: Looks,
+    pub(super) looks: Arc<Looks>,
     prefix: Box<str>,
 }
 
@@ -70,6 +70,11 @@ impl Door {
             directory: Arc::clone(&parts.directory),
             sessions: AppSessions::new(&parts.sessions, APP_SESSIONS_IN_MEMORY),
             credentials: Credentials::default(),
+            assertions: Assertions {
+                signing: Arc::clone(&parts.signing),
+                clock: Arc::clone(&parts.clock),
+                random: Arc::clone(&parts.random),
+            },
             limiter: Arc::clone(&limiter),
         };
         let prefix = parts.directory.current().server().prefix.clone();
@@ -77,7 +82,7 @@ impl Door {
             parts,
             gate,
             limiter,
-            looks: Looks::new(),
+            looks: Arc::default(),
             prefix,
         })
     }

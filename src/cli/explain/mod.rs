@@ -14,10 +14,11 @@ use std::sync::Arc;
 use clap::ValueEnum;
 
 use super::{ConfigFile, Failure, load, say, serve};
-use crate::access::{Credentials, Gate, Limiter, Verdict};
+use crate::access::{Assertions, Credentials, Gate, Limiter, Verdict};
 use crate::config::{Config, Limits};
-use crate::ports::{Clock, SystemClock, SystemRandom};
+use crate::ports::{Clock, SecureRandom, SystemClock, SystemRandom};
 use crate::sessions::{AppSessions, Sessions};
+use crate::signing::Signing;
 use crate::storage::Store;
 use crate::storage::sealing::SealingKeys;
 use crate::storage::sqlite::SqliteStore;
@@ -112,11 +113,20 @@ fn known_hosts(directory: &Directory) -> Vec<String> {
 async fn gate(config: &Config, directory: Directory, question: &Question) -> Result<Gate, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let store = open(config, question.shown_cookie != ShownCookie::None).await?;
-    let sessions = Sessions::new(store, Arc::clone(&clock), Arc::new(SystemRandom));
+    let random: Arc<dyn SecureRandom> = Arc::new(SystemRandom);
+    let signing = Signing::new(Arc::clone(&store), Arc::clone(&clock));
+    // Without news nothing is signed, and the answer says so.
+    let _ = signing.poll().await;
+    let sessions = Sessions::new(store, Arc::clone(&clock), Arc::clone(&random));
     Ok(Gate {
         directory: Arc::new(LiveDirectory::new(directory)),
         sessions: AppSessions::new(&sessions, 1),
         credentials: Credentials::default(),
+        assertions: Assertions {
+            signing: Arc::new(signing),
+            clock: Arc::clone(&clock),
+            random,
+        },
         // How often others asked is not known here.
         limiter: Arc::new(Limiter::new(
             &Limits {
