@@ -3,8 +3,8 @@
 //! A request flows through the modules in this order; `ARCHITECTURE.md` walks one login through them:
 //! `config` and `tenants` say which tenant and app an address belongs to, `relying_party` takes a login
 //! from redirect to verified identity (`providers` and `jose` know the provider, `outbound` reaches it),
-//! `sessions` begins, finds and ends what follows, `signing` has our own keys, `access` decides whether a request may pass, `views`
-//! are the pages, and `web` puts handlers in front of it all. [`domain`] holds the rules, [`ports`] time
+//! `sessions` begins, finds and ends what follows, `signing` has our own keys, `access` decides whether a request may pass,
+//! `openid_provider` issues tokens of our own, `views` are the pages, and `web` puts handlers in front of it all. [`domain`] holds the rules, [`ports`] time
 //! and randomness, `storage` what is remembered.
 //!
 //! Without the feature `server` only [`domain`], [`ports`], [`outbound`], [`jose`] and [`api`] are here: bearer
@@ -22,6 +22,8 @@ pub mod access;
 pub mod cli;
 #[cfg(feature = "server")]
 pub mod config;
+#[cfg(feature = "server")]
+pub mod openid_provider;
 #[cfg(feature = "server")]
 pub mod providers;
 #[cfg(feature = "server")]

@@ -54,6 +54,11 @@ pub enum Counted {
     /// A page that a provider has browsers load at a sign-out, and logout tokens that were refused. The quotas
     /// are those of callbacks, counted apart: any page can make its readers ask for the one.
     UpstreamLogout,
+    /// A token of ours, by a machine.
+    Token,
+    /// What is to be known of a token of ours. The quotas are those of failed checks: a resource server may ask
+    /// about each of its requests.
+    Introspection,
 }
 
 impl Counted {
@@ -64,6 +69,8 @@ impl Counted {
             Self::Ticket => "ticket",
             Self::FailedCheck => "failed_check",
             Self::UpstreamLogout => "upstream_logout",
+            Self::Token => "token",
+            Self::Introspection => "introspection",
         }
     }
 }
@@ -191,6 +198,8 @@ struct Counts {
     ticket: Kind,
     failed_check: Kind,
     upstream_logout: Kind,
+    token: Kind,
+    introspection: Kind,
     notices: Keyed,
     clock: Monotonic,
     hasher: RandomState,
@@ -238,6 +247,8 @@ impl Limiter {
             ticket: kind(&limits.ticket),
             failed_check: kind(&limits.failed_checks),
             upstream_logout: kind(&limits.callback),
+            token: kind(&limits.token),
+            introspection: kind(&limits.failed_checks),
             notices: keyed(NonZeroU32::MIN),
             clock: clock.clone(),
             hasher: RandomState::new(),
@@ -322,6 +333,8 @@ impl Counts {
             Counted::Ticket => &self.ticket,
             Counted::FailedCheck => &self.failed_check,
             Counted::UpstreamLogout => &self.upstream_logout,
+            Counted::Token => &self.token,
+            Counted::Introspection => &self.introspection,
         }
     }
 
@@ -420,6 +433,7 @@ mod tests {
             callback: QUOTAS,
             ticket: QUOTAS,
             failed_checks: QUOTAS,
+            token: QUOTAS,
         };
         let port: Arc<dyn Clock> = clock.clone();
         let memory = Remembered(

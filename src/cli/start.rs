@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use crate::config::Config;
 use crate::domain::upstream_provider::Reach;
 use crate::jose::KeySets;
+use crate::openid_provider::OpenIdProvider;
 use crate::outbound::{FetchFault, FetchObserver, HttpClient, HttpClients, OutboundSettings};
 use crate::ports::{Clock, SecureRandom, SystemClock, SystemRandom};
 use crate::relying_party::RelyingParty;
@@ -167,7 +168,7 @@ pub async fn door(
     let counts = Arc::new(CountFetches);
     let relying_party = RelyingParty {
         documents: crate::providers::metadata_cache(Arc::clone(&clock), counts.clone()),
-        key_sets: KeySets::new(Arc::clone(&clock), counts),
+        key_sets: Arc::new(KeySets::new(Arc::clone(&clock), counts)),
         http,
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
@@ -175,12 +176,20 @@ pub async fn door(
         waiting,
     };
     let sessions = Sessions::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random));
-    let signing = Signing::new(Arc::clone(&store), Arc::clone(&clock));
+    let signing = Arc::new(Signing::new(Arc::clone(&store), Arc::clone(&clock)));
+    let openid_provider = OpenIdProvider::new(
+        Arc::clone(&signing),
+        Arc::clone(&store),
+        (Arc::clone(&clock), Arc::clone(&random)),
+        relying_party.http.clone(),
+        Arc::clone(&relying_party.key_sets),
+    );
     let door = Door::new(Parts {
         directory: Arc::new(LiveDirectory::new(directory)),
         relying_party,
         sessions: Arc::new(sessions),
-        signing: Arc::new(signing),
+        signing,
+        openid_provider,
         store,
         views: Views::new(None).context("the pages cannot be used")?,
         clock,

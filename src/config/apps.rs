@@ -7,7 +7,7 @@ use super::diagnostics::{Position, suggestion};
 use super::reader::{Item, Section};
 use super::server::Server;
 use super::table::{Key, Shape, Table};
-use super::{Context, callers, rules, security_headers, upstreams};
+use super::{Context, callers, protected_resource, rules, security_headers, upstreams};
 use crate::domain::caller::{Scheme, Schemes};
 use crate::domain::claims::ClaimPath;
 use crate::domain::host::{Host, HostPattern};
@@ -86,6 +86,7 @@ pub(super) static TABLE: Table = Table::new(
             Shape::Or(&Shape::Address, &Shape::Table(&upstreams::TABLE)),
             "Where the app is, if Doorward forwards to it.",
         ),
+        Key::table("protected_resource", &protected_resource::TABLE),
     ],
 )
 .exactly_one_of(&["allow", "rules"]);
@@ -148,6 +149,9 @@ pub(super) fn read(
         Some(item) => upstreams::read(item, server, context).map(Some),
         None => Some(None),
     };
+    let resource = section
+        .get("protected_resource")
+        .map_or(Some(None), |item| protected_resource::read(&item).map(Some));
     let accepts = section
         .get("accept")
         .map_or(Some(Schemes::SESSION), |item| accepted(&item));
@@ -166,6 +170,7 @@ pub(super) fn read(
         && allowed_status.is_some()
         && hide_cookies.is_some()
         && security_headers.is_some()
+        && resource.is_some()
         && upstream.is_some();
     let (hosts, hosts_at) = hosts.unwrap_or_default().into_iter().unzip();
     let (identity_headers, headers_at) = headers.unwrap_or_default().into_iter().unzip();
@@ -184,6 +189,7 @@ pub(super) fn read(
             hide_cookies: hide_cookies.unwrap_or_default(),
             security_headers: security_headers.filter(|headers| !headers.is_empty()),
             upstream: upstream.flatten(),
+            protected_resource: resource.flatten(),
         },
         at: section.position(),
         hosts_at,

@@ -18,6 +18,8 @@ pub struct Limits {
     pub ticket: Quotas,
     /// Checks that were not allowed. One that is allowed is never counted.
     pub failed_checks: Quotas,
+    /// Requests of machines for tokens, whether they get one or not.
+    pub token: Quotas,
 }
 
 /// How often in a minute; all of it may come at once.
@@ -56,6 +58,7 @@ impl Default for Limits {
             callback: Quotas::of(600, 6_000, 60),
             ticket: Quotas::of(600, 6_000, 300),
             failed_checks: Quotas::of(6_000, 60_000, 600),
+            token: Quotas::of(600, 6_000, 1),
         }
     }
 }
@@ -116,6 +119,13 @@ static FAILED_CHECKS: Table = Table::new(
     &[of_address("6000"), of_tenant("60000"), of_user("600")],
 );
 
+static TOKEN: Table = Table::new(
+    "[limits.token]",
+    "Requests of machines for tokens, and about tokens.",
+    // No person asks.
+    &[of_address("600"), of_tenant("6000")],
+);
+
 pub(super) static TABLE: Table = Table::new(
     "[limits]",
     "How often something may be asked for in a minute.",
@@ -127,6 +137,7 @@ pub(super) static TABLE: Table = Table::new(
         Key::table("callback", &CALLBACK),
         Key::table("ticket", &TICKET),
         Key::table("failed_checks", &FAILED_CHECKS),
+        Key::table("token", &TOKEN),
     ],
 );
 
@@ -143,6 +154,7 @@ pub(super) fn read(root: &Section<'_>) -> Limits {
         ("callback", &CALLBACK, &mut limits.callback),
         ("ticket", &TICKET, &mut limits.ticket),
         ("failed_checks", &FAILED_CHECKS, &mut limits.failed_checks),
+        ("token", &TOKEN, &mut limits.token),
     ] {
         if let Some(section) = section.get(key).and_then(|item| item.section(table)) {
             quotas(&section, table, to);
@@ -194,6 +206,7 @@ mod tests {
             (&CALLBACK, usual.callback),
             (&TICKET, usual.ticket),
             (&FAILED_CHECKS, usual.failed_checks),
+            (&TOKEN, usual.token),
         ] {
             for (key, quota) in [
                 ("address", quotas.address),

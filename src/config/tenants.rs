@@ -10,8 +10,8 @@ use super::reader::{Item, Section};
 use super::server::Server;
 use super::table::{Key, Shape, Table};
 use super::{
-    Context, ParentCookieSettings, accent, addresses, apps, parent_cookie, providers, sessions,
-    signing, upstream_tokens,
+    Context, MachineClientSettings, ParentCookieSettings, accent, addresses, apps, machine_clients,
+    parent_cookie, providers, sessions, signing, upstream_tokens,
 };
 use crate::config::AppSettings;
 use crate::domain::email::EmailDomain;
@@ -50,6 +50,8 @@ pub struct TenantSettings {
     pub parent_cookie: Option<ParentCookieSettings>,
     /// Its own keys.
     pub signing: SigningRules,
+    /// Machines that it gives tokens to.
+    pub machine_clients: Vec<MachineClientSettings>,
     /// Whether nothing in it stands in for what could not be read.
     pub whole: bool,
 }
@@ -87,6 +89,7 @@ pub(super) static TABLE: Table = Table::new(
         Key::table("signing", &signing::TABLE),
         Key::tables("providers", &providers::TABLE).required(),
         Key::tables("apps", &apps::TABLE),
+        Key::tables("machine_clients", &machine_clients::TABLE),
     ],
 );
 
@@ -158,6 +161,7 @@ fn tenant(
     for provider in &providers {
         upstream_tokens::report_unknown_apps(provider, &app_names);
     }
+    let (machine_clients, machines_are_whole) = machines(section, server, context);
     let (provider_count, app_count) = (providers.len(), apps.len());
     let providers: Vec<_> = providers
         .iter()
@@ -193,6 +197,7 @@ fn tenant(
     let whole = id.is_some()
         && base.is_some()
         && wants_cookie == parent_cookie.is_some()
+        && machines_are_whole
         && (providers.len(), apps.len()) == (provider_count, app_count)
         && providers.iter().all(|provider| provider.whole)
         && apps.iter().all(|app| app.whole);
@@ -211,8 +216,25 @@ fn tenant(
         return_hosts,
         parent_cookie,
         signing,
+        machine_clients,
         whole,
     })
+}
+
+/// As many as can be judged, and whether that is all of them.
+fn machines(
+    section: &Section<'_>,
+    server: &Server,
+    context: &Context<'_>,
+) -> (Vec<MachineClientSettings>, bool) {
+    let sections = tables(section, "machine_clients", &machine_clients::TABLE);
+    report_duplicates(&sections, "a machine client");
+    let read: Vec<_> = sections
+        .iter()
+        .filter_map(|section| machine_clients::read(section, server, context))
+        .collect();
+    let whole = read.len() == sections.len();
+    (read, whole)
 }
 
 /// In place of an address that could not be read: one that clashes with no other (RFC 6761 §6.4).

@@ -1181,6 +1181,81 @@ fn wrong_wishes_about_signing_keys_are_told(#[case] signing: &str, #[case] expec
     assert!(found.contains(expected), "{found}");
 }
 
+const MACHINE: &str =
+    "[[tenants.machine_clients]]\nid = \"report\"\naudiences = [\"https://api.example\"]\n";
+
+/// What is read with these lines in a machine's table.
+fn machine(lines: &str) -> String {
+    with("", BASE, "", &format!("{APP}\n{MACHINE}{lines}"))
+}
+
+#[test]
+fn a_machine_is_read() {
+    let config = read_text(&machine(
+        "secrets = [{ env = \"SEAL\" }]\nscopes = [\"a\", \"b:c\"]",
+    ))
+    .expect("right");
+    let client = &config.tenants[0].machine_clients[0].client;
+    assert_eq!((client.id.as_str(), &*client.name), ("report", "report"));
+    assert_eq!(client.token_life, time::Duration::minutes(10));
+    assert_eq!(client.scopes.len(), 2);
+    assert!(!format!("{client:?}").contains(CANARY));
+}
+
+#[rstest]
+#[case::no_method("", "exactly one of `secrets`, `jwks` and `jwks_uri`")]
+#[case::two_methods("secrets = [{ env = \"SEAL\" }]\njwks = \"{}\"", "exactly one of")]
+#[case::a_secret_itself(
+    "secrets = [\"hunter2-canary\"]",
+    "is a secret and does not belong in this file"
+)]
+#[case::short_secret("secrets = [{ env = \"SHORT\" }]", "at least 16 characters")]
+#[case::three_secrets(
+    "secrets = [{ env = \"SEAL\" }, { env = \"SEAL\" }, { env = \"SEAL\" }]",
+    "at most two secrets"
+)]
+#[case::no_secrets("secrets = []", "`secrets` is an empty list")]
+#[case::plain_http("jwks_uri = \"http://report.example/keys\"", "")]
+#[case::algorithm_of_secrets(
+    "secrets = [{ env = \"SEAL\" }]\nalgorithm = \"ES256\"",
+    "`algorithm` means nothing for a client with a secret"
+)]
+#[case::symmetric(
+    "jwks = \"{}\"\nalgorithm = \"HS256\"",
+    "`HS256` is not a value of `algorithm`"
+)]
+#[case::life("jwks = \"{}\"\ntoken_life = \"2d\"", "`token_life` is 2days")]
+#[case::scope(
+    "jwks = \"{}\"\nscopes = [\"a b\"]",
+    "`a b` cannot be used for `scopes`"
+)]
+#[case::empty_scopes("jwks = \"{}\"\nscopes = []", "`scopes` is an empty list")]
+fn a_wrong_machine_is_told(#[case] lines: &str, #[case] expected: &str) {
+    let found = one_fault(&machine(lines));
+    assert!(found.contains(expected), "{found}");
+    assert!(!found.contains(CANARY), "{found}");
+}
+
+#[test]
+fn a_machine_may_do_something() {
+    let text = machine("jwks = \"{}\"").replace("audiences = [\"https://api.example\"]\n", "");
+    let found = one_fault(&text);
+    assert!(found.contains("this machine may do nothing"), "{found}");
+    let config =
+        read_text(&format!("{text}\nintrospects = [\"https://api.example\"]")).expect("right");
+    let client = &config.tenants[0].machine_clients[0].client;
+    assert!(client.audiences.is_empty());
+}
+
+#[test]
+fn a_machine_is_nobody() {
+    let id = "0123456789abcdef0123456789abcdef";
+    let text =
+        machine("secrets = [{ env = \"SEAL\" }]").replace("\"report\"", &format!("\"{id}\""));
+    let found = one_fault(&text);
+    assert!(found.contains("could be the name of a person"), "{found}");
+}
+
 #[rstest]
 #[case("acme.example")]
 #[case(".acme.example")]
@@ -1321,14 +1396,16 @@ fn every_declared_table_is_read_key_by_key() {
         "{HOST}[[tenants.apps.rules]]\npaths = [\"/a\"]\npublic = true\n\
          [[tenants.apps]]\nid = \"b\"\nhosts = [\"b.acme.example\"]\nupstream = {{ address = \"http://127.0.0.1:3000\" }}\n\
          allow = {{ any_of = [{{ groups = [\"a\"] }}, {{ scopes = [\"b\"] }}] }}\n\
-         [[tenants.apps]]\nid = \"c\"\nhosts = [\"c.acme.example\"]\nallow = {{ signed_in = true }}"
+         [[tenants.apps]]\nid = \"c\"\nhosts = [\"c.acme.example\"]\nallow = {{ signed_in = true }}\n\
+         protected_resource = {{ scopes = [\"a\"] }}\n\
+         {MACHINE}secrets = [{{ env = \"SEAL\" }}]"
     );
     // Files that are wrong are read to the end of their table all the same.
     let server = "[server]\nforward_to_apps = true\ntrusted_proxies = [{ networks = [\"10.0.0.0/8\"] }]\n\
                   [server.tls]\ncertificate = \"Cargo.toml\"\nkey = \"Cargo.toml\"\n\
                   [operations]\n[ext_authz]\nlisten = \"127.0.0.1:4181\"\n[logging]\n[sessions]\n\
                   [tracing]\nendpoint = \"http://127.0.0.1:4318\"\n\
-                  [limits.login]\n[limits.callback]\n[limits.ticket]\n[limits.failed_checks]";
+                  [limits.login]\n[limits.callback]\n[limits.ticket]\n[limits.failed_checks]\n[limits.token]";
     let tenant = format!(
         "{BASE}\naccent = {{ light = \"#2a56e0\", dark = \"#8eabff\" }}\n\
          parent_cookie = {{ domain = \"acme.example\", hosts = [\"wiki.acme.example\"] }}\n\

@@ -63,6 +63,10 @@ kinds! {
     UnnamedSessionKind = "unnamed session",
     /// A logout token (`jti`): of its name only.
     LogoutTokenKind = "logout token",
+    /// A secret of a downstream client: of its text only.
+    ClientSecretKind = "client secret",
+    /// An assertion of a downstream client (`jti`): of its name only.
+    ClientAssertionKind = "client assertion",
 }
 
 /// 16 secret bytes; 22 characters of base64url (RFC 4648 §5) in a cookie or an address.

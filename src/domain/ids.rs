@@ -69,6 +69,10 @@ name! {
     AppId
 }
 name! {
+    /// One of a tenant's downstream clients: what asks us for tokens.
+    ClientId
+}
+name! {
     /// One of a tenant's trusted issuers, whose tokens its apps accept.
     TrustedIssuerId
 }

@@ -11,7 +11,8 @@ use super::claims::ClaimPath;
 use super::colour::Colour;
 use super::host::{Host, HostPattern};
 use super::identity_header::{HeaderSet, IdentityHeader, IdentitySource};
-use super::ids::{AppId, ProviderId, TenantId};
+use super::ids::{AppId, ClientId, ProviderId, TenantId};
+use super::machine_client::{MachineClient, Scope};
 use super::policy::Policy;
 use super::session::SessionLifetimes;
 use super::signing_key::SigningRules;
@@ -42,6 +43,8 @@ pub struct Tenant {
     pub parent_cookie: Option<Box<ParentCookie>>,
     /// Its own keys, for what it issues.
     pub signing: SigningRules,
+    /// Machines that it gives tokens to.
+    pub machine_clients: Vec<MachineClient>,
 }
 
 /// A cookie for several app hosts below one name, where nothing can be routed to us. Only the check accepts it.
@@ -99,6 +102,12 @@ impl Tenant {
     #[must_use]
     pub fn provider(&self, id: &ProviderId) -> Option<&UpstreamProvider> {
         self.providers.iter().find(|provider| provider.id == *id)
+    }
+
+    /// A machine by its name.
+    #[must_use]
+    pub fn machine_client(&self, id: &ClientId) -> Option<&MachineClient> {
+        self.machine_clients.iter().find(|client| client.id == *id)
     }
 
     /// The app that `host` belongs to. An exact name wins over a pattern.
@@ -199,6 +208,15 @@ pub struct ProtectedApp {
     pub security_headers: Option<SecurityHeaders>,
     /// Where it is, if we forward requests to it.
     pub upstream: Option<AppUpstream>,
+    /// What it says of itself to those who would bring tokens; none: nothing.
+    pub protected_resource: Option<ProtectedResource>,
+}
+
+/// What an app says of itself to those who would bring tokens (RFC 9728 §2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProtectedResource {
+    /// What tokens may allow there.
+    pub scopes: Vec<Scope>,
 }
 
 /// Headers for the browser, ready to be sent.

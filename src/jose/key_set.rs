@@ -189,7 +189,9 @@ impl Jwk {
         })
     }
 
-    fn fits(&self, algorithm: SignatureAlgorithm) -> bool {
+    /// Whether it can verify signatures of `algorithm`: by its kind, and by its own `alg`.
+    #[must_use]
+    pub fn fits(&self, algorithm: SignatureAlgorithm) -> bool {
         self.key.fits(algorithm)
             && self
                 .algorithm

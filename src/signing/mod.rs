@@ -11,6 +11,7 @@ mod known;
 mod tests;
 
 use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -22,13 +23,21 @@ use crate::domain::signing_key::{
     KEY_SET_STALENESS, KeyPlan, KeySchedule, LONGEST_TOKEN, Occasion, SigningAlgorithm,
     SigningRules, plan,
 };
-use crate::jose::{Signer, SigningFailed};
+use crate::jose::{
+    KeySet, Revocation, Revocations, SignatureAlgorithm, Signer, SigningFailed, TrustedKeys,
+};
 use crate::ports::Clock;
-use crate::storage::{NewSigningKey, StorageError, Store};
+use crate::storage::{NewSigningKey, RevokedToken, StorageError, Store};
 use known::{Known, TenantKeys};
 
 /// Without news for so long nothing is signed: another process may have been told that a key has leaked.
 pub const TRUST: Duration = Duration::from_secs(5);
+
+/// How many revoked tokens are known at a time; each is forgotten when it has ended.
+const MOST_REVOKED: usize = 250_000;
+
+/// For how long that may be, whatever the clock does.
+const REVOKED_FOR: Duration = LONGEST_TOKEN.unsigned_abs();
 
 /// Claims of a token of ours.
 pub trait Claims: Serialize {
@@ -90,6 +99,9 @@ pub struct Signing {
     heard_at: Mutex<Option<Duration>>,
     /// One at a time makes keys.
     turning: tokio::sync::Mutex<()>,
+    revocations: Arc<Revocations>,
+    /// The store's sequence of revocations, as far as it is known here.
+    followed: AtomicI64,
 }
 
 impl Signing {
@@ -97,6 +109,8 @@ impl Signing {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         Self {
+            revocations: Arc::new(Revocations::new(Arc::clone(&clock), MOST_REVOKED)),
+            followed: AtomicI64::new(0),
             store,
             clock,
             known: RwLock::default(),
@@ -115,7 +129,7 @@ impl Signing {
         claims: &C,
         typ: &str,
     ) -> Result<String, NotSigned> {
-        if !self.has_heard_within(TRUST) {
+        if !self.has_news() {
             return Err(NotSigned::NoNews);
         }
         let now = self.clock.now();
@@ -168,6 +182,45 @@ impl Signing {
         found
     }
 
+    /// What verifies tokens of `tenant` that are signed with `algorithm`; none: no key of its signs so.
+    ///
+    /// # Errors
+    /// [`NoKeySet`].
+    pub fn trusted_keys(
+        &self,
+        tenant: &TenantId,
+        algorithm: SignatureAlgorithm,
+    ) -> Result<Option<TrustedKeys>, NoKeySet> {
+        let ours = self.algorithms(tenant);
+        if !ours.iter().any(|ours| ours.as_str() == algorithm.as_str()) {
+            return Ok(None);
+        }
+        let set = self.key_set(tenant)?.to_string();
+        let keys = KeySet::parse(set.as_bytes()).map_err(|_| NoKeySet)?;
+        Ok(Some(TrustedKeys::Inline { algorithm, keys }))
+    }
+
+    /// Tokens of ours that do not count any more. What is read here holds while there is [news](Self::has_news).
+    #[must_use]
+    pub const fn revocations(&self) -> &Arc<Revocations> {
+        &self.revocations
+    }
+
+    /// Whether the store has answered within [`TRUST`]: without that it is not known which tokens still count.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.has_heard_within(TRUST)
+    }
+
+    /// Revokes a token: durably, here at once, and in every other process with its next [`poll`](Self::poll).
+    ///
+    /// # Errors
+    /// The store's; then nothing is revoked.
+    pub async fn revoke(&self, revoked: &RevokedToken) -> Result<(), StorageError> {
+        self.store.revoke_token(revoked).await?;
+        self.take_back(revoked)
+    }
+
     /// The keys of `tenant` and their times, oldest first.
     #[must_use]
     pub fn schedules(&self, tenant: &TenantId) -> Vec<KeySchedule> {
@@ -184,16 +237,50 @@ impl Signing {
     /// The store's; call again.
     pub async fn poll(&self) -> Result<(), StorageError> {
         let asked_at = self.clock.monotonic();
+        tokio::try_join!(self.follow_keys(), self.follow_revocations())?;
+        *self.heard() = Some(asked_at);
+        Ok(())
+    }
+
+    async fn follow_keys(&self) -> Result<(), StorageError> {
         let change = self.store.signing_key_change().await?;
         let before = self.known();
         if before.change() != Some(change) || before.is_shut() {
             // What is read now may be newer than `change` says: then it is read once more.
             let stored = self.store.signing_keys().await?;
             let known = Known::read(change, stored, &before);
-            *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
+            let mut place = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            // Somebody who asked later may have been answered earlier.
+            if place.change() <= Some(change) {
+                *place = Arc::new(known);
+            }
         }
-        *self.heard() = Some(asked_at);
         Ok(())
+    }
+
+    async fn follow_revocations(&self) -> Result<(), StorageError> {
+        loop {
+            let from = self.followed.load(Ordering::Acquire);
+            let (until, revoked) = self.store.revoked_since(from).await?;
+            if revoked.is_empty() {
+                return Ok(());
+            }
+            for one in &revoked {
+                self.take_back(one)?;
+            }
+            // Two who follow at once come to the same.
+            self.followed.fetch_max(until, Ordering::AcqRel);
+        }
+    }
+
+    fn take_back(&self, revoked: &RevokedToken) -> Result<(), StorageError> {
+        let token = Revocation::Token {
+            issuer: revoked.issuer.clone(),
+            id: revoked.id.clone(),
+        };
+        self.revocations
+            .revoke(&revoked.tenant, &token, REVOKED_FOR)
+            .map_err(|full| StorageError::Unavailable(full.to_string()))
     }
 
     /// Makes and retires keys as their time has come. Call it now and then, behind [`poll`](Self::poll): what is

@@ -22,6 +22,9 @@ use crate::domain::identity_header::IdentitySource;
 use crate::domain::ids::{Issuer, ProviderId, SessionId, TenantId, UserId};
 use crate::domain::login_attempt::{Callback, Continuation, PendingAttempt};
 use crate::domain::session::{SessionLifetimes, SessionTimes};
+use crate::domain::signing_key::{
+    KeyPlan, KeySchedule, Occasion, SigningAlgorithm, SigningRules, plan,
+};
 use crate::domain::upstream_logout::{
     LogoutNotice, NoticeRefused, SignedOutMeanwhile, SignedOutUpstream, UpstreamLogin,
     UpstreamNames,
@@ -77,6 +80,10 @@ macro_rules! storage_contract {
             t25_what_a_provider_ended_does_not_begin,
             t25_an_unnamed_login_does_not_outlive_a_session_of_its_person,
             what_a_provider_ended_is_told_and_swept,
+            an_assertion_is_used_once_and_forgotten,
+            revoked_tokens_are_told_in_order_until_they_end,
+            one_of_many_makes_a_signing_key,
+            a_plan_for_signing_keys_is_done_whole_or_not,
             it_can_be_probed,
         }
     };
@@ -1511,4 +1518,167 @@ pub(crate) async fn tokens_of_an_ended_session_are_taken_out_once(store: &AnySto
     }
     assert_eq!(taken, 1);
     assert!(is_live(&**store, 3).await);
+}
+
+pub(crate) async fn an_assertion_is_used_once_and_forgotten(store: &AnyStore) {
+    let name = |name: &str| Digest::of_name(&["report", name]);
+    let until = seconds(300);
+    let (acme, globex) = (tenant("acme"), tenant("globex"));
+    let mut firsts = 0;
+    let tries: Vec<_> = (0..20)
+        .map(|_| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move {
+                store
+                    .use_assertion(&tenant("acme"), name("one"), until)
+                    .await
+                    .expect("written")
+            })
+        })
+        .collect();
+    for one in tries {
+        firsts += i32::from(one.await.expect("no panic"));
+    }
+    assert_eq!(firsts, 1);
+    let elsewhere = store.use_assertion(&globex, name("one"), until);
+    assert!(elsewhere.await.expect("written"));
+    let another = store.use_assertion(&acme, name("two"), until);
+    assert!(another.await.expect("written"));
+    store.sweep(seconds(300 + 600)).await.expect("swept");
+    let again = store.use_assertion(&acme, name("one"), until);
+    assert!(!again.await.expect("written"), "a clock can step back");
+    store.sweep(seconds(300 + 601)).await.expect("swept");
+    let again = store.use_assertion(&acme, name("one"), until);
+    assert!(again.await.expect("written"));
+}
+
+pub(crate) async fn revoked_tokens_are_told_in_order_until_they_end(store: &AnyStore) {
+    let revoked = |tenant_name: &str, id: &str, until: i64| RevokedToken {
+        tenant: tenant(tenant_name),
+        issuer: "https://login.example".into(),
+        id: id.into(),
+        valid_until: seconds(until),
+    };
+    let all = [
+        revoked("acme", "a", 60),
+        revoked("globex", "a", 600),
+        revoked("acme", "b", 600),
+    ];
+    let (begin, none) = store.revoked_since(0).await.expect("read");
+    assert!(none.is_empty());
+    for one in all.iter().chain(&all) {
+        store.revoke_token(one).await.expect("written");
+    }
+    let (middle, told) = store.revoked_since(begin).await.expect("read");
+    assert_eq!(told, all);
+    assert!(
+        store
+            .revoked_since(middle)
+            .await
+            .expect("read")
+            .1
+            .is_empty()
+    );
+    store.sweep(seconds(60 + 601)).await.expect("swept");
+    assert_eq!(store.revoked_since(0).await.expect("read").1, all[1..]);
+    // What is new comes behind what was told before.
+    store
+        .revoke_token(&revoked("acme", "c", 900))
+        .await
+        .expect("written");
+    let (_, told) = store.revoked_since(middle).await.expect("read");
+    assert_eq!(told, [revoked("acme", "c", 900)]);
+}
+
+fn new_signing_key(kid: &str) -> NewSigningKey {
+    NewSigningKey {
+        kid: kid.into(),
+        algorithm: SigningAlgorithm::Es256,
+        public: serde_json::json!({ "kid": kid }),
+        private: format!("canary-signing-key-{kid}").into(),
+    }
+}
+
+pub(crate) async fn one_of_many_makes_a_signing_key(store: &AnyStore) {
+    let before = store.signing_key_change().await.expect("read");
+    let tries: Vec<_> = (0..10)
+        .map(|number| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move {
+                let new = new_signing_key(&number.to_string());
+                let rules = SigningRules::default();
+                let plan = |keys: &[KeySchedule]| plan(keys, rules, Occasion::Upkeep, START);
+                let done = store
+                    .turn_signing_keys(&tenant("acme"), &plan, Some(&new), START)
+                    .await;
+                done.expect("written").is_some()
+            })
+        })
+        .collect();
+    let mut made = 0;
+    for one in tries {
+        made += i32::from(one.await.expect("no panic"));
+    }
+    assert_eq!(made, 1);
+    assert_ne!(store.signing_key_change().await.expect("read"), before);
+    let keys = store.signing_keys().await.expect("read");
+    let [key] = keys.as_slice() else {
+        panic!("{keys:?}");
+    };
+    assert_eq!(
+        (key.tenant.as_str(), key.schedule.signs_from),
+        ("acme", START)
+    );
+    assert_eq!(key.public["kid"], *key.schedule.kid);
+    let private = key.private.as_ref().expect("it opens").expose_secret();
+    assert_eq!(private, format!("canary-signing-key-{}", key.schedule.kid));
+}
+
+pub(crate) async fn a_plan_for_signing_keys_is_done_whole_or_not(store: &AnyStore) {
+    let acme = tenant("acme");
+    let add = |signs_from| KeyPlan {
+        add: Some(signs_from),
+        ..KeyPlan::default()
+    };
+    for kid in ["one", "two"] {
+        let plan = |_: &[KeySchedule]| Some(add(START));
+        let new = new_signing_key(kid);
+        let done = store.turn_signing_keys(&acme, &plan, Some(&new), START);
+        assert!(done.await.expect("written").is_some());
+    }
+    let schedules = async || {
+        let keys = store.signing_keys().await.expect("read");
+        keys.into_iter().map(|key| key.schedule).collect::<Vec<_>>()
+    };
+    let before = schedules().await;
+    let whole = |keys: &[KeySchedule]| {
+        let mut changed = keys[1].clone();
+        changed.signs_until = Some(seconds(60));
+        changed.published_until = Some(seconds(120));
+        Some(KeyPlan {
+            add: Some(seconds(60)),
+            change: vec![changed],
+            remove: vec![keys[0].kid.clone()],
+        })
+    };
+    // It wants a key, and none was made.
+    let done = store.turn_signing_keys(&acme, &whole, None, START).await;
+    assert!(done.expect("an answer").is_none());
+    assert_eq!(schedules().await, before);
+    let new = new_signing_key("three");
+    let done = store.turn_signing_keys(&acme, &whole, Some(&new), seconds(1));
+    assert!(done.await.expect("written").is_some());
+    let after = schedules().await;
+    assert_eq!(&*after[0].kid, "two");
+    assert_eq!(after[0].published_until, Some(seconds(120)));
+    assert_eq!(&*after[1].kid, "three");
+    assert_eq!(
+        (after[1].created_at, after[1].signs_from),
+        (seconds(1), seconds(60))
+    );
+    // Nobody else's are looked at.
+    let nobodys = |keys: &[KeySchedule]| keys.is_empty().then(KeyPlan::default);
+    let globex = tenant("globex");
+    let done = store.turn_signing_keys(&globex, &nobodys, None, START);
+    assert!(done.await.expect("an answer").is_some());
 }

@@ -8,12 +8,14 @@
 
 #[cfg(test)]
 pub(crate) mod contract;
+mod issued_tokens;
 pub mod sealing;
 mod signing_keys;
 pub mod sqlite;
 pub mod traits;
 mod upstream_tokens;
 
+pub use issued_tokens::*;
 pub use signing_keys::*;
 pub use traits::*;
 pub use upstream_tokens::*;

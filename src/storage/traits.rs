@@ -20,7 +20,7 @@ use crate::domain::upstream_logout::{
     EndedUpstream, LogoutNotice, NoticeRefused, SignedOutMeanwhile, UpstreamLogin,
 };
 
-use super::{NewTokens, SigningKeys, StorageError, UpstreamTokenStore};
+use super::{IssuedTokens, NewTokens, SigningKeys, StorageError, UpstreamTokenStore};
 
 /// An anonymous request was not remembered because too many wait already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -426,6 +426,7 @@ pub trait Store:
     + SignIns
     + SignOuts
     + SigningKeys
+    + IssuedTokens
     + UpstreamLogouts
     + UpstreamTokenStore
     + Upkeep
@@ -439,6 +440,7 @@ impl<T> Store for T where
         + SignIns
         + SignOuts
         + SigningKeys
+        + IssuedTokens
         + UpstreamLogouts
         + UpstreamTokenStore
         + Upkeep

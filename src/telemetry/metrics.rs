@@ -103,6 +103,13 @@ pub fn count_refresh(tenant: &str, provider: &str, outcome: &'static str) {
         .increment(1);
 }
 
+/// Counts tokens of ours that were issued, or refused. `client` is one of the configuration, or empty where nobody
+/// has proved to be one. `outcome` is of a fixed list: `issued`, `refused`, `revoked`.
+pub fn count_token(tenant: &str, client: &str, outcome: &'static str) {
+    counter!("doorward_tokens_total", "tenant" => tenant.to_owned(), "client" => client.to_owned(), "outcome" => outcome)
+        .increment(1);
+}
+
 /// How long one login asked its provider in the background: metadata, code, keys, userinfo.
 pub fn provider_took(tenant: &str, provider: &str, succeeded: bool, took: std::time::Duration) {
     let outcome = if succeeded { "succeeded" } else { "failed" };

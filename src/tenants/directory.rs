@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::header::STRICT_TRANSPORT_SECURITY;
 
 use super::hosts::{AppHosts, Slot};
-use super::{checks, tokens_for_apps};
+use super::{checks, machine_clients, tokens_for_apps};
 use crate::config::{AppSettings, Config, Fault, Faults, Server, Severity, TenantSettings};
 use crate::domain::host::Host;
 use crate::domain::ids::TenantId;
@@ -80,6 +80,7 @@ impl Directory {
         faults.extend(checks::across(settings));
         faults.extend(settings.iter().flat_map(checks::upstreams));
         faults.extend(settings.iter().flat_map(tokens_for_apps::faults));
+        faults.extend(settings.iter().flat_map(machine_clients::faults));
         for (settings, tenant) in settings.iter().zip(&tenants) {
             // Whom a policy admits is not known while a provider is missing.
             if settings.providers.len() == tenant.providers.len() {
@@ -234,6 +235,11 @@ fn tenant(settings: &TenantSettings, providers: Vec<UpstreamProvider>) -> Tenant
             .as_ref()
             .map(|settings| Box::new(settings.cookie.clone())),
         signing: settings.signing,
+        machine_clients: settings
+            .machine_clients
+            .iter()
+            .map(|settings| settings.client.clone())
+            .collect(),
     }
 }
 

@@ -8,6 +8,7 @@
 mod checks;
 mod directory;
 mod hosts;
+mod machine_clients;
 #[cfg(test)]
 mod tests;
 mod tokens_for_apps;

@@ -568,3 +568,28 @@ fn tokens_that_one_side_alone_names_are_told(
     let told = with_tokens(gives, app).expect_err("wrong").to_string();
     assert!(told.contains(expected), "{told}");
 }
+
+/// A36: whatever stands in place of public keys is not shown.
+#[rstest]
+#[case::private(
+    r#"{"keys":[{"kty":"EC","crv":"P-256","x":"a","y":"b","d":"canary"}]}"#,
+    "has a private key"
+)]
+#[case::secret(r#"{"keys":[{"kty":"oct","k":"canary"}]}"#, "has a private key")]
+#[case::no_json("canary", "cannot be used")]
+#[case::no_keys(r#"{"canary":[]}"#, "cannot be used")]
+#[case::another_algorithm(
+    r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"canary"}]}"#,
+    "verifies ES256"
+)]
+fn a36_wrong_keys_of_a_machine_are_told_and_not_shown(#[case] keys: &str, #[case] expected: &str) {
+    let machine = format!(
+        "[[tenants.machine_clients]]\nid = \"robot\"\njwks = '{keys}'\naudiences = [\"x\"]\n"
+    );
+    let text = tenant("acme", "https://login.acme.example", &[]) + &machine;
+    let faults = build(&text).expect_err("wrong");
+    let shown = faults.render(config::Style::Plain);
+    assert_eq!(faults.count(), 1, "{shown}");
+    assert!(shown.contains(expected), "{shown}");
+    assert!(!shown.contains("canary"), "{shown}");
+}

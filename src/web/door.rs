@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::looks::Looks;
 use crate::access::{Assertions, Credentials, Gate, Limiter};
 use crate::config::Limits;
+use crate::openid_provider::OpenIdProvider;
 use crate::ports::{Clock, SecureRandom};
 use crate::relying_party::RelyingParty;
 use crate::sessions::{AppSessions, Sessions};
@@ -26,6 +27,8 @@ pub struct Parts {
     pub sessions: Arc<Sessions>,
     /// Our own keys.
     pub signing: Arc<Signing>,
+    /// Tokens of our own.
+    pub openid_provider: OpenIdProvider,
     /// Sign-ins and sign-outs under way.
     pub store: Arc<dyn Store>,
     /// Pages.
@@ -93,10 +96,13 @@ impl Door {
     /// What has to be done now and then: look for sessions ended elsewhere, refresh documents, look at people
     /// again. Called each second by the server, and by tests when they let time pass.
     pub async fn upkeep(self: &Arc<Self>) {
-        if let Err(error) = self.parts.sessions.poll_ended().await {
+        // Side by side: a store that is slow must not be slow twice.
+        let (ended, keys) =
+            tokio::join!(self.parts.sessions.poll_ended(), self.parts.signing.poll());
+        if let Err(error) = ended {
             tracing::error!(%error, "no news of ended sessions: after 5 s nobody is let in from memory");
         }
-        if let Err(error) = self.parts.signing.poll().await {
+        if let Err(error) = keys {
             tracing::error!(%error, "no news of signing keys: after 5 s no tokens are issued");
         }
         self.parts.relying_party.documents.tick();

@@ -17,9 +17,10 @@ use http::{StatusCode, header};
 
 use super::reply::{self, RequestId};
 use super::{
-    Door, app_host, check, choose, login, logout, operations, posted_answer, sessions, traced,
-    upstream_logout, visit,
+    Door, app_host, check, choose, login, logout, operations, posted_answer, sessions, tokens,
+    traced, upstream_logout, visit,
 };
+use crate::openid_provider::Endpoints;
 use crate::telemetry::traces;
 
 /// Largest form we take, in bytes.
@@ -33,7 +34,16 @@ pub fn router(door: &Arc<Door>, with_operations: bool) -> Router {
         .merge(tenant_routes("/t/{tenant}"))
         .merge(tenant_routes(prefix))
         .merge(app_host_routes(prefix))
+        .route(tokens::RESOURCE, get(tokens::protected_resource))
+        .route(
+            &format!("{}/{{*path}}", tokens::RESOURCE),
+            get(tokens::protected_resource),
+        )
         .route("/robots.txt", get(operations::robots))
+        .route(
+            &format!("{}/{{*base}}", Endpoints::METADATA),
+            get(tokens::metadata_in_front),
+        )
         .fallback(visit::not_found);
     if with_operations {
         pages = pages.merge(operations_routes());
@@ -83,6 +93,11 @@ fn tenant_routes(base: &str) -> Router<Arc<Door>> {
         .route(&at("/sessions/end-others"), post(sessions::end_others))
         .route(&at("/logout"), get(logout::ask).post(logout::confirm))
         .route(&at("/signed-out"), get(logout::done))
+        .route(&at(Endpoints::TOKEN), post(tokens::token))
+        .route(&at(Endpoints::INTROSPECTION), post(tokens::introspect))
+        .route(&at(Endpoints::REVOCATION), post(tokens::revoke))
+        .route(&at(Endpoints::KEY_SET), get(tokens::key_set))
+        .route(&at(Endpoints::METADATA), get(tokens::metadata))
 }
 
 /// Our own paths on app hosts.
@@ -180,6 +195,7 @@ fn route(path: &str) -> &'static str {
         Some("backchannel-logout" | "frontchannel-logout") => "upstream_logout",
         Some("sessions" | "end" | "end-others") => "sessions",
         Some("userinfo") => "userinfo",
+        Some("token" | "introspect" | "revoke") => "token",
         _ => "other",
     }
 }

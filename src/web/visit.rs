@@ -68,6 +68,31 @@ impl FromRequestParts<Arc<Door>> for Visit {
     }
 }
 
+/// A request for a document about a tenant, whose own path stands behind the document's (RFC 8615 §3, RFC 8414 §3).
+#[derive(Debug)]
+pub(crate) struct WellKnown(pub(crate) Visit);
+
+impl FromRequestParts<Arc<Door>> for WellKnown {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Arc<Door>) -> Result<Self, Response> {
+        let host = host_of(parts).ok_or_else(|| misdirected(parts, door))?;
+        let directory = door.parts.directory.current();
+        // `/.well-known/{name}` and what comes behind it.
+        let path = parts.uri.path();
+        let base = path
+            .match_indices('/')
+            .nth(2)
+            .map_or("", |(at, _)| path.get(at..).unwrap_or_default());
+        let location = directory
+            .locate(&host, base)
+            .filter(|location| location.rest.is_empty())
+            .ok_or_else(|| misdirected(parts, door))?;
+        let visit = Visit::new(parts, door, Arc::clone(location.tenant), directory.server());
+        Ok(Self(visit))
+    }
+}
+
 impl FromRequestParts<Arc<Door>> for AppVisit {
     type Rejection = Response;
 

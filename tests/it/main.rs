@@ -22,5 +22,6 @@ mod refresh;
 mod sessions;
 mod sign_out;
 mod support;
+mod tokens;
 mod trusted_issuers;
 mod upstream;

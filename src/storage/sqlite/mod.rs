@@ -8,6 +8,7 @@
 
 mod app_sessions;
 mod attempts;
+mod issued_tokens;
 mod rows;
 mod sessions;
 mod sign_ins;
@@ -51,7 +52,7 @@ const BUSY: Duration = Duration::from_millis(1500);
 const READERS: u32 = 2;
 
 /// The migrations, oldest first: version, what it brings, SQL.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (
         1,
         "people, logins, sessions",
@@ -76,6 +77,11 @@ const MIGRATIONS: [(i64, &str, &str); 5] = [
         5,
         "signing keys",
         include_str!("../migrations/sqlite/0005_signing_keys.sql"),
+    ),
+    (
+        6,
+        "issued tokens",
+        include_str!("../migrations/sqlite/0006_issued_tokens.sql"),
     ),
 ];
 

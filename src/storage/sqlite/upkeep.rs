@@ -15,7 +15,7 @@ const STEP: u64 = 500;
 
 /// Statements that delete at most [`STEP`] rows older than a time, and that age. SQLite is built without
 /// `DELETE … LIMIT`.
-const BY_AGE: [(&str, Duration); 7] = [
+const BY_AGE: [(&str, Duration); 9] = [
     (
         "DELETE FROM login_attempt WHERE state IN
              (SELECT state FROM login_attempt WHERE began_at < ? LIMIT 500)",
@@ -42,6 +42,16 @@ const BY_AGE: [(&str, Duration); 7] = [
     (
         "DELETE FROM logout_token WHERE (tenant, token) IN
              (SELECT tenant, token FROM logout_token WHERE valid_until < ? LIMIT 500)",
+        Duration::minutes(10),
+    ),
+    (
+        "DELETE FROM client_assertion WHERE (tenant, assertion) IN
+             (SELECT tenant, assertion FROM client_assertion WHERE valid_until < ? LIMIT 500)",
+        Duration::minutes(10),
+    ),
+    (
+        "DELETE FROM revoked_token WHERE sequence IN
+             (SELECT sequence FROM revoked_token WHERE valid_until < ? LIMIT 500)",
         Duration::minutes(10),
     ),
     // No login takes longer.

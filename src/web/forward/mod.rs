@@ -27,7 +27,7 @@ use self::refusal::Asked;
 pub(crate) use self::refusal::status;
 use super::Door;
 use super::visit::host_text;
-use super::{check, cookies};
+use super::{check, cookies, tokens};
 use crate::access::{Allowed, CheckRequest, CheckTarget, Dialect, Found, Verdict};
 use crate::domain::app_upstream::{AppUpstream, asks_for_websocket, check_framing};
 use crate::domain::handle::{AppSessionKind, Handle};
@@ -43,6 +43,8 @@ pub(super) struct Forwarder {
     door: Arc<Door>,
     clients: AppClients,
     prefix: CanonicalPath,
+    /// Where apps say what they are, those that do.
+    resource: CanonicalPath,
     check: CanonicalPath,
 }
 
@@ -75,6 +77,7 @@ impl Forwarder {
         let path = |path: &str| CanonicalPath::parse(path).ok();
         Some(Self {
             prefix: path(door.prefix())?,
+            resource: path(tokens::RESOURCE)?,
             check: path(&check::path(door))?,
             clients: AppClients::new(),
             door: Arc::clone(door),
@@ -112,7 +115,10 @@ impl Forwarder {
         if path.as_ref().is_ok_and(|path| path.is_under(&self.check)) {
             return Ok(asked.hidden().await);
         }
-        if path.is_ok_and(|path| path.is_under(&self.prefix)) {
+        let says_what_it_is = destination.at.app.protected_resource.is_some();
+        if path.is_ok_and(|path| {
+            path.is_under(&self.prefix) || (says_what_it_is && path.is_under(&self.resource))
+        }) {
             return Err(request);
         }
         Ok(self.judge(destination, asked, request).await)

@@ -83,11 +83,14 @@ impl Database {
 }
 
 /// What every use-case needs one of. Triggers and references follow a renamed table.
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 9] = [
     "session",
     "app_session",
     "ended_session",
     "sign_in",
     "sign_out",
     "probe",
+    "signing_key_change",
+    "client_assertion",
+    "revoked_token",
 ];

@@ -1,0 +1,60 @@
+//! What we issue ourselves: tokens for machines, and the documents that say how to ask for them and verify them.
+//!
+//! A request for a token goes through these files in this order: [`TokenRequest`] is the form, parsed and not
+//! believed; `client_authentication` makes an [`AuthenticatedClient`] of it, which has no other maker; and
+//! `client_credentials` gives it a token. `issued` says what is to be known of tokens that come back. Invariants: nothing is issued that the configuration does not allow this
+//! client; a credential counts at the tenant whose it is, and as what it is; what cannot be judged is no token.
+//! What is deliberately absent: HTTP, sessions, people.
+
+mod client_authentication;
+mod client_credentials;
+mod issued;
+mod metadata;
+mod refused;
+mod token_request;
+
+use std::sync::Arc;
+
+pub use client_authentication::AuthenticatedClient;
+pub use client_credentials::IssuedToken;
+pub use metadata::Endpoints;
+pub use refused::{Answer, TokenRefused};
+pub use token_request::{Credentials, TokenRequest};
+
+use crate::jose::{KeySets, TokenVerifier};
+use crate::outbound::HttpClients;
+use crate::ports::{Clock, SecureRandom};
+use crate::signing::Signing;
+use crate::storage::Store;
+
+/// Issues tokens.
+#[derive(Debug)]
+pub struct OpenIdProvider {
+    signing: Arc<Signing>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn SecureRandom>,
+    http: HttpClients,
+    verifier: TokenVerifier,
+}
+
+impl OpenIdProvider {
+    /// With the keys that it signs with, and the key sets of others.
+    #[must_use]
+    pub fn new(
+        signing: Arc<Signing>,
+        store: Arc<dyn Store>,
+        (clock, random): (Arc<dyn Clock>, Arc<dyn SecureRandom>),
+        http: HttpClients,
+        key_sets: Arc<KeySets>,
+    ) -> Self {
+        Self {
+            signing,
+            store,
+            verifier: TokenVerifier::new(key_sets, Arc::clone(&clock)),
+            clock,
+            random,
+            http,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Why there is no token, and what whoever asked is told (RFC 6749 §5.2).
+//!
+//! Invariant: an answer says nothing about which clients there are, and repeats nothing that was sent.
+
+use crate::domain::machine_client::GrantRefused;
+use crate::jose::{KeyRefused, TokenRefused as AssertionRefused};
+use crate::outbound::ReachFault;
+use crate::signing::{NoKeySet, NotSigned};
+use crate::storage::StorageError;
+
+/// Why a request to the token endpoint, or one like it, was refused. For operators.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenRefused {
+    /// No form.
+    #[error("the body is no form")]
+    NotAForm,
+    /// A body in a coding could be of any size.
+    #[error("the body has a content coding")]
+    Coding,
+    /// It is too large, or was not sent whole.
+    #[error("the body cannot be read")]
+    Unread,
+    /// RFC 6749 §3.2: parameters stand once.
+    #[error("a parameter stands twice")]
+    Doubled,
+    /// A parameter that this needs is missing, or is none that there can be.
+    #[error("`{0}` is missing or malformed")]
+    Parameter(&'static str),
+    /// RFC 6749 §2.3: one method a request.
+    #[error("two methods of client authentication at once, or two names")]
+    TwoMethods,
+    /// No credentials, or none that can be read.
+    #[error("the client did not authenticate")]
+    NoCredentials,
+    /// An unknown client, a wrong secret, or a method that is not this client's.
+    #[error("unknown client, wrong secret, or not this client's way to authenticate")]
+    WrongCredentials,
+    /// An assertion that does not hold.
+    #[error("the client's assertion is refused: {0}")]
+    Assertion(#[source] AssertionRefused),
+    /// An assertion with claims that RFC 7523 §3 does not want.
+    #[error("the client's assertion is refused: its `{0}` is missing or not what it must be")]
+    AssertionClaim(&'static str),
+    /// RFC 7523 §3, point 7.
+    #[error("the client's assertion was used before")]
+    Replayed,
+    /// A grant that we do not have.
+    #[error("the grant type is not supported")]
+    GrantType,
+    /// More than the client may have.
+    #[error(transparent)]
+    Grant(#[from] GrantRefused),
+    /// A token that was given to another client (RFC 7009 §2.1).
+    #[error("the token was given to another client")]
+    NotItsOwn,
+    /// Our keys.
+    #[error(transparent)]
+    KeySet(#[from] NoKeySet),
+    /// The store.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The keys.
+    #[error("no token was signed: {0}")]
+    NotSigned(#[from] NotSigned),
+    /// The client's keys cannot be had.
+    #[error("the client's keys cannot be had: {0}")]
+    Keys(#[source] AssertionRefused),
+    /// The way to the client's keys.
+    #[error(transparent)]
+    Reach(#[from] ReachFault),
+}
+
+/// What is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// `error` (RFC 6749 §5.2, RFC 8707 §2).
+    pub error: &'static str,
+    /// `error_description`.
+    pub description: &'static str,
+}
+
+impl TokenRefused {
+    /// An assertion that was not accepted: for what it is, or because the keys cannot be had.
+    pub(super) fn of_assertion(refused: AssertionRefused) -> Self {
+        match &refused {
+            AssertionRefused::Key(KeyRefused::Unavailable(_) | KeyRefused::TooSoon(_)) => {
+                Self::Keys(refused)
+            }
+            _ => Self::Assertion(refused),
+        }
+    }
+
+    /// What whoever asked is told.
+    #[must_use]
+    pub const fn answer(&self) -> Answer {
+        let (status, error, description) = match self {
+            Self::NotAForm => (415, "invalid_request", "a form is expected"),
+            Self::Coding => (
+                415,
+                "invalid_request",
+                "a form without a content coding is expected",
+            ),
+            Self::Unread => (413, "invalid_request", "the form cannot be read"),
+            Self::Doubled => (400, "invalid_request", "a parameter stands twice"),
+            Self::Parameter(_) => (
+                400,
+                "invalid_request",
+                "a parameter is missing or malformed",
+            ),
+            Self::TwoMethods => (400, "invalid_request", "authenticate in one way"),
+            Self::NoCredentials
+            | Self::WrongCredentials
+            | Self::Assertion(_)
+            | Self::AssertionClaim(_)
+            | Self::Replayed => (401, "invalid_client", "client authentication failed"),
+            Self::GrantType => (400, "unsupported_grant_type", "this grant is not supported"),
+            Self::NotItsOwn => (400, "invalid_grant", "the token is not this client's"),
+            Self::Grant(GrantRefused::NoAudience) => {
+                (400, "unauthorized_client", "this client may have no tokens")
+            }
+            Self::Grant(GrantRefused::Scope) => (
+                400,
+                "invalid_scope",
+                "the scope is more than this client may have, or none",
+            ),
+            Self::Grant(GrantRefused::Audience) => (
+                400,
+                "invalid_target",
+                "this client may have no token for that audience",
+            ),
+            Self::Grant(GrantRefused::WhichAudience) => (
+                400,
+                "invalid_target",
+                "name one audience with resource or audience",
+            ),
+            Self::Storage(_)
+            | Self::KeySet(_)
+            | Self::NotSigned(_)
+            | Self::Keys(_)
+            | Self::Reach(_) => (
+                503,
+                "temporarily_unavailable",
+                "this cannot be answered now: ask again",
+            ),
+        };
+        Answer {
+            status,
+            error,
+            description,
+        }
+    }
+}
