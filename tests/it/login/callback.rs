@@ -14,7 +14,7 @@ use crate::support::provider::{AuthorizeFault, Endpoint, IdTokenFault};
 #[case::code_twice(AuthorizeFault::DuplicateCode, "`code` stands twice")]
 #[case::no_code(AuthorizeFault::NoCode, "neither `code` nor `error`")]
 #[case::empty_code(AuthorizeFault::EmptyCode, "neither `code` nor `error`")]
-#[case::long_code(AuthorizeFault::LongCode(8193), "neither `code` nor `error`")]
+#[case::long_code(AuthorizeFault::LongCode(8193), "`code` is longer than 8192 bytes")]
 #[case::error_without_state(AuthorizeFault::ErrorWithoutState, "`state` is missing")]
 #[case::other_issuer(
     AuthorizeFault::OtherIssuer,
