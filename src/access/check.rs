@@ -222,7 +222,7 @@ impl Gate {
                 Shown::Unjudged(scheme) => {
                     match Box::pin(self.credentials.judge(scheme, request, found)).await {
                         Ok(known) => Some(known),
-                        Err(unaccepted) => return Verdict::Unaccepted(Box::new(unaccepted)),
+                        Err(verdict) => return verdict,
                     }
                 }
             };

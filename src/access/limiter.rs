@@ -54,6 +54,8 @@ pub enum Counted {
     /// A page that a provider has browsers load at a sign-out, and logout tokens that were refused. The quotas
     /// are those of callbacks, counted apart: any page can make its readers ask for the one.
     UpstreamLogout,
+    /// To have a password compared.
+    Password,
 }
 
 impl Counted {
@@ -64,6 +66,7 @@ impl Counted {
             Self::Ticket => "ticket",
             Self::FailedCheck => "failed_check",
             Self::UpstreamLogout => "upstream_logout",
+            Self::Password => "password",
         }
     }
 }
@@ -118,6 +121,8 @@ enum Of {
     AddressAt(TenantId, IpAddr),
     Tenant(TenantId),
     User(TenantId, UserId),
+    /// Somebody who says to be that, from there if that is known: a hash of the name, whatever its case.
+    Name(TenantId, u64, Option<IpAddr>),
     /// Somebody who may never have signed in: a hash of how their provider knows them.
     Identity(TenantId, u64),
 }
@@ -191,6 +196,7 @@ struct Counts {
     ticket: Kind,
     failed_check: Kind,
     upstream_logout: Kind,
+    password: Kind,
     notices: Keyed,
     clock: Monotonic,
     hasher: RandomState,
@@ -238,6 +244,7 @@ impl Limiter {
             ticket: kind(&limits.ticket),
             failed_check: kind(&limits.failed_checks),
             upstream_logout: kind(&limits.callback),
+            password: kind(&limits.passwords),
             notices: keyed(NonZeroU32::MIN),
             clock: clock.clone(),
             hasher: RandomState::new(),
@@ -287,6 +294,24 @@ impl Limiter {
         counts.spend(&counts.kind(what).user, what, of, Some(tenant))
     }
 
+    /// Counts one request of whoever says to be `name`, from one address. Where the address is not known, those who
+    /// say so are counted together: a password must not be guessed because a proxy is silent.
+    ///
+    /// # Errors
+    /// [`OverLimit`], which has been counted and audited.
+    pub fn count_name(
+        &self,
+        what: Counted,
+        tenant: &TenantId,
+        name: &str,
+        address: Option<IpAddr>,
+    ) -> Result<(), OverLimit> {
+        let Some(counts) = &self.0 else { return Ok(()) };
+        let name = counts.hasher.hash_one(name.to_lowercase());
+        let of = Of::Name(tenant.clone(), name, address.map(network_of));
+        counts.spend(&counts.kind(what).user, what, of, Some(tenant))
+    }
+
     /// Counts one request of a person whose provider vouches for them, before they have a session.
     ///
     /// # Errors
@@ -322,6 +347,7 @@ impl Counts {
             Counted::Ticket => &self.ticket,
             Counted::FailedCheck => &self.failed_check,
             Counted::UpstreamLogout => &self.upstream_logout,
+            Counted::Password => &self.password,
         }
     }
 
@@ -360,12 +386,16 @@ impl Counts {
             return;
         }
         let (network, user) = match &key.of {
-            Of::Address(address) | Of::AddressAt(_, address) if address.is_ipv6() => {
+            Of::Address(address) | Of::AddressAt(_, address) | Of::Name(_, _, Some(address))
+                if address.is_ipv6() =>
+            {
                 (Some(format!("{address}/64")), None)
             }
-            Of::Address(address) | Of::AddressAt(_, address) => (Some(address.to_string()), None),
+            Of::Address(address) | Of::AddressAt(_, address) | Of::Name(_, _, Some(address)) => {
+                (Some(address.to_string()), None)
+            }
             Of::Site(site) => (Some(format!("{site}/48")), None),
-            Of::Tenant(_) | Of::Identity(..) => (None, None),
+            Of::Tenant(_) | Of::Identity(..) | Of::Name(_, _, None) => (None, None),
             Of::User(_, user) => (None, Some(*user)),
         };
         tracing::warn!(
@@ -383,7 +413,7 @@ impl Of {
         match self {
             Self::Address(_) | Self::Site(_) => By::Address,
             Self::AddressAt(..) | Self::Tenant(_) => By::Tenant,
-            Self::User(..) | Self::Identity(..) => By::User,
+            Self::User(..) | Self::Identity(..) | Self::Name(..) => By::User,
         }
     }
 }
@@ -420,6 +450,7 @@ mod tests {
             callback: QUOTAS,
             ticket: QUOTAS,
             failed_checks: QUOTAS,
+            passwords: QUOTAS,
         };
         let port: Arc<dyn Clock> = clock.clone();
         let memory = Remembered(
@@ -547,6 +578,7 @@ mod tests {
     #[case(Counted::Callback)]
     #[case(Counted::Ticket)]
     #[case(Counted::FailedCheck)]
+    #[case(Counted::Password)]
     fn what_is_asked_for_is_counted_apart(#[case] what: Counted) {
         let test = test();
         assert_eq!(test.passes("198.51.100.7", 50), 20);

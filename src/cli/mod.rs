@@ -10,6 +10,7 @@ mod provider;
 pub mod reload;
 mod serve;
 pub mod start;
+mod users;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -53,6 +54,9 @@ enum Command {
     /// Say which presets for providers there are and what each does, or try the providers of a configuration.
     #[command(subcommand)]
     Provider(provider::Command),
+    /// Make the hashes of passwords that a configuration holds.
+    #[command(subcommand)]
+    Users(users::Command),
     /// Print the JSON Schema of the configuration, for editors.
     Schema {
         /// A folder with presets of your own, whose settings are added.
@@ -88,6 +92,7 @@ pub fn run() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Provider(command) => provider::run(&command),
         Command::Serve(file) => serve::run(&file.config),
+        Command::Users(command) => users::run(&command),
         Command::Schema { providers_folder } => schema(providers_folder.as_deref()),
         Command::Demo { port } => demo::run(port),
     };

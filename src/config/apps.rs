@@ -203,6 +203,18 @@ fn accepted(item: &Item<'_>) -> Option<Schemes> {
     Some(schemes.into_iter().collect())
 }
 
+/// The app accepts passwords where nobody has one.
+pub(super) fn report_no_users(section: &Section<'_>) {
+    let accepted = section.get("accept").and_then(|item| item.as_items());
+    let basic = accepted.into_iter().flatten();
+    for item in basic.filter(|item| item.as_text() == Some(Scheme::Basic.as_str())) {
+        item.fault_with_help(
+            "nobody has a password: this tenant has no users",
+            "add [[tenants.users]] or `htpasswd_file`, or leave \"basic\" out",
+        );
+    }
+}
+
 fn allowed_status(item: &Item<'_>) -> Option<StatusCode> {
     match item.integer()? {
         200 => Some(StatusCode::OK),

@@ -18,6 +18,8 @@ pub struct Limits {
     pub ticket: Quotas,
     /// Checks that were not allowed. One that is allowed is never counted.
     pub failed_checks: Quotas,
+    /// Names and passwords that have to be compared, right or wrong; by user, one name from one address.
+    pub passwords: Quotas,
 }
 
 /// How often in a minute; all of it may come at once.
@@ -56,6 +58,7 @@ impl Default for Limits {
             callback: Quotas::of(600, 6_000, 60),
             ticket: Quotas::of(600, 6_000, 300),
             failed_checks: Quotas::of(6_000, 60_000, 600),
+            passwords: Quotas::of(300, 3_000, 30),
         }
     }
 }
@@ -116,6 +119,12 @@ static FAILED_CHECKS: Table = Table::new(
     &[of_address("6000"), of_tenant("60000"), of_user("600")],
 );
 
+static PASSWORDS: Table = Table::new(
+    "[limits.passwords]",
+    "Names and passwords that have to be compared, right or wrong; by user, one name from one address. A right one is remembered for five minutes.",
+    &[of_address("300"), of_tenant("3000"), of_user("30")],
+);
+
 pub(super) static TABLE: Table = Table::new(
     "[limits]",
     "How often something may be asked for in a minute.",
@@ -127,6 +136,7 @@ pub(super) static TABLE: Table = Table::new(
         Key::table("callback", &CALLBACK),
         Key::table("ticket", &TICKET),
         Key::table("failed_checks", &FAILED_CHECKS),
+        Key::table("passwords", &PASSWORDS),
     ],
 );
 
@@ -143,6 +153,7 @@ pub(super) fn read(root: &Section<'_>) -> Limits {
         ("callback", &CALLBACK, &mut limits.callback),
         ("ticket", &TICKET, &mut limits.ticket),
         ("failed_checks", &FAILED_CHECKS, &mut limits.failed_checks),
+        ("passwords", &PASSWORDS, &mut limits.passwords),
     ] {
         if let Some(section) = section.get(key).and_then(|item| item.section(table)) {
             quotas(&section, table, to);
@@ -194,6 +205,7 @@ mod tests {
             (&CALLBACK, usual.callback),
             (&TICKET, usual.ticket),
             (&FAILED_CHECKS, usual.failed_checks),
+            (&PASSWORDS, usual.passwords),
         ] {
             for (key, quota) in [
                 ("address", quotas.address),

@@ -11,12 +11,13 @@ use super::server::Server;
 use super::table::{Key, Shape, Table};
 use super::{
     Context, ParentCookieSettings, accent, addresses, apps, parent_cookie, providers, sessions,
-    upstream_tokens,
+    upstream_tokens, users,
 };
 use crate::config::AppSettings;
 use crate::domain::email::EmailDomain;
 use crate::domain::host::{Host, HostPattern};
 use crate::domain::ids::TenantId;
+use crate::domain::local_user::LocalUsers;
 use crate::domain::session::SessionLifetimes;
 use crate::domain::tenant::{Accent, BaseUrl};
 
@@ -45,6 +46,8 @@ pub struct TenantSettings {
     pub apps: Vec<AppSettings>,
     /// Further hosts that a sign-in or sign-out may return to.
     pub return_hosts: Vec<HostPattern>,
+    /// Names and passwords of its own.
+    pub users: LocalUsers,
     /// A cookie that several app hosts share.
     pub parent_cookie: Option<ParentCookieSettings>,
     /// Whether nothing in it stands in for what could not be read.
@@ -81,6 +84,8 @@ pub(super) static TABLE: Table = Table::new(
             "Further hosts that a sign-in or sign-out may return to; the tenant's own and its apps' always may.",
         ),
         Key::table("parent_cookie", &parent_cookie::TABLE),
+        users::HTPASSWD_FILE,
+        Key::tables("users", &users::TABLE),
         Key::tables("providers", &providers::TABLE).required(),
         Key::tables("apps", &apps::TABLE),
     ],
@@ -153,6 +158,10 @@ fn tenant(
     for provider in &providers {
         upstream_tokens::report_unknown_apps(provider, &app_names);
     }
+    let users = users::read(section, context);
+    if users.as_ref().is_some_and(LocalUsers::is_empty) {
+        apps.iter().for_each(apps::report_no_users);
+    }
     let (provider_count, app_count) = (providers.len(), apps.len());
     let providers: Vec<_> = providers
         .iter()
@@ -187,6 +196,7 @@ fn tenant(
         .and_then(|read| read.finish(base.as_ref(), &apps));
     let whole = id.is_some()
         && base.is_some()
+        && users.is_some()
         && wants_cookie == parent_cookie.is_some()
         && (providers.len(), apps.len()) == (provider_count, app_count)
         && providers.iter().all(|provider| provider.whole)
@@ -204,6 +214,7 @@ fn tenant(
         providers,
         apps,
         return_hosts,
+        users: users.unwrap_or_default(),
         parent_cookie,
         whole,
     })

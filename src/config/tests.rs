@@ -1246,10 +1246,11 @@ fn every_declared_table_is_read_key_by_key() {
                   [server.tls]\ncertificate = \"Cargo.toml\"\nkey = \"Cargo.toml\"\n\
                   [operations]\n[ext_authz]\nlisten = \"127.0.0.1:4181\"\n[logging]\n[sessions]\n\
                   [tracing]\nendpoint = \"http://127.0.0.1:4318\"\n\
-                  [limits.login]\n[limits.callback]\n[limits.ticket]\n[limits.failed_checks]";
+                  [limits.login]\n[limits.callback]\n[limits.ticket]\n[limits.failed_checks]\n[limits.passwords]";
     let tenant = format!(
         "{BASE}\naccent = {{ light = \"#2a56e0\", dark = \"#8eabff\" }}\n\
-         parent_cookie = {{ domain = \"acme.example\", hosts = [\"wiki.acme.example\"] }}"
+         parent_cookie = {{ domain = \"acme.example\", hosts = [\"wiki.acme.example\"] }}\n\
+         users = [{{ name = \"ada\", password_hash = \"{ARGON2}\" }}]"
     );
     reader::READ.with_borrow_mut(std::collections::BTreeSet::clear);
     let provider = "[tenants.providers.claims]\ngroups = { lower_case = true }\nroles = { lower_case = true }\n\
@@ -1754,4 +1755,128 @@ fn a_wrong_condition_is_told() {
         found.contains("there is no function `matches` = there are no regular expressions here"),
         "{found}"
     );
+}
+
+const ARGON2: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$KFDFXmWVCCkZ1AHP4GquFSqSiAj8Y1sHzTtd/WMrwFY";
+const WEAK: &str = "$2b$04$UuTkLRZZ6QofpDOlMz32MuuxEHA43WOemOYHPz6.SjsVsyO1tDU96";
+
+/// A tenant with these users; its app accepts passwords.
+fn users(lines: &str) -> String {
+    let app = format!("{APP}\naccept = [\"basic\"]");
+    with("", &format!("{BASE}\n{lines}"), "", &app)
+}
+
+#[test]
+fn users_are_read() {
+    let one = format!(
+        "[[tenants.users]]\nname = \"Sebasti\u{e1}n\"\npassword_hash = \"{ARGON2}\"\ndisplay_name = \"S.\"\n\
+         email = \"s@acme.example\"\nemail_verified = true\ngroups = [\"staff\"]\nroles = [\"editor\"]\n\
+         [[tenants.users]]\nname = \"bob\"\npassword_hash = \"{WEAK}\"\nemail = \"bob@acme.example\""
+    );
+    let config = read_text(&users(&one)).expect("right");
+    let read: Vec<_> = config.tenants[0].users.iter().collect();
+    assert_eq!(read.len(), 2);
+    assert_eq!(&*read[0].name, "Sebasti\u{e1}n");
+    assert!(read[0].password.is("Sebasti\u{e1}n".as_bytes()));
+    assert_eq!(
+        read[0].email.as_ref().map(|it| it.as_str()),
+        Some("s@acme.example")
+    );
+    assert_eq!(
+        (&*read[0].groups[0], &*read[0].roles[0]),
+        ("staff", "editor")
+    );
+    assert_eq!(read[1].email, None, "nobody vouches for it");
+    assert_eq!(config.warnings.len(), 1);
+    let warning = &config.warnings[0];
+    assert!(warning.message().contains("weak"), "{warning:?}");
+    assert!(warning.help().is_some_and(|it| it.contains("users hash")));
+}
+
+#[rstest]
+#[case::plain_text(
+    "name = \"ada\"\npassword_hash = \"hunter2-canary\"",
+    "`password_hash` is not the hash of a password = make one with `doorward users hash`"
+)]
+#[case::md5(
+    "name = \"ada\"\npassword_hash = \"$apr1$hunter2-canary\"",
+    "is a hash of a kind that is too weak: MD5, htpasswd's -m"
+)]
+#[case::from_the_environment(
+    "name = \"ada\"\npassword_hash = { env = \"SECRET\" }",
+    "`password_hash` is not the hash of a password"
+)]
+#[case::a_password(
+    "name = \"ada\"\npassword = \"hunter2-canary\"",
+    "`password` is not a setting of [[tenants.users]]"
+)]
+#[case::no_name(
+    "password_hash = \"$2b$04$UuTkLRZZ6QofpDOlMz32MuuxEHA43WOemOYHPz6.SjsVsyO1tDU96\"",
+    "`name` is missing in [[tenants.users]]"
+)]
+#[case::colon(
+    "name = \"a:b\"\npassword_hash = \"$2b$04$UuTkLRZZ6QofpDOlMz32MuuxEHA43WOemOYHPz6.SjsVsyO1tDU96\"",
+    "`a:b` has a colon in it"
+)]
+#[case::address(
+    "name = \"ada\"\nemail = \"ada\"\npassword_hash = \"$2b$04$UuTkLRZZ6QofpDOlMz32MuuxEHA43WOemOYHPz6.SjsVsyO1tDU96\"",
+    "`ada` is not an e-mail address"
+)]
+#[case::twice(
+    "name = \"ada\"\npassword_hash = \"$2b$04$UuTkLRZZ6QofpDOlMz32MuuxEHA43WOemOYHPz6.SjsVsyO1tDU96\"\n[[tenants.users]]\nname = \"Ada\"\npassword_hash = \"$2b$04$UuTkLRZZ6QofpDOlMz32MuuxEHA43WOemOYHPz6.SjsVsyO1tDU96\"",
+    "`Ada` is there already = the first one is at line 9: case alone does not tell names apart"
+)]
+fn a_wrong_user_is_told_and_no_secret_is(#[case] lines: &str, #[case] expected: &str) {
+    let text = users(&format!("[[tenants.users]]\n{lines}"));
+    let all = summary(&text).join("\n");
+    assert!(all.contains(expected), "{all}");
+    let whole = faults(&text);
+    assert!(!whole.contains(CANARY), "{whole}");
+    assert!(!whole.contains("UuTkLRZZ6"), "{whole}");
+}
+
+#[test]
+fn passwords_are_accepted_where_somebody_has_one() {
+    let found = one_fault(&users(""));
+    assert!(found.contains("nobody has a password"), "{found}");
+}
+
+#[rstest]
+#[case::right("# ours\nada:{WEAK}\n\nbob:{WEAK}\n", None)]
+#[case::windows("ada:{WEAK}\r\nbob:{WEAK}\r\n", None)]
+#[case::no_colon("ada:{WEAK}\nbob\n", Some("line 2 of that file has no colon"))]
+#[case::no_name(":{WEAK}\n", Some("line 1 of that file has no name"))]
+#[case::sha(
+    "ada:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n",
+    Some("line 1 of that file has what is a hash of a kind that is too weak: SHA-1")
+)]
+#[case::plain(
+    "ada:hunter2-canary\n",
+    Some("line 1 of that file has what is not the hash of a password")
+)]
+#[case::twice(
+    "ada:{WEAK}\nADA:{WEAK}\n",
+    Some("line 2 of that file has a name that is there already: `ADA`")
+)]
+#[case::empty("\n# nobody\n", Some("has no users"))]
+fn a_htpasswd_file_is_read_line_by_line(#[case] text: &str, #[case] expected: Option<&str>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("doorward.toml");
+    let lines = text.replace("{WEAK}", WEAK);
+    std::fs::write(folder.path().join("users"), lines).expect("written");
+    let read = parse(&users("htpasswd_file = \"users\""), &file, &environment());
+    match (read, expected) {
+        (Ok(config), None) => {
+            let names = config.tenants[0].users.iter().map(|user| &*user.name);
+            assert_eq!(names.collect::<Vec<_>>(), ["ada", "bob"]);
+            assert_eq!(config.warnings.len(), 1);
+            assert!(config.files.contains(&folder.path().join("users")));
+        }
+        (Err(faults), Some(expected)) => {
+            let all = faults.to_string();
+            assert!(all.contains(expected), "{all}");
+            assert!(!all.contains(CANARY), "{all}");
+        }
+        (read, expected) => panic!("{read:?} for {expected:?}"),
+    }
 }

@@ -19,6 +19,7 @@ pub mod identity;
 pub mod identity_header;
 pub mod ids;
 pub mod issuer_template;
+pub mod local_user;
 pub mod login_attempt;
 pub mod login_hint;
 pub mod login_offer;

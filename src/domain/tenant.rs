@@ -11,6 +11,7 @@ use super::colour::Colour;
 use super::host::{Host, HostPattern};
 use super::identity_header::{HeaderSet, IdentityHeader, IdentitySource};
 use super::ids::{AppId, ProviderId, TenantId};
+use super::local_user::LocalUsers;
 use super::policy::Policy;
 use super::session::SessionLifetimes;
 use super::upstream_provider::UpstreamProvider;
@@ -36,6 +37,8 @@ pub struct Tenant {
     pub apps: Vec<ProtectedApp>,
     /// Further hosts that a sign-in or sign-out may return to.
     pub return_hosts: Vec<HostPattern>,
+    /// Names and passwords of its own.
+    pub users: Arc<LocalUsers>,
     /// A cookie that several app hosts share; none: each has its own.
     pub parent_cookie: Option<Box<ParentCookie>>,
 }

@@ -27,6 +27,9 @@ use crate::domain::upstream_provider::{
     ClaimRule, Protocol, RequiredClaim, Source, UpstreamProvider,
 };
 
+/// Beginning of what users and keys of a tenant's own are known by.
+const OURS: &str = "doorward:";
+
 /// The provider that `settings` describe.
 pub(super) fn resolve(
     preset: &Preset,
@@ -264,6 +267,13 @@ impl Resolution<'_> {
             return None;
         }
         let issuer_key = self.text(&definition.issuer_key)?;
+        if issuer_key.starts_with(OURS) {
+            let message = format!("`issuer_key` begins with `{OURS}`, which is ours");
+            let fault = Fault::at(settings.preset.at.clone(), message);
+            let help = "its people would be taken for users and keys of the tenant's own: name it otherwise";
+            self.faults.push(fault.with_help(help));
+            return None;
+        }
         let requests: Vec<&Request> = definition
             .profile_requests
             .iter()

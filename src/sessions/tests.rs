@@ -157,6 +157,7 @@ fn tenant() -> Tenant {
             idle: Duration::from_mins(30),
             absolute: Duration::from_hours(10),
         },
+        users: Arc::default(),
         providers: Vec::new(),
         apps: Vec::new(),
         return_hosts: Vec::new(),

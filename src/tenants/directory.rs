@@ -229,6 +229,7 @@ fn tenant(settings: &TenantSettings, providers: Vec<UpstreamProvider>) -> Tenant
             .map(|app| protected_app(app, settings.base.is_secure()))
             .collect(),
         return_hosts: settings.return_hosts.clone(),
+        users: Arc::new(settings.users.clone()),
         parent_cookie: settings
             .parent_cookie
             .as_ref()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::upstream_tokens::Looks;
-use crate::access::{Credentials, Gate, Limiter};
+use crate::access::{Credentials, Gate, Limiter, Shared};
 use crate::config::Limits;
 use crate::ports::{Clock, SecureRandom};
 use crate::relying_party::RelyingParty;
@@ -63,7 +63,12 @@ impl Door {
         let gate = Gate {
             directory: Arc::clone(&parts.directory),
             sessions: AppSessions::new(&parts.sessions, APP_SESSIONS_IN_MEMORY),
-            credentials: Credentials::default(),
+            credentials: Credentials::new(Shared {
+                store: Arc::clone(&parts.store),
+                clock: Arc::clone(&parts.clock),
+                random: Arc::clone(&parts.random),
+                limiter: Arc::clone(&limiter),
+            }),
             limiter: Arc::clone(&limiter),
         };
         let prefix = parts.directory.current().server().prefix.clone();

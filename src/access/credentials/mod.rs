@@ -5,27 +5,51 @@
 //! looked at in its place; the first scheme that is shown decides, in the order of [`Scheme::ALL`]. What is
 //! remembered belongs to one app in one snapshot of the configuration.
 
+mod authorization;
+mod basic;
+mod memory;
+
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderName, HeaderValue};
 use metrics::Counter;
 
+use self::basic::Basic;
 use super::check::Found;
 use super::dialect::CheckRequest;
 use super::identity_headers::{HandedTokens, ReadyHeaders, identity_headers};
+use super::limiter::{Limiter, OverLimit};
+use super::verdict::Verdict;
 use crate::domain::caller::{Caller, Scheme, Schemes};
 use crate::domain::identity_header::HeaderSet;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::ProtectedApp;
+use crate::ports::{Clock, SecureRandom};
+use crate::storage::{StorageError, Store};
 use crate::telemetry::metrics::{CheckOutcome, check_counter};
 use crate::tenants::AppAt;
 
+/// What the schemes share.
+#[derive(Debug)]
+pub struct Shared {
+    /// Where callers have their ids.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn SecureRandom>,
+    /// How often something may be tried.
+    pub limiter: Arc<Limiter>,
+}
+
 /// Judges what requests show.
-#[derive(Debug, Default)]
-pub struct Credentials {}
+#[derive(Debug)]
+pub struct Credentials {
+    shared: Shared,
+    basic: Basic,
+}
 
 /// What a request shows beside a session.
-#[expect(dead_code, reason = "the schemes come one by one")]
 pub(super) enum Shown {
     /// Nothing that the app accepts.
     Nothing,
@@ -33,6 +57,56 @@ pub(super) enum Shown {
     Known(Arc<KnownCaller>),
     /// What has to be judged first, which can take a request or a query.
     Unjudged(Scheme),
+}
+
+/// What a request shows by one scheme.
+enum Standing {
+    NotShown,
+    Known(Arc<KnownCaller>),
+    Unjudged,
+}
+
+/// Why a caller is not known.
+#[derive(Clone, Debug)]
+enum NotAccepted {
+    /// What the caller may learn, and the reason for the log.
+    Fault(CredentialFault, Box<str>),
+    /// It was tried too often.
+    OverLimit(OverLimit),
+}
+
+impl NotAccepted {
+    fn malformed(reason: &str) -> Self {
+        Self::Fault(CredentialFault::Malformed, reason.into())
+    }
+
+    fn invalid(reason: &str) -> Self {
+        Self::Fault(CredentialFault::Invalid, reason.into())
+    }
+
+    fn unjudged(reason: &str) -> Self {
+        Self::Fault(CredentialFault::Unjudged, reason.into())
+    }
+
+    #[cfg(test)]
+    fn fault(&self) -> Option<CredentialFault> {
+        match self {
+            Self::Fault(fault, _) => Some(*fault),
+            Self::OverLimit(_) => None,
+        }
+    }
+}
+
+impl From<OverLimit> for NotAccepted {
+    fn from(over: OverLimit) -> Self {
+        Self::OverLimit(over)
+    }
+}
+
+impl From<StorageError> for NotAccepted {
+    fn from(error: StorageError) -> Self {
+        Self::unjudged(&error.to_string())
+    }
 }
 
 /// What is not accepted.
@@ -119,26 +193,53 @@ impl KnownCaller {
 }
 
 impl Credentials {
+    /// With nothing in memory.
+    #[must_use]
+    pub fn new(shared: Shared) -> Self {
+        Self {
+            basic: Basic::new(&shared),
+            shared,
+        }
+    }
+
     /// What the request shows, from memory: no I/O, no waiting.
-    #[expect(clippy::unused_self, reason = "no scheme is there yet")]
-    pub(super) fn shown(&self, _request: &CheckRequest<'_>, _found: Found<'_>) -> Shown {
+    pub(super) fn shown(&self, request: &CheckRequest<'_>, found: Found<'_>) -> Shown {
+        for scheme in found.at.app.accepts.iter() {
+            let standing = match scheme {
+                Scheme::Basic => self.basic.shown(request, found),
+                Scheme::Bearer | Scheme::ApiKey | Scheme::Session => Standing::NotShown,
+            };
+            match standing {
+                Standing::NotShown => {}
+                Standing::Known(known) => return Shown::Known(known),
+                Standing::Unjudged => return Shown::Unjudged(scheme),
+            }
+        }
         Shown::Nothing
     }
 
-    /// Judges what is not known yet.
-    #[expect(clippy::unused_async, reason = "no scheme is there yet")]
+    /// Judges what is not known yet. Whoever is not accepted gets the verdict.
     pub(super) async fn judge(
         &self,
         scheme: Scheme,
-        _request: &CheckRequest<'_>,
+        request: &CheckRequest<'_>,
         found: Found<'_>,
-    ) -> Result<Arc<KnownCaller>, Unaccepted> {
-        Err(Unaccepted {
-            tenant: found.at.tenant.id.clone(),
-            accepts: found.at.app.accepts,
-            scheme,
-            fault: CredentialFault::Invalid,
-            reason: "this scheme is not known".into(),
+    ) -> Result<Arc<KnownCaller>, Verdict> {
+        let judged = match scheme {
+            Scheme::Basic => self.basic.judge(&self.shared, request, found).await,
+            Scheme::Bearer | Scheme::ApiKey | Scheme::Session => {
+                Err(NotAccepted::invalid("this scheme is not known"))
+            }
+        };
+        judged.map_err(|refused| match refused {
+            NotAccepted::OverLimit(over) => Verdict::OverLimit(over),
+            NotAccepted::Fault(fault, reason) => Verdict::Unaccepted(Box::new(Unaccepted {
+                tenant: found.at.tenant.id.clone(),
+                accepts: found.at.app.accepts,
+                scheme,
+                fault,
+                reason,
+            })),
         })
     }
 }

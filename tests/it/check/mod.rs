@@ -1,5 +1,6 @@
 //! `/oauth2/auth`: may this request pass?
 
+mod basic;
 mod credentials;
 mod expiry;
 mod identity;
