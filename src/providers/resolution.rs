@@ -247,6 +247,20 @@ impl Resolution<'_> {
         }
     }
 
+    /// What people of the provider are known by. What begins as ours does would make them users and keys of the
+    /// tenant's own.
+    fn issuer_key(&mut self, definition: &Definition) -> Option<Box<str>> {
+        let issuer_key = self.text(&definition.issuer_key)?;
+        if issuer_key.starts_with(OURS) {
+            let message = format!("`issuer_key` begins with `{OURS}`, which is ours");
+            let fault = Fault::at(settings.preset.at.clone(), message);
+            let help = "its people would be taken for users and keys of the tenant's own: name it otherwise";
+            self.faults.push(fault.with_help(help));
+            return None;
+        }
+        Some(issuer_key)
+    }
+
     fn provider(
         &mut self,
         preset: &Preset,
@@ -266,14 +280,7 @@ impl Resolution<'_> {
                 .push(fault.with_help("name the tenant in place of {tenantid}"));
             return None;
         }
-        let issuer_key = self.text(&definition.issuer_key)?;
-        if issuer_key.starts_with(OURS) {
-            let message = format!("`issuer_key` begins with `{OURS}`, which is ours");
-            let fault = Fault::at(settings.preset.at.clone(), message);
-            let help = "its people would be taken for users and keys of the tenant's own: name it otherwise";
-            self.faults.push(fault.with_help(help));
-            return None;
-        }
+        let issuer_key = self.issuer_key(definition)?;
         let requests: Vec<&Request> = definition
             .profile_requests
             .iter()

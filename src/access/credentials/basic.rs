@@ -162,10 +162,10 @@ impl Basic {
     }
 
     async fn compare(&self, found: Found<'_>, shown: Shown) -> Result<LocalUser, NotAccepted> {
-        let busy = |_| NotAccepted::unjudged("more passwords wait than can be compared");
-        let _place = self.waiting.try_acquire().map_err(|_| busy(()))?;
+        let busy = || NotAccepted::unjudged("more passwords wait than can be compared");
+        let _place = self.waiting.try_acquire().map_err(|_| busy())?;
         let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.comparing).acquire_owned());
-        let turn = turn.await.map_err(|_| busy(()))?.map_err(|_| busy(()))?;
+        let turn = turn.await.map_err(|_| busy())?.map_err(|_| busy())?;
         let users = Arc::clone(&found.at.tenant.users);
         let stand_in = self.hasher.hash_one(shown.name());
         let compared = tokio::task::spawn_blocking(move || {
