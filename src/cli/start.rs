@@ -15,6 +15,7 @@ use crate::ports::{Clock, SecureRandom, SystemClock, SystemRandom};
 use crate::relying_party::RelyingParty;
 use crate::relying_party::begin_login::WAITING;
 use crate::sessions::Sessions;
+use crate::signing::Signing;
 use crate::storage::sealing::SealingKeys;
 use crate::storage::sqlite::SqliteStore;
 use crate::storage::{Store, WaitingCaps};
@@ -174,10 +175,12 @@ pub async fn door(
         waiting,
     };
     let sessions = Sessions::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random));
+    let signing = Signing::new(Arc::clone(&store), Arc::clone(&clock));
     let door = Door::new(Parts {
         directory: Arc::new(LiveDirectory::new(directory)),
         relying_party,
         sessions: Arc::new(sessions),
+        signing,
         store,
         views: Views::new(None).context("the pages cannot be used")?,
         clock,
@@ -188,5 +191,6 @@ pub async fn door(
         metrics: crate::telemetry::metrics::start(),
     });
     door.upkeep().await;
+    door.turn_signing_keys().await;
     Ok(door)
 }

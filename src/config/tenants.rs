@@ -11,7 +11,7 @@ use super::server::Server;
 use super::table::{Key, Shape, Table};
 use super::{
     Context, ParentCookieSettings, accent, addresses, apps, parent_cookie, providers, sessions,
-    upstream_tokens, users,
+    signing, upstream_tokens, users,
 };
 use crate::config::AppSettings;
 use crate::domain::email::EmailDomain;
@@ -19,6 +19,7 @@ use crate::domain::host::{Host, HostPattern};
 use crate::domain::ids::TenantId;
 use crate::domain::local_user::LocalUsers;
 use crate::domain::session::SessionLifetimes;
+use crate::domain::signing_key::SigningRules;
 use crate::domain::tenant::{Accent, BaseUrl};
 
 /// A tenant, its providers not yet made from their presets.
@@ -50,6 +51,8 @@ pub struct TenantSettings {
     pub users: LocalUsers,
     /// A cookie that several app hosts share.
     pub parent_cookie: Option<ParentCookieSettings>,
+    /// Its own keys.
+    pub signing: SigningRules,
     /// Whether nothing in it stands in for what could not be read.
     pub whole: bool,
 }
@@ -86,6 +89,7 @@ pub(super) static TABLE: Table = Table::new(
         Key::table("parent_cookie", &parent_cookie::TABLE),
         users::HTPASSWD_FILE,
         Key::tables("users", &users::TABLE),
+        Key::table("signing", &signing::TABLE),
         Key::tables("providers", &providers::TABLE).required(),
         Key::tables("apps", &apps::TABLE),
     ],
@@ -136,6 +140,7 @@ fn tenant(
     let parent_cookie = section
         .get("parent_cookie")
         .map(|item| parent_cookie::read(&item, server));
+    let signing = signing::read(section.get("signing").as_ref());
     let providers = tables(section, "providers", &providers::TABLE);
     if providers.is_empty() {
         section.fault_with_help(
@@ -216,6 +221,7 @@ fn tenant(
         return_hosts,
         users: users.unwrap_or_default(),
         parent_cookie,
+        signing,
         whole,
     })
 }

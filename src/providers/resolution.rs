@@ -253,7 +253,7 @@ impl Resolution<'_> {
         let issuer_key = self.text(&definition.issuer_key)?;
         if issuer_key.starts_with(OURS) {
             let message = format!("`issuer_key` begins with `{OURS}`, which is ours");
-            let fault = Fault::at(settings.preset.at.clone(), message);
+            let fault = Fault::at(self.settings.preset.at.clone(), message);
             let help = "its people would be taken for users and keys of the tenant's own: name it otherwise";
             self.faults.push(fault.with_help(help));
             return None;

@@ -9,7 +9,6 @@
 
 mod checks;
 mod memory;
-mod numeric_date;
 mod refused;
 mod revocations;
 mod secret;
