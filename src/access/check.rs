@@ -220,12 +220,12 @@ impl Gate {
             Ruling::SignedIn { requirements, .. } => requirements,
         };
         if at.app.accepts.beyond_session() {
-            let known = match self.credentials.shown(request, found) {
+            let known = match self.credentials.shown(request, target, found) {
                 Shown::Nothing => None,
                 Shown::Known(known) => Some(known),
                 // In a box, so that a check that does not come here need not carry room for it.
                 Shown::Unjudged(scheme) => {
-                    match Box::pin(self.credentials.judge(scheme, request, found)).await {
+                    match Box::pin(self.credentials.judge(scheme, request, target, found)).await {
                         Ok(known) => Some(known),
                         Err(verdict) => return verdict,
                     }
@@ -291,6 +291,7 @@ impl Gate {
         }
         known.make_ready(set, at.app);
         known.allowed.increment(1);
+        self.credentials.used(&known);
         allowed(at.app, Told::Caller(known, set))
     }
 

@@ -9,6 +9,7 @@
 
 mod accent;
 mod addresses;
+mod api_keys;
 mod apps;
 mod callers;
 mod claim_changes;
@@ -54,13 +55,14 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 pub use self::tracing::Tracing;
+pub use api_keys::ApiKeySettings;
 pub use apps::AppSettings;
 pub use client_authentication::{AssertionSettings, AudienceKind, AuthenticationMethod};
 pub use diagnostics::{Fault, Faults, Position, Severity, Style, nearest, quoted, suggestion};
 pub use ext_authz::ExtAuthz;
 pub use files::WatchedFiles;
 pub use fixed::FixedSettings;
-pub use item::Located;
+pub use item::{Located, duration};
 pub use limits::{Limits, Quotas};
 pub use logging::{LogFormat, Logging};
 pub use operations::Operations;

@@ -10,8 +10,8 @@ use super::reader::{Item, Section};
 use super::server::Server;
 use super::table::{Key, Shape, Table};
 use super::{
-    Context, ParentCookieSettings, accent, addresses, apps, parent_cookie, providers, sessions,
-    signing, upstream_tokens, users,
+    ApiKeySettings, Context, ParentCookieSettings, accent, addresses, api_keys, apps,
+    parent_cookie, providers, sessions, signing, upstream_tokens, users,
 };
 use crate::config::AppSettings;
 use crate::domain::email::EmailDomain;
@@ -49,6 +49,8 @@ pub struct TenantSettings {
     pub return_hosts: Vec<HostPattern>,
     /// Names and passwords of its own.
     pub users: LocalUsers,
+    /// Where API keys are shown, and keys that stand in the file.
+    pub api_keys: ApiKeySettings,
     /// A cookie that several app hosts share.
     pub parent_cookie: Option<ParentCookieSettings>,
     /// Its own keys.
@@ -87,6 +89,8 @@ pub(super) static TABLE: Table = Table::new(
             "Further hosts that a sign-in or sign-out may return to; the tenant's own and its apps' always may.",
         ),
         Key::table("parent_cookie", &parent_cookie::TABLE),
+        api_keys::HEADER.or("\"X-API-Key\""),
+        Key::tables("api_keys", &api_keys::TABLE),
         users::HTPASSWD_FILE,
         Key::tables("users", &users::TABLE),
         Key::table("signing", &signing::TABLE),
@@ -163,6 +167,7 @@ fn tenant(
     for provider in &providers {
         upstream_tokens::report_unknown_apps(provider, &app_names);
     }
+    let api_keys = api_keys::read(section, &app_names, context);
     let users = users::read(section, context);
     if users.as_ref().is_some_and(LocalUsers::is_empty) {
         apps.iter().for_each(apps::report_no_users);
@@ -202,6 +207,7 @@ fn tenant(
     let whole = id.is_some()
         && base.is_some()
         && users.is_some()
+        && api_keys.is_some()
         && wants_cookie == parent_cookie.is_some()
         && (providers.len(), apps.len()) == (provider_count, app_count)
         && providers.iter().all(|provider| provider.whole)
@@ -220,6 +226,7 @@ fn tenant(
         apps,
         return_hosts,
         users: users.unwrap_or_default(),
+        api_keys: api_keys.unwrap_or_default(),
         parent_cookie,
         signing,
         whole,

@@ -1321,6 +1321,7 @@ fn every_declared_table_is_read_key_by_key() {
         "{BASE}\naccent = {{ light = \"#2a56e0\", dark = \"#8eabff\" }}\n\
          parent_cookie = {{ domain = \"acme.example\", hosts = [\"wiki.acme.example\"] }}\n\
          users = [{{ name = \"ada\", password_hash = \"{ARGON2}\" }}]\n\
+         api_keys = [{{ name = \"a\", secret = {{ env = \"SEAL\" }} }}]\n\
          signing = {{ algorithm = \"EdDSA\", rotate_after = \"7d\" }}"
     );
     reader::READ.with_borrow_mut(std::collections::BTreeSet::clear);
@@ -1950,4 +1951,73 @@ fn a_htpasswd_file_is_read_line_by_line(#[case] text: &str, #[case] expected: Op
         }
         (read, expected) => panic!("{read:?} for {expected:?}"),
     }
+}
+
+/// A tenant with these keys; its app accepts keys.
+fn keys(lines: &str) -> String {
+    let app = format!("{APP}\naccept = [\"api_key\"]");
+    with("", &format!("{BASE}\n{lines}"), "", &app)
+}
+
+#[test]
+fn api_keys_are_read() {
+    let config = read_text(&keys(
+        "api_key_header = \"X-Acme-Key\"\n[[tenants.api_keys]]\nname = \"monitoring\"\nsecret = { env = \"SEAL\" }\n\
+         apps = [\"wiki\"]\ngroups = [\"machines\"]\nroles = [\"reader\"]\nscopes = [\"orders:read\"]",
+    ))
+    .expect("right");
+    let read = &config.tenants[0].api_keys;
+    assert_eq!(read.header, "x-acme-key");
+    let digest = crate::domain::api_key::digest("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    let grant = &read.keys[&digest];
+    assert_eq!((&*grant.name, grant.apps.len()), ("monitoring", 1));
+    assert_eq!(
+        (&*grant.groups[0], &*grant.roles[0]),
+        ("machines", "reader")
+    );
+    assert_eq!(&*grant.scopes[0], "orders:read");
+}
+
+#[rstest]
+#[case::written(
+    "name = \"a\"\nsecret = \"hunter2-canary\"",
+    "`secret` is a secret and does not belong in this file"
+)]
+#[case::short(
+    "name = \"a\"\nsecret = { env = \"SECRET\" }",
+    "the key of `secret` has less than 32 characters"
+)]
+#[case::unknown_app(
+    "name = \"a\"\nsecret = { env = \"SEAL\" }\napps = [\"wikki\"]",
+    "this tenant has no app `wikki` = did you mean `wiki`?"
+)]
+#[case::twice(
+    "name = \"a\"\nsecret = { env = \"SEAL\" }\n[[tenants.api_keys]]\nname = \"b\"\nsecret = { env = \"SEAL\" }",
+    "another key has the same secret"
+)]
+#[case::same_name(
+    "name = \"a\"\nsecret = { env = \"SEAL\" }\n[[tenants.api_keys]]\nname = \"a\"\nsecret = { env = \"SEAL_URL_SAFE\" }",
+    "there is a key `a` already"
+)]
+fn a_wrong_api_key_is_told_and_no_secret_is(#[case] lines: &str, #[case] expected: &str) {
+    let text = keys(&format!("[[tenants.api_keys]]\n{lines}"));
+    let found = one_fault(&text);
+    assert!(found.contains(expected), "{found}");
+    assert!(!faults(&text).contains(CANARY));
+}
+
+#[rstest]
+#[case::no_header("api_key_header = \"X API Key\"", "is not the name of a header")]
+#[case::authorization("api_key_header = \"Authorization\"", "means something else")]
+#[case::proxys("api_key_header = \"X-Forwarded-Key\"", "means something else")]
+fn a_header_for_keys_is_a_header_of_its_own(#[case] line: &str, #[case] expected: &str) {
+    let found = one_fault(&keys(line));
+    assert!(found.contains(expected), "{found}");
+}
+
+#[test]
+fn keys_in_the_query_need_keys() {
+    let app = format!("{APP}\napi_key_query = true");
+    let found = one_fault(&with("", BASE, "", &app));
+    assert!(found.contains("accepts no API keys"), "{found}");
 }

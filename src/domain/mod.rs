@@ -4,6 +4,7 @@
 //! Invariant: a value that exists is valid. Types are made at the edge by parsing and cannot be built
 //! otherwise.
 
+pub mod api_key;
 pub mod app_upstream;
 pub mod caller;
 pub mod claim_changes;

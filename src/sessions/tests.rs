@@ -158,6 +158,8 @@ fn tenant() -> Tenant {
             absolute: Duration::from_hours(10),
         },
         users: Arc::default(),
+        api_key_header: http::HeaderName::from_static("x-api-key"),
+        api_keys: Arc::default(),
         providers: Vec::new(),
         apps: Vec::new(),
         return_hosts: Vec::new(),

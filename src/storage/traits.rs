@@ -20,7 +20,7 @@ use crate::domain::upstream_logout::{
     EndedUpstream, LogoutNotice, NoticeRefused, SignedOutMeanwhile, UpstreamLogin,
 };
 
-use super::{NewTokens, SigningKeys, StorageError, UpstreamTokenStore};
+use super::{ApiKeys, NewTokens, SigningKeys, StorageError, UpstreamTokenStore};
 
 /// An anonymous request was not remembered because too many wait already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -450,7 +450,8 @@ pub trait Upkeep: Send + Sync {
 
 /// A whole store.
 pub trait Store:
-    LoginAttempts
+    ApiKeys
+    + LoginAttempts
     + Sessions
     + SignIns
     + SignOuts
@@ -464,7 +465,8 @@ pub trait Store:
 }
 
 impl<T> Store for T where
-    T: LoginAttempts
+    T: ApiKeys
+        + LoginAttempts
         + Sessions
         + SignIns
         + SignOuts

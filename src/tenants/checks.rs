@@ -307,14 +307,22 @@ pub(super) fn groups(settings: &TenantSettings, tenant: &Tenant) -> Vec<Fault> {
 
 /// Callers of the tenant's own, who have names as if another issuer gave them. A rule that names providers admits
 /// none of them.
-fn own_callers(app: &ProtectedApp) -> Option<(&'static str, Option<&'static str>, bool)> {
+fn own_callers<'a>(app: &ProtectedApp) -> Vec<(&'a str, Option<&'a str>, bool)> {
     let admits = |rule: &Rule| match &rule.allow {
         Allow::SignedIn(requirements) => requirements.providers.is_empty(),
         Allow::Public | Allow::Nobody => false,
     };
-    let accepted = app.accepts.accepts(Scheme::Basic);
-    let admitted = accepted && app.policy.rules().iter().any(admits);
-    admitted.then_some(("users of its own", Some("doorward:users"), true))
+    let admitted = app.policy.rules().iter().any(admits);
+    let accepts = |scheme| admitted && app.accepts.accepts(scheme);
+    let mut callers = Vec::new();
+    if accepts(Scheme::Basic) {
+        callers.push(("users of its own", Some("doorward:users"), true));
+    }
+    if accepts(Scheme::ApiKey) {
+        // The name of a key can be given again.
+        callers.push(("API keys", Some("doorward:api-keys"), false));
+    }
+    callers
 }
 
 /// Whether people of `provider` can have `groups`, or `roles`.

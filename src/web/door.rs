@@ -99,6 +99,9 @@ impl Door {
         if let Err(error) = self.parts.signing.poll().await {
             tracing::error!(%error, "no news of signing keys: after 5 s no tokens are issued");
         }
+        if let Err(error) = self.gate.credentials.poll().await {
+            tracing::error!(%error, "no news of API keys: after 5 s none is let in");
+        }
         self.parts.relying_party.documents.tick();
         self.parts.relying_party.key_sets.tick();
         self.look_at_people();
@@ -125,6 +128,9 @@ impl Door {
         if let Err(error) = self.parts.sessions.sweep().await {
             tracing::error!(%error, "what is over cannot be deleted; it will be tried again");
         }
+        if let Err(error) = self.gate.credentials.flush_uses().await {
+            tracing::error!(%error, "uses of API keys cannot be written; it will be tried again");
+        }
         self.gate.sessions.let_go();
     }
 
@@ -133,6 +139,9 @@ impl Door {
         self.stop_looking().await;
         if let Err(error) = self.parts.sessions.flush_uses().await {
             tracing::error!(%error, "last uses could not be written: sessions may end earlier");
+        }
+        if let Err(error) = self.gate.credentials.flush_uses().await {
+            tracing::error!(%error, "uses of API keys could not be written: they are lost");
         }
         self.parts.store.close().await;
     }

@@ -29,6 +29,9 @@ use crate::domain::ids::UserId;
 use crate::domain::local_user::LocalUser;
 use crate::storage::{KnownSubject, StorageError};
 
+/// How many right passwords are remembered.
+const CAPACITY: u64 = 50_000;
+
 /// How long a right password is not compared again.
 const REMEMBERED: Duration = Duration::from_mins(5);
 
@@ -48,7 +51,7 @@ const ISSUER: &str = "doorward:users";
 /// Compares passwords.
 #[derive(Debug)]
 pub(super) struct Basic {
-    memory: Memory,
+    memory: Memory<Arc<KnownCaller>>,
     /// Passwords that are being compared: the same one at once, as a browser shows it that loads a page, is one.
     flights: Flights<Name, Arc<KnownCaller>>,
     comparing: Arc<Semaphore>,
@@ -96,7 +99,7 @@ impl Basic {
         // Half of the processors stay for everybody else.
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self {
-            memory: Memory::new(Arc::clone(&shared.clock), &*shared.random),
+            memory: Memory::new(CAPACITY, Arc::clone(&shared.clock), &*shared.random),
             flights: Flights::new(WAITING as u64),
             comparing: Arc::new(Semaphore::new((processors / 2).max(1))),
             waiting: Semaphore::new(WAITING),

@@ -1,4 +1,4 @@
-//! Callers that were judged a moment ago, by a digest of what they showed.
+//! What was judged a moment ago, by a digest of what was shown.
 //!
 //! Invariant: the digest is keyed with bytes that only this process has, and is made of everything that the
 //! judgement depended on: scheme, tenant, app, version of the configuration, and all that was shown. So what is
@@ -11,40 +11,37 @@ use aws_lc_rs::hmac;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use super::KnownCaller;
 use crate::access::check::Found;
 use crate::domain::caller::Scheme;
 use crate::ports::{Clock, SecureRandom};
 
-/// How many callers are remembered; the least recently used go.
-const CAPACITY: u64 = 50_000;
-
 /// What stands for something that was shown.
 pub(super) type Name = [u8; 32];
 
-/// A caller, and until when they are believed (monotonic).
+/// Something, and until when it is believed (monotonic).
 #[derive(Clone, Debug)]
-struct Remembered {
-    known: Arc<KnownCaller>,
+struct Remembered<T> {
+    judged: T,
     until: Duration,
 }
 
 /// What was judged a moment ago.
 #[derive(Debug)]
-pub(super) struct Memory {
+pub(super) struct Memory<T: Clone + Send + Sync + 'static> {
     key: hmac::Key,
-    known: Cache<Name, Remembered>,
+    judged: Cache<Name, Remembered<T>>,
     clock: Arc<dyn Clock>,
 }
 
-impl Memory {
-    pub(super) fn new(clock: Arc<dyn Clock>, random: &dyn SecureRandom) -> Self {
+impl<T: Clone + Send + Sync + 'static> Memory<T> {
+    /// Of at most `capacity`; the least recently used go.
+    pub(super) fn new(capacity: u64, clock: Arc<dyn Clock>, random: &dyn SecureRandom) -> Self {
         let mut bytes = [0; 32];
         random.fill(&mut bytes);
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, &bytes),
-            known: Cache::builder()
-                .max_capacity(CAPACITY)
+            judged: Cache::builder()
+                .max_capacity(capacity)
                 .eviction_policy(EvictionPolicy::lru())
                 .build(),
             clock,
@@ -69,15 +66,15 @@ impl Memory {
         name
     }
 
-    /// Who it is, if that was judged a moment ago.
-    pub(super) fn recall(&self, name: &Name) -> Option<Arc<KnownCaller>> {
-        let remembered = self.known.get(name)?;
-        (self.clock.monotonic() < remembered.until).then_some(remembered.known)
+    /// What was judged of it, a moment ago.
+    pub(super) fn recall(&self, name: &Name) -> Option<T> {
+        let remembered = self.judged.get(name)?;
+        (self.clock.monotonic() < remembered.until).then_some(remembered.judged)
     }
 
     /// Believes it for so long.
-    pub(super) fn remember(&self, name: Name, known: Arc<KnownCaller>, how_long: Duration) {
-        let until = self.clock.monotonic() + how_long;
-        self.known.insert(name, Remembered { known, until });
+    pub(super) fn remember(&self, name: Name, judged: T, how_long: Duration) {
+        let until = self.clock.monotonic().saturating_add(how_long);
+        self.judged.insert(name, Remembered { judged, until });
     }
 }

@@ -5,8 +5,10 @@
 //! looked at in its place; the first scheme that is shown decides, in the order of [`Scheme::ALL`]. What is
 //! remembered belongs to one app in one snapshot of the configuration.
 
+mod api_key;
 mod authorization;
 mod basic;
+mod key_uses;
 mod memory;
 
 use std::sync::{Arc, OnceLock};
@@ -14,11 +16,14 @@ use std::sync::{Arc, OnceLock};
 use http::{HeaderName, HeaderValue};
 use metrics::Counter;
 
+use self::api_key::ApiKeys;
 use self::basic::Basic;
+use self::key_uses::Uses;
 use super::check::Found;
 use super::dialect::CheckRequest;
 use super::identity_headers::{HandedTokens, ReadyHeaders, identity_headers};
 use super::limiter::{Limiter, OverLimit};
+use super::target::CheckTarget;
 use super::verdict::Verdict;
 use crate::domain::caller::{Caller, Scheme, Schemes};
 use crate::domain::identity_header::HeaderSet;
@@ -26,7 +31,7 @@ use crate::domain::ids::TenantId;
 use crate::domain::tenant::ProtectedApp;
 use crate::ports::{Clock, SecureRandom};
 use crate::storage::{StorageError, Store};
-use crate::telemetry::metrics::{CheckOutcome, check_counter};
+use crate::telemetry::metrics::{CheckOutcome, check_counter, count_credential};
 use crate::tenants::AppAt;
 
 /// What the schemes share.
@@ -47,6 +52,7 @@ pub struct Shared {
 pub struct Credentials {
     shared: Shared,
     basic: Basic,
+    api_keys: ApiKeys,
 }
 
 /// What a request shows beside a session.
@@ -86,6 +92,15 @@ impl NotAccepted {
 
     fn unjudged(reason: &str) -> Self {
         Self::Fault(CredentialFault::Unjudged, reason.into())
+    }
+
+    const fn label(&self) -> &'static str {
+        match self {
+            Self::Fault(CredentialFault::Malformed, _) => "malformed",
+            Self::Fault(CredentialFault::Invalid, _) => "invalid",
+            Self::Fault(CredentialFault::Unjudged, _) => "unjudged",
+            Self::OverLimit(_) => "over_limit",
+        }
     }
 
     #[cfg(test)]
@@ -142,6 +157,8 @@ pub struct KnownCaller {
     version: u64,
     /// Counts what they were allowed.
     pub(super) allowed: Counter,
+    /// Where uses of their key are counted.
+    uses: Option<Arc<Uses>>,
     /// One for each [`HeaderSet`].
     headers: [OnceLock<ReadyHeaders>; 2],
 }
@@ -155,6 +172,7 @@ impl KnownCaller {
             caller,
             version,
             allowed: check_counter(tenant, app, CheckOutcome::Allowed),
+            uses: None,
             headers: [OnceLock::new(), OnceLock::new()],
         }
     }
@@ -198,16 +216,26 @@ impl Credentials {
     pub fn new(shared: Shared) -> Self {
         Self {
             basic: Basic::new(&shared),
+            api_keys: ApiKeys::new(&shared),
             shared,
         }
     }
 
     /// What the request shows, from memory: no I/O, no waiting.
-    pub(super) fn shown(&self, request: &CheckRequest<'_>, found: Found<'_>) -> Shown {
+    pub(super) fn shown(
+        &self,
+        request: &CheckRequest<'_>,
+        target: &CheckTarget<'_>,
+        found: Found<'_>,
+    ) -> Shown {
         for scheme in found.at.app.accepts.iter() {
             let standing = match scheme {
                 Scheme::Basic => self.basic.shown(request, found),
-                Scheme::Bearer | Scheme::ApiKey | Scheme::Session => Standing::NotShown,
+                Scheme::ApiKey => {
+                    let query = query_of(target);
+                    self.api_keys.shown(&self.shared, request, query, found)
+                }
+                Scheme::Bearer | Scheme::Session => Standing::NotShown,
             };
             match standing {
                 Standing::NotShown => {}
@@ -223,14 +251,24 @@ impl Credentials {
         &self,
         scheme: Scheme,
         request: &CheckRequest<'_>,
+        target: &CheckTarget<'_>,
         found: Found<'_>,
     ) -> Result<Arc<KnownCaller>, Verdict> {
         let judged = match scheme {
             Scheme::Basic => self.basic.judge(&self.shared, request, found).await,
-            Scheme::Bearer | Scheme::ApiKey | Scheme::Session => {
+            Scheme::ApiKey => {
+                let query = query_of(target);
+                let judged = self.api_keys.judge(&self.shared, request, query, found);
+                judged.await
+            }
+            Scheme::Bearer | Scheme::Session => {
                 Err(NotAccepted::invalid("this scheme is not known"))
             }
         };
+        let outcome = judged
+            .as_ref()
+            .map_or_else(NotAccepted::label, |_| "accepted");
+        count_credential(found.at.tenant.id.as_str(), scheme.as_str(), outcome);
         judged.map_err(|refused| match refused {
             NotAccepted::OverLimit(over) => Verdict::OverLimit(over),
             NotAccepted::Fault(fault, reason) => Verdict::Unaccepted(Box::new(Unaccepted {
@@ -242,4 +280,34 @@ impl Credentials {
             })),
         })
     }
+
+    /// Somebody who is known was let in.
+    pub(super) fn used(&self, known: &KnownCaller) {
+        if let Some(uses) = &known.uses {
+            uses.note(self.shared.clock.now().unix_timestamp());
+        }
+    }
+
+    /// Hears whether API keys were changed. Call it every second: when it has not succeeded for 5 s, no key is
+    /// judged.
+    ///
+    /// # Errors
+    /// The store's; call again.
+    pub async fn poll(&self) -> Result<(), StorageError> {
+        self.api_keys.poll(&self.shared).await
+    }
+
+    /// Writes down how often keys were used. Call it every minute and when the server drains. How many were used.
+    ///
+    /// # Errors
+    /// The store's. What was not written is kept for the next time.
+    pub async fn flush_uses(&self) -> Result<usize, StorageError> {
+        self.api_keys.uses.flush(&*self.shared.store).await
+    }
+}
+
+/// The query that the app is asked for, where that is told.
+fn query_of<'a>(target: &CheckTarget<'a>) -> Option<&'a str> {
+    let (_, query) = target.path_and_query?.split_once('?')?;
+    Some(query)
 }

@@ -6,6 +6,7 @@
 //! carries what `relaxed` wrote before it. Readers have connections of their own and wait for nobody (WAL).
 //! Invariant: every call ends within [`PATIENCE`], done whole or not at all.
 
+mod api_keys;
 mod app_sessions;
 mod attempts;
 mod rows;
@@ -52,7 +53,7 @@ const BUSY: Duration = Duration::from_millis(1500);
 const READERS: u32 = 2;
 
 /// The migrations, oldest first: version, what it brings, SQL.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (
         1,
         "people, logins, sessions",
@@ -77,6 +78,11 @@ const MIGRATIONS: [(i64, &str, &str); 5] = [
         5,
         "signing keys",
         include_str!("../migrations/sqlite/0005_signing_keys.sql"),
+    ),
+    (
+        7,
+        "API keys",
+        include_str!("../migrations/sqlite/0007_api_keys.sql"),
     ),
 ];
 

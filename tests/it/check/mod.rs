@@ -1,5 +1,6 @@
 //! `/oauth2/auth`: may this request pass?
 
+mod api_keys;
 mod basic;
 mod credentials;
 mod expiry;
