@@ -154,16 +154,10 @@ fn tenant(
     }
     report_duplicates(&providers, "a provider");
     report_claimed_twice(&providers);
-    let names: Vec<&str> = providers
-        .iter()
-        .filter_map(|section| section.get("id")?.as_text())
-        .collect();
+    let names = ids(&providers);
     let apps = tables(section, "apps", &apps::TABLE);
     report_duplicates(&apps, "an app");
-    let app_names: Vec<&str> = apps
-        .iter()
-        .filter_map(|section| section.get("id")?.as_text())
-        .collect();
+    let app_names = ids(&apps);
     for provider in &providers {
         upstream_tokens::report_unknown_apps(provider, &app_names);
     }
@@ -249,6 +243,13 @@ fn tables<'a>(section: &Section<'a>, key: &'static str, table: &'static Table) -
         .get(key)
         .map(|item| item.sections(table))
         .unwrap_or_default()
+}
+
+/// The names of tables, as far as they can be read.
+fn ids<'a>(sections: &[Section<'a>]) -> Vec<&'a str> {
+    let ids = sections.iter();
+    ids.filter_map(|section| section.get("id")?.as_text())
+        .collect()
 }
 
 /// Names are compared before anything else is judged, so that two wrong tables are still told apart.

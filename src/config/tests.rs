@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use rstest::rstest;
 
 use super::*;
+use crate::domain::email::EmailAddress;
 use crate::domain::policy::{Refusal, Ruling, Target};
 
 /// A secret that must never be seen again.
@@ -1851,7 +1852,7 @@ fn users_are_read() {
     assert_eq!(&*read[0].name, "Sebasti\u{e1}n");
     assert!(read[0].password.is("Sebasti\u{e1}n".as_bytes()));
     assert_eq!(
-        read[0].email.as_ref().map(|it| it.as_str()),
+        read[0].email.as_ref().map(EmailAddress::as_str),
         Some("s@acme.example")
     );
     assert_eq!(

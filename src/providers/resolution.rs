@@ -247,15 +247,13 @@ impl Resolution<'_> {
         }
     }
 
-    /// What people of the provider are known by. What begins as ours does would make them users and keys of the
-    /// tenant's own.
+    /// What people of the provider are known by: never what users and keys of the tenant's own are.
     fn issuer_key(&mut self, definition: &Definition) -> Option<Box<str>> {
         let issuer_key = self.text(&definition.issuer_key)?;
         if issuer_key.starts_with(OURS) {
             let message = format!("`issuer_key` begins with `{OURS}`, which is ours");
             let fault = Fault::at(self.settings.preset.at.clone(), message);
-            let help = "its people would be taken for users and keys of the tenant's own: name it otherwise";
-            self.faults.push(fault.with_help(help));
+            self.faults.push(fault.with_help("name it otherwise"));
             return None;
         }
         Some(issuer_key)

@@ -616,8 +616,8 @@ pub(crate) async fn an_api_key_is_found_by_its_digest_and_changes_are_told(store
         (KeyChange::Revoke, false),
         (KeyChange::Renew(None), false),
     ] {
-        let changed = store.change_api_key(&acme, new.id, change, START).await;
-        assert_eq!(changed.expect("an answer"), done, "{change:?}");
+        let outcome = store.change_api_key(&acme, new.id, change, START).await;
+        assert_eq!(outcome.expect("an answer"), done, "{change:?}");
     }
     let other = tenant("globex");
     let foreign = store.change_api_key(&other, new.id, KeyChange::Revoke, START);

@@ -329,14 +329,16 @@ async fn caller(opened: Opened, shared: &Shared, found: Found<'_>) -> Result<Cal
 }
 
 fn audit(change: &KeyChanged) {
-    let event = match &*change.what {
-        "created" => "api_key_created",
-        "revoked" => "api_key_revoked",
-        _ => "api_key_renewed",
-    };
-    tracing::info!(
-        target: "audit", event, tenant = %change.tenant, key = %change.id, name = &*change.name,
-    );
+    let (tenant, key, name) = (&change.tenant, &change.id, &*change.name);
+    match &*change.what {
+        "created" => {
+            tracing::info!(target: "audit", event = "api_key_created", %tenant, %key, name);
+        }
+        "revoked" => {
+            tracing::info!(target: "audit", event = "api_key_revoked", %tenant, %key, name);
+        }
+        _ => tracing::info!(target: "audit", event = "api_key_renewed", %tenant, %key, name),
+    }
 }
 
 fn millis(duration: Duration) -> u64 {
