@@ -223,14 +223,14 @@ impl Gate {
             Ruling::SignedIn { requirements, .. } => requirements,
         };
         if at.app.accepts.beyond_session() {
-            let known = match self.credentials.shown(request, found) {
+            let known = match self.credentials.shown(request, target, found) {
                 Shown::Nothing => None,
                 Shown::Known(known) => Some(known),
                 // In a box, so that a check that does not come here need not carry room for it.
                 Shown::Unjudged(scheme) => {
-                    match Box::pin(self.credentials.judge(scheme, request, found)).await {
+                    match Box::pin(self.credentials.judge(scheme, request, target, found)).await {
                         Ok(known) => Some(known),
-                        Err(unaccepted) => return Verdict::Unaccepted(Box::new(unaccepted)),
+                        Err(verdict) => return verdict,
                     }
                 }
             };
@@ -303,6 +303,7 @@ impl Gate {
             known.make_ready(set, at.app, &tokens);
         }
         known.allowed.increment(1);
+        self.credentials.used(&known);
         allowed(at.app, Told::Caller(known, set))
     }
 

@@ -59,6 +59,8 @@ pub enum Counted {
     /// What is to be known of a token of ours. The quotas are those of failed checks: a resource server may ask
     /// about each of its requests.
     Introspection,
+    /// To have a password compared.
+    Password,
 }
 
 impl Counted {
@@ -71,6 +73,7 @@ impl Counted {
             Self::UpstreamLogout => "upstream_logout",
             Self::Token => "token",
             Self::Introspection => "introspection",
+            Self::Password => "password",
         }
     }
 }
@@ -125,6 +128,8 @@ enum Of {
     AddressAt(TenantId, IpAddr),
     Tenant(TenantId),
     User(TenantId, UserId),
+    /// Somebody who says to be that, from there if that is known: a hash of the name, whatever its case.
+    Name(TenantId, u64, Option<IpAddr>),
     /// Somebody who may never have signed in: a hash of how their provider knows them.
     Identity(TenantId, u64),
 }
@@ -200,6 +205,7 @@ struct Counts {
     upstream_logout: Kind,
     token: Kind,
     introspection: Kind,
+    password: Kind,
     notices: Keyed,
     clock: Monotonic,
     hasher: RandomState,
@@ -249,6 +255,7 @@ impl Limiter {
             upstream_logout: kind(&limits.callback),
             token: kind(&limits.token),
             introspection: kind(&limits.failed_checks),
+            password: kind(&limits.passwords),
             notices: keyed(NonZeroU32::MIN),
             clock: clock.clone(),
             hasher: RandomState::new(),
@@ -298,6 +305,24 @@ impl Limiter {
         counts.spend(&counts.kind(what).user, what, of, Some(tenant))
     }
 
+    /// Counts one request of whoever says to be `name`, from one address. Where the address is not known, those who
+    /// say so are counted together: a password must not be guessed because a proxy is silent.
+    ///
+    /// # Errors
+    /// [`OverLimit`], which has been counted and audited.
+    pub fn count_name(
+        &self,
+        what: Counted,
+        tenant: &TenantId,
+        name: &str,
+        address: Option<IpAddr>,
+    ) -> Result<(), OverLimit> {
+        let Some(counts) = &self.0 else { return Ok(()) };
+        let name = counts.hasher.hash_one(name.to_lowercase());
+        let of = Of::Name(tenant.clone(), name, address.map(network_of));
+        counts.spend(&counts.kind(what).user, what, of, Some(tenant))
+    }
+
     /// Counts one request of a person whose provider vouches for them, before they have a session.
     ///
     /// # Errors
@@ -335,6 +360,7 @@ impl Counts {
             Counted::UpstreamLogout => &self.upstream_logout,
             Counted::Token => &self.token,
             Counted::Introspection => &self.introspection,
+            Counted::Password => &self.password,
         }
     }
 
@@ -373,12 +399,16 @@ impl Counts {
             return;
         }
         let (network, user) = match &key.of {
-            Of::Address(address) | Of::AddressAt(_, address) if address.is_ipv6() => {
+            Of::Address(address) | Of::AddressAt(_, address) | Of::Name(_, _, Some(address))
+                if address.is_ipv6() =>
+            {
                 (Some(format!("{address}/64")), None)
             }
-            Of::Address(address) | Of::AddressAt(_, address) => (Some(address.to_string()), None),
+            Of::Address(address) | Of::AddressAt(_, address) | Of::Name(_, _, Some(address)) => {
+                (Some(address.to_string()), None)
+            }
             Of::Site(site) => (Some(format!("{site}/48")), None),
-            Of::Tenant(_) | Of::Identity(..) => (None, None),
+            Of::Tenant(_) | Of::Identity(..) | Of::Name(_, _, None) => (None, None),
             Of::User(_, user) => (None, Some(*user)),
         };
         tracing::warn!(
@@ -396,7 +426,7 @@ impl Of {
         match self {
             Self::Address(_) | Self::Site(_) => By::Address,
             Self::AddressAt(..) | Self::Tenant(_) => By::Tenant,
-            Self::User(..) | Self::Identity(..) => By::User,
+            Self::User(..) | Self::Identity(..) | Self::Name(..) => By::User,
         }
     }
 }
@@ -434,6 +464,7 @@ mod tests {
             ticket: QUOTAS,
             failed_checks: QUOTAS,
             token: QUOTAS,
+            passwords: QUOTAS,
         };
         let port: Arc<dyn Clock> = clock.clone();
         let memory = Remembered(
@@ -561,6 +592,7 @@ mod tests {
     #[case(Counted::Callback)]
     #[case(Counted::Ticket)]
     #[case(Counted::FailedCheck)]
+    #[case(Counted::Password)]
     fn what_is_asked_for_is_counted_apart(#[case] what: Counted) {
         let test = test();
         assert_eq!(test.passes("198.51.100.7", 50), 20);

@@ -3,6 +3,7 @@
 //! What a command prints for people goes to standard output; logs and faults go to standard error. Exit
 //! statuses: 0 done, 1 failed, 2 the command line or the configuration is wrong, 3 `explain` says no.
 
+mod api_keys;
 mod check;
 pub mod demo;
 mod explain;
@@ -11,6 +12,7 @@ mod provider;
 pub mod reload;
 mod serve;
 pub mod start;
+mod users;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -54,6 +56,12 @@ enum Command {
     /// Say which presets for providers there are and what each does, or try the providers of a configuration.
     #[command(subcommand)]
     Provider(provider::Command),
+    /// Make API keys of a tenant, show how they stand, renew and revoke them. Works beside a server that runs.
+    #[command(subcommand)]
+    ApiKeys(api_keys::Command),
+    /// Make the hashes of passwords that a configuration holds.
+    #[command(subcommand)]
+    Users(users::Command),
     /// Show the keys that sign what a tenant issues, or make a new one.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -93,6 +101,8 @@ pub fn run() -> ExitCode {
         Command::Provider(command) => provider::run(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Serve(file) => serve::run(&file.config),
+        Command::ApiKeys(command) => api_keys::run(&command),
+        Command::Users(command) => users::run(&command),
         Command::Schema { providers_folder } => schema(providers_folder.as_deref()),
         Command::Demo { port } => demo::run(port),
     };

@@ -56,6 +56,12 @@ pub(super) static TABLE: Table = Table::new(
         Key::table("allow", &callers::ALLOW),
         Key::tables("rules", &rules::TABLE),
         Key::new(
+            "api_key_query",
+            Shape::Flag,
+            "An API key may stand in the query that is asked for, as `api-key`. It lands in logs there.",
+        )
+        .or("false"),
+        Key::new(
             "allowed_status",
             Shape::Numbers(&[202, 200]),
             "Status of an allowed answer of /oauth2/auth.",
@@ -155,6 +161,9 @@ pub(super) fn read(
     let accepts = section
         .get("accept")
         .map_or(Some(Schemes::SESSION), |item| accepted(&item));
+    let api_key_query = section
+        .get("api_key_query")
+        .map_or(Some(false), |item| api_key_query(&item, accepts));
     let policy = rules::read(section, providers);
     let rules = section.get("rules").and_then(|item| item.as_items());
     let rules_at = match (section.get("allow"), rules) {
@@ -166,6 +175,7 @@ pub(super) fn read(
         && hosts.is_some()
         && headers.is_some()
         && accepts.is_some()
+        && api_key_query.is_some()
         && policy.is_some()
         && allowed_status.is_some()
         && hide_cookies.is_some()
@@ -181,6 +191,7 @@ pub(super) fn read(
             id,
             hosts,
             accepts: accepts.unwrap_or(Schemes::SESSION),
+            api_key_query: api_key_query.unwrap_or_default(),
             // No rule: nobody.
             policy: policy.unwrap_or_else(|| Policy::new(Vec::new())),
             allowed_status: allowed_status.unwrap_or(StatusCode::ACCEPTED),
@@ -210,6 +221,30 @@ fn accepted(item: &Item<'_>) -> Option<Schemes> {
         return None;
     }
     Some(schemes.into_iter().collect())
+}
+
+fn api_key_query(item: &Item<'_>, accepts: Option<Schemes>) -> Option<bool> {
+    let flag = item.flag()?;
+    if flag && accepts.is_some_and(|accepts| !accepts.accepts(Scheme::ApiKey)) {
+        item.fault_with_help(
+            "`api_key_query` has no effect: this app accepts no API keys",
+            "add \"api_key\" to `accept`, or leave it out",
+        );
+        return None;
+    }
+    Some(flag)
+}
+
+/// The app accepts passwords where nobody has one.
+pub(super) fn report_no_users(section: &Section<'_>) {
+    let accepted = section.get("accept").and_then(|item| item.as_items());
+    let basic = accepted.into_iter().flatten();
+    for item in basic.filter(|item| item.as_text() == Some(Scheme::Basic.as_str())) {
+        item.fault_with_help(
+            "nobody has a password: this tenant has no users",
+            "add [[tenants.users]] or `htpasswd_file`, or leave \"basic\" out",
+        );
+    }
 }
 
 fn allowed_status(item: &Item<'_>) -> Option<StatusCode> {
@@ -265,7 +300,7 @@ fn defaults(set: HeaderSet) -> impl Iterator<Item = IdentityHeader> {
 }
 
 /// Headers that mean something to proxies or browsers; as identity they would break the answer.
-const RESERVED: [&str; 20] = [
+pub(super) const RESERVED: [&str; 20] = [
     "authorization",
     "connection",
     "content-length",

@@ -20,6 +20,12 @@ pub struct Located<T> {
     pub at: Position,
 }
 
+/// `15m`, `7d`: a number with a unit, or several.
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
+    humantime::parse_duration(text).ok()
+}
+
 /// One value, with its key.
 #[derive(Clone, Debug)]
 pub(crate) struct Item<'a> {
@@ -261,7 +267,7 @@ impl<'a> Item<'a> {
             self.fault_with_help(format!("`{}` has no unit", self.name), help);
             return None;
         }
-        let Ok(duration) = humantime::parse_duration(self.text()?) else {
+        let Some(duration) = duration(self.text()?) else {
             self.fault_with_help(format!("{} is not a duration", self.shown()), help);
             return None;
         };

@@ -20,6 +20,8 @@ pub struct Limits {
     pub failed_checks: Quotas,
     /// Requests of machines for tokens, whether they get one or not.
     pub token: Quotas,
+    /// Names and passwords that have to be compared, right or wrong; by user, one name from one address.
+    pub passwords: Quotas,
 }
 
 /// How often in a minute; all of it may come at once.
@@ -59,6 +61,7 @@ impl Default for Limits {
             ticket: Quotas::of(600, 6_000, 300),
             failed_checks: Quotas::of(6_000, 60_000, 600),
             token: Quotas::of(600, 6_000, 1),
+            passwords: Quotas::of(300, 3_000, 30),
         }
     }
 }
@@ -126,6 +129,12 @@ static TOKEN: Table = Table::new(
     &[of_address("600"), of_tenant("6000")],
 );
 
+static PASSWORDS: Table = Table::new(
+    "[limits.passwords]",
+    "Names and passwords that have to be compared, right or wrong; by user, one name from one address. A right one is remembered for five minutes.",
+    &[of_address("300"), of_tenant("3000"), of_user("30")],
+);
+
 pub(super) static TABLE: Table = Table::new(
     "[limits]",
     "How often something may be asked for in a minute.",
@@ -138,6 +147,7 @@ pub(super) static TABLE: Table = Table::new(
         Key::table("ticket", &TICKET),
         Key::table("failed_checks", &FAILED_CHECKS),
         Key::table("token", &TOKEN),
+        Key::table("passwords", &PASSWORDS),
     ],
 );
 
@@ -155,6 +165,7 @@ pub(super) fn read(root: &Section<'_>) -> Limits {
         ("ticket", &TICKET, &mut limits.ticket),
         ("failed_checks", &FAILED_CHECKS, &mut limits.failed_checks),
         ("token", &TOKEN, &mut limits.token),
+        ("passwords", &PASSWORDS, &mut limits.passwords),
     ] {
         if let Some(section) = section.get(key).and_then(|item| item.section(table)) {
             quotas(&section, table, to);
@@ -207,6 +218,7 @@ mod tests {
             (&TICKET, usual.ticket),
             (&FAILED_CHECKS, usual.failed_checks),
             (&TOKEN, usual.token),
+            (&PASSWORDS, usual.passwords),
         ] {
             for (key, quota) in [
                 ("address", quotas.address),

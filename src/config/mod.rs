@@ -9,6 +9,7 @@
 
 mod accent;
 mod addresses;
+mod api_keys;
 mod apps;
 mod callers;
 mod claim_changes;
@@ -24,6 +25,7 @@ mod logging;
 mod machine_clients;
 mod operations;
 mod parent_cookie;
+mod passwords;
 mod protected_resource;
 mod providers;
 pub(crate) mod reader;
@@ -45,6 +47,7 @@ mod tls;
 mod tracing;
 mod upstream_tokens;
 mod upstreams;
+mod users;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -54,18 +57,20 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 pub use self::tracing::Tracing;
+pub use api_keys::ApiKeySettings;
 pub use apps::AppSettings;
 pub use client_authentication::{AssertionSettings, AudienceKind, AuthenticationMethod};
 pub use diagnostics::{Fault, Faults, Position, Severity, Style, nearest, quoted, suggestion};
 pub use ext_authz::ExtAuthz;
 pub use files::WatchedFiles;
 pub use fixed::FixedSettings;
-pub use item::Located;
+pub use item::{Located, duration};
 pub use limits::{Limits, Quotas};
 pub use logging::{LogFormat, Logging};
 pub use machine_clients::MachineClientSettings;
 pub use operations::Operations;
 pub use parent_cookie::ParentCookieSettings;
+pub use passwords::{SALT, hash_password};
 pub use providers::{Parameter, ParameterValue, ProviderSettings};
 pub use restrictions::RestrictionSettings;
 pub use secrets::{Environment, SealingKey, SystemEnvironment};

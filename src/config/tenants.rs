@@ -10,13 +10,15 @@ use super::reader::{Item, Section};
 use super::server::Server;
 use super::table::{Key, Shape, Table};
 use super::{
-    Context, MachineClientSettings, ParentCookieSettings, accent, addresses, apps, machine_clients,
-    parent_cookie, providers, sessions, signing, upstream_tokens,
+    ApiKeySettings, Context, MachineClientSettings, ParentCookieSettings, accent, addresses,
+    api_keys, apps, machine_clients, parent_cookie, providers, sessions, signing, upstream_tokens,
+    users,
 };
 use crate::config::AppSettings;
 use crate::domain::email::EmailDomain;
 use crate::domain::host::{Host, HostPattern};
 use crate::domain::ids::TenantId;
+use crate::domain::local_user::LocalUsers;
 use crate::domain::session::SessionLifetimes;
 use crate::domain::signing_key::SigningRules;
 use crate::domain::tenant::{Accent, BaseUrl};
@@ -46,6 +48,10 @@ pub struct TenantSettings {
     pub apps: Vec<AppSettings>,
     /// Further hosts that a sign-in or sign-out may return to.
     pub return_hosts: Vec<HostPattern>,
+    /// Names and passwords of its own.
+    pub users: LocalUsers,
+    /// Where API keys are shown, and keys that stand in the file.
+    pub api_keys: ApiKeySettings,
     /// A cookie that several app hosts share.
     pub parent_cookie: Option<ParentCookieSettings>,
     /// Its own keys.
@@ -86,6 +92,10 @@ pub(super) static TABLE: Table = Table::new(
             "Further hosts that a sign-in or sign-out may return to; the tenant's own and its apps' always may.",
         ),
         Key::table("parent_cookie", &parent_cookie::TABLE),
+        api_keys::HEADER.or("\"X-API-Key\""),
+        Key::tables("api_keys", &api_keys::TABLE),
+        users::HTPASSWD_FILE,
+        Key::tables("users", &users::TABLE),
         Key::table("signing", &signing::TABLE),
         Key::tables("providers", &providers::TABLE).required(),
         Key::tables("apps", &apps::TABLE),
@@ -148,20 +158,19 @@ fn tenant(
     }
     report_duplicates(&providers, "a provider");
     report_claimed_twice(&providers);
-    let names: Vec<&str> = providers
-        .iter()
-        .filter_map(|section| section.get("id")?.as_text())
-        .collect();
+    let names = ids(&providers);
     let apps = tables(section, "apps", &apps::TABLE);
     report_duplicates(&apps, "an app");
-    let app_names: Vec<&str> = apps
-        .iter()
-        .filter_map(|section| section.get("id")?.as_text())
-        .collect();
+    let app_names = ids(&apps);
     for provider in &providers {
         upstream_tokens::report_unknown_apps(provider, &app_names);
     }
     let (machine_clients, machines_are_whole) = machines(section, server, context);
+    let api_keys = api_keys::read(section, &app_names, context);
+    let users = users::read(section, context);
+    if users.as_ref().is_some_and(LocalUsers::is_empty) {
+        apps.iter().for_each(apps::report_no_users);
+    }
     let (provider_count, app_count) = (providers.len(), apps.len());
     let providers: Vec<_> = providers
         .iter()
@@ -196,6 +205,8 @@ fn tenant(
         .and_then(|read| read.finish(base.as_ref(), &apps));
     let whole = id.is_some()
         && base.is_some()
+        && users.is_some()
+        && api_keys.is_some()
         && wants_cookie == parent_cookie.is_some()
         && machines_are_whole
         && (providers.len(), apps.len()) == (provider_count, app_count)
@@ -214,6 +225,8 @@ fn tenant(
         providers,
         apps,
         return_hosts,
+        users: users.unwrap_or_default(),
+        api_keys: api_keys.unwrap_or_default(),
         parent_cookie,
         signing,
         machine_clients,
@@ -253,6 +266,13 @@ fn tables<'a>(section: &Section<'a>, key: &'static str, table: &'static Table) -
         .get(key)
         .map(|item| item.sections(table))
         .unwrap_or_default()
+}
+
+/// The names of tables, as far as they can be read.
+fn ids<'a>(sections: &[Section<'a>]) -> Vec<&'a str> {
+    let ids = sections.iter();
+    ids.filter_map(|section| section.get("id")?.as_text())
+        .collect()
 }
 
 /// Names are compared before anything else is judged, so that two wrong tables are still told apart.

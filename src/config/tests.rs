@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use rstest::rstest;
 
 use super::*;
+use crate::domain::email::EmailAddress;
 use crate::domain::policy::{Refusal, Ruling, Target};
 
 /// A secret that must never be seen again.
@@ -1405,10 +1406,12 @@ fn every_declared_table_is_read_key_by_key() {
                   [server.tls]\ncertificate = \"Cargo.toml\"\nkey = \"Cargo.toml\"\n\
                   [operations]\n[ext_authz]\nlisten = \"127.0.0.1:4181\"\n[logging]\n[sessions]\n\
                   [tracing]\nendpoint = \"http://127.0.0.1:4318\"\n\
-                  [limits.login]\n[limits.callback]\n[limits.ticket]\n[limits.failed_checks]\n[limits.token]";
+                  [limits.login]\n[limits.callback]\n[limits.ticket]\n[limits.failed_checks]\n[limits.token]\n[limits.passwords]";
     let tenant = format!(
         "{BASE}\naccent = {{ light = \"#2a56e0\", dark = \"#8eabff\" }}\n\
          parent_cookie = {{ domain = \"acme.example\", hosts = [\"wiki.acme.example\"] }}\n\
+         users = [{{ name = \"ada\", password_hash = \"{ARGON2}\" }}]\n\
+         api_keys = [{{ name = \"a\", secret = {{ env = \"SEAL\" }} }}]\n\
          signing = {{ algorithm = \"EdDSA\", rotate_after = \"7d\" }}"
     );
     reader::READ.with_borrow_mut(std::collections::BTreeSet::clear);
@@ -1914,4 +1917,197 @@ fn a_wrong_condition_is_told() {
         found.contains("there is no function `matches` = there are no regular expressions here"),
         "{found}"
     );
+}
+
+const ARGON2: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$KFDFXmWVCCkZ1AHP4GquFSqSiAj8Y1sHzTtd/WMrwFY";
+const WEAK: &str = "$2b$04$UuTkLRZZ6QofpDOlMz32MuuxEHA43WOemOYHPz6.SjsVsyO1tDU96";
+
+/// A tenant with these users; its app accepts passwords.
+fn users(lines: &str) -> String {
+    let app = format!("{APP}\naccept = [\"basic\"]");
+    with("", &format!("{BASE}\n{lines}"), "", &app)
+}
+
+#[test]
+fn users_are_read() {
+    let one = format!(
+        "[[tenants.users]]\nname = \"Sebasti\u{e1}n\"\npassword_hash = \"{ARGON2}\"\ndisplay_name = \"S.\"\n\
+         email = \"s@acme.example\"\nemail_verified = true\ngroups = [\"staff\"]\nroles = [\"editor\"]\n\
+         [[tenants.users]]\nname = \"bob\"\npassword_hash = \"{WEAK}\"\nemail = \"bob@acme.example\""
+    );
+    let config = read_text(&users(&one)).expect("right");
+    let read: Vec<_> = config.tenants[0].users.iter().collect();
+    assert_eq!(read.len(), 2);
+    assert_eq!(&*read[0].name, "Sebasti\u{e1}n");
+    assert!(read[0].password.is("Sebasti\u{e1}n".as_bytes()));
+    assert_eq!(
+        read[0].email.as_ref().map(EmailAddress::as_str),
+        Some("s@acme.example")
+    );
+    assert_eq!(
+        (&*read[0].groups[0], &*read[0].roles[0]),
+        ("staff", "editor")
+    );
+    assert_eq!(read[1].email, None, "nobody vouches for it");
+    assert_eq!(config.warnings.len(), 1);
+    let warning = &config.warnings[0];
+    assert!(warning.message().contains("weak"), "{warning:?}");
+    assert!(warning.help().is_some_and(|it| it.contains("users hash")));
+}
+
+#[rstest]
+#[case::plain_text(
+    "name = \"ada\"\npassword_hash = \"hunter2-canary\"",
+    "`password_hash` is not the hash of a password = make one with `doorward users hash`"
+)]
+#[case::md5(
+    "name = \"ada\"\npassword_hash = \"$apr1$hunter2-canary\"",
+    "is a hash of a kind that is too weak: MD5, htpasswd's -m"
+)]
+#[case::from_the_environment(
+    "name = \"ada\"\npassword_hash = { env = \"SECRET\" }",
+    "`password_hash` is not the hash of a password"
+)]
+#[case::a_password(
+    "name = \"ada\"\npassword = \"hunter2-canary\"",
+    "`password` is not a setting of [[tenants.users]]"
+)]
+#[case::no_name(
+    "password_hash = \"$2b$04$UuTkLRZZ6QofpDOlMz32MuuxEHA43WOemOYHPz6.SjsVsyO1tDU96\"",
+    "`name` is missing in [[tenants.users]]"
+)]
+#[case::colon(
+    "name = \"a:b\"\npassword_hash = \"$2b$04$UuTkLRZZ6QofpDOlMz32MuuxEHA43WOemOYHPz6.SjsVsyO1tDU96\"",
+    "`a:b` has a colon in it"
+)]
+#[case::address(
+    "name = \"ada\"\nemail = \"ada\"\npassword_hash = \"$2b$04$UuTkLRZZ6QofpDOlMz32MuuxEHA43WOemOYHPz6.SjsVsyO1tDU96\"",
+    "`ada` is not an e-mail address"
+)]
+#[case::twice(
+    "name = \"ada\"\npassword_hash = \"$2b$04$UuTkLRZZ6QofpDOlMz32MuuxEHA43WOemOYHPz6.SjsVsyO1tDU96\"\n[[tenants.users]]\nname = \"Ada\"\npassword_hash = \"$2b$04$UuTkLRZZ6QofpDOlMz32MuuxEHA43WOemOYHPz6.SjsVsyO1tDU96\"",
+    "`Ada` is there already = the first one is at line 9: case alone does not tell names apart"
+)]
+fn a_wrong_user_is_told_and_no_secret_is(#[case] lines: &str, #[case] expected: &str) {
+    let text = users(&format!("[[tenants.users]]\n{lines}"));
+    let all = summary(&text).join("\n");
+    assert!(all.contains(expected), "{all}");
+    let whole = faults(&text);
+    assert!(!whole.contains(CANARY), "{whole}");
+    assert!(!whole.contains("UuTkLRZZ6"), "{whole}");
+}
+
+#[test]
+fn passwords_are_accepted_where_somebody_has_one() {
+    let found = one_fault(&users(""));
+    assert!(found.contains("nobody has a password"), "{found}");
+}
+
+#[rstest]
+#[case::right("# ours\nada:{WEAK}\n\nbob:{WEAK}\n", None)]
+#[case::windows("ada:{WEAK}\r\nbob:{WEAK}\r\n", None)]
+#[case::no_colon("ada:{WEAK}\nbob\n", Some("line 2 of that file has no colon"))]
+#[case::no_name(":{WEAK}\n", Some("line 1 of that file has no name"))]
+#[case::sha(
+    "ada:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n",
+    Some("line 1 of that file has what is a hash of a kind that is too weak: SHA-1")
+)]
+#[case::plain(
+    "ada:hunter2-canary\n",
+    Some("line 1 of that file has what is not the hash of a password")
+)]
+#[case::twice(
+    "ada:{WEAK}\nADA:{WEAK}\n",
+    Some("line 2 of that file has a name that is there already: `ADA`")
+)]
+#[case::empty("\n# nobody\n", Some("has no users"))]
+fn a_htpasswd_file_is_read_line_by_line(#[case] text: &str, #[case] expected: Option<&str>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("doorward.toml");
+    let lines = text.replace("{WEAK}", WEAK);
+    std::fs::write(folder.path().join("users"), lines).expect("written");
+    let read = parse(&users("htpasswd_file = \"users\""), &file, &environment());
+    match (read, expected) {
+        (Ok(config), None) => {
+            let names = config.tenants[0].users.iter().map(|user| &*user.name);
+            assert_eq!(names.collect::<Vec<_>>(), ["ada", "bob"]);
+            assert_eq!(config.warnings.len(), 1);
+            assert!(config.files.contains(&folder.path().join("users")));
+        }
+        (Err(faults), Some(expected)) => {
+            let all = faults.to_string();
+            assert!(all.contains(expected), "{all}");
+            assert!(!all.contains(CANARY), "{all}");
+        }
+        (read, expected) => panic!("{read:?} for {expected:?}"),
+    }
+}
+
+/// A tenant with these keys; its app accepts keys.
+fn keys(lines: &str) -> String {
+    let app = format!("{APP}\naccept = [\"api_key\"]");
+    with("", &format!("{BASE}\n{lines}"), "", &app)
+}
+
+#[test]
+fn api_keys_are_read() {
+    let config = read_text(&keys(
+        "api_key_header = \"X-Acme-Key\"\n[[tenants.api_keys]]\nname = \"monitoring\"\nsecret = { env = \"SEAL\" }\n\
+         apps = [\"wiki\"]\ngroups = [\"machines\"]\nroles = [\"reader\"]\nscopes = [\"orders:read\"]",
+    ))
+    .expect("right");
+    let read = &config.tenants[0].api_keys;
+    assert_eq!(read.header, "x-acme-key");
+    let digest = crate::domain::api_key::digest("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    let grant = &read.keys[&digest];
+    assert_eq!((&*grant.name, grant.apps.len()), ("monitoring", 1));
+    assert_eq!(
+        (&*grant.groups[0], &*grant.roles[0]),
+        ("machines", "reader")
+    );
+    assert_eq!(&*grant.scopes[0], "orders:read");
+}
+
+#[rstest]
+#[case::written(
+    "name = \"a\"\nsecret = \"hunter2-canary\"",
+    "`secret` is a secret and does not belong in this file"
+)]
+#[case::short(
+    "name = \"a\"\nsecret = { env = \"SECRET\" }",
+    "the key of `secret` has less than 32 characters"
+)]
+#[case::unknown_app(
+    "name = \"a\"\nsecret = { env = \"SEAL\" }\napps = [\"wikki\"]",
+    "this tenant has no app `wikki` = did you mean `wiki`?"
+)]
+#[case::twice(
+    "name = \"a\"\nsecret = { env = \"SEAL\" }\n[[tenants.api_keys]]\nname = \"b\"\nsecret = { env = \"SEAL\" }",
+    "another key has the same secret"
+)]
+#[case::same_name(
+    "name = \"a\"\nsecret = { env = \"SEAL\" }\n[[tenants.api_keys]]\nname = \"a\"\nsecret = { env = \"SEAL_URL_SAFE\" }",
+    "there is a key `a` already"
+)]
+fn a_wrong_api_key_is_told_and_no_secret_is(#[case] lines: &str, #[case] expected: &str) {
+    let text = keys(&format!("[[tenants.api_keys]]\n{lines}"));
+    let found = one_fault(&text);
+    assert!(found.contains(expected), "{found}");
+    assert!(!faults(&text).contains(CANARY));
+}
+
+#[rstest]
+#[case::no_header("api_key_header = \"X API Key\"", "is not the name of a header")]
+#[case::authorization("api_key_header = \"Authorization\"", "means something else")]
+#[case::proxys("api_key_header = \"X-Forwarded-Key\"", "means something else")]
+fn a_header_for_keys_is_a_header_of_its_own(#[case] line: &str, #[case] expected: &str) {
+    let found = one_fault(&keys(line));
+    assert!(found.contains(expected), "{found}");
+}
+
+#[test]
+fn keys_in_the_query_need_keys() {
+    let app = format!("{APP}\napi_key_query = true");
+    let found = one_fault(&with("", BASE, "", &app));
+    assert!(found.contains("accepts no API keys"), "{found}");
 }

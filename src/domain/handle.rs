@@ -61,6 +61,8 @@ kinds! {
     UpstreamSubjectKind = "upstream subject",
     /// A session of a person's whose name their provider did not tell.
     UnnamedSessionKind = "unnamed session",
+    /// An API key: of its text.
+    ApiKeyKind = "api key",
     /// A logout token (`jti`): of its name only.
     LogoutTokenKind = "logout token",
     /// A secret of a downstream client: of its text only.

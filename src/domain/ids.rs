@@ -170,6 +170,10 @@ opaque_id! {
     UserId
 }
 opaque_id! {
+    /// An API key's name for ever. Not a secret.
+    ApiKeyId
+}
+opaque_id! {
     /// A session's name in storage and on the sessions page. Not a secret: the handle is.
     SessionId
 }

@@ -4,6 +4,7 @@
 //! Invariant: a value that exists is valid. Types are made at the edge by parsing and cannot be built
 //! otherwise.
 
+pub mod api_key;
 pub mod app_upstream;
 pub mod caller;
 pub mod claim_changes;
@@ -19,6 +20,7 @@ pub mod identity;
 pub mod identity_header;
 pub mod ids;
 pub mod issuer_template;
+pub mod local_user;
 pub mod login_attempt;
 pub mod login_hint;
 pub mod login_offer;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, StatusCode};
 use url::Url;
 
+use super::api_key::FixedApiKeys;
 use super::app_upstream::AppUpstream;
 use super::caller::Schemes;
 use super::claims::ClaimPath;
@@ -12,6 +13,7 @@ use super::colour::Colour;
 use super::host::{Host, HostPattern};
 use super::identity_header::{HeaderSet, IdentityHeader, IdentitySource};
 use super::ids::{AppId, ClientId, ProviderId, TenantId};
+use super::local_user::LocalUsers;
 use super::machine_client::{MachineClient, Scope};
 use super::policy::Policy;
 use super::session::SessionLifetimes;
@@ -39,6 +41,12 @@ pub struct Tenant {
     pub apps: Vec<ProtectedApp>,
     /// Further hosts that a sign-in or sign-out may return to.
     pub return_hosts: Vec<HostPattern>,
+    /// Names and passwords of its own.
+    pub users: Arc<LocalUsers>,
+    /// The header that API keys are shown in.
+    pub api_key_header: HeaderName,
+    /// Keys that stand in the configuration, by what they are looked up by.
+    pub api_keys: Arc<FixedApiKeys>,
     /// A cookie that several app hosts share; none: each has its own.
     pub parent_cookie: Option<Box<ParentCookie>>,
     /// Its own keys, for what it issues.
@@ -194,6 +202,8 @@ pub struct ProtectedApp {
     pub hosts: Vec<HostPattern>,
     /// How callers may show who they are.
     pub accepts: Schemes,
+    /// Whether an API key may stand in the query that is asked for.
+    pub api_key_query: bool,
     /// Who may open what.
     pub policy: Policy,
     /// Status of an allowed answer of `/oauth2/auth`: 202, or 200 for proxies that want it.

@@ -27,6 +27,9 @@ use crate::domain::upstream_provider::{
     ClaimRule, Protocol, RequiredClaim, Source, UpstreamProvider,
 };
 
+/// Beginning of what users and keys of a tenant's own are known by.
+const OURS: &str = "doorward:";
+
 /// The provider that `settings` describe.
 pub(super) fn resolve(
     preset: &Preset,
@@ -244,6 +247,18 @@ impl Resolution<'_> {
         }
     }
 
+    /// What people of the provider are known by: never what users and keys of the tenant's own are.
+    fn issuer_key(&mut self, definition: &Definition) -> Option<Box<str>> {
+        let issuer_key = self.text(&definition.issuer_key)?;
+        if issuer_key.starts_with(OURS) {
+            let message = format!("`issuer_key` begins with `{OURS}`, which is ours");
+            let fault = Fault::at(self.settings.preset.at.clone(), message);
+            self.faults.push(fault.with_help("name it otherwise"));
+            return None;
+        }
+        Some(issuer_key)
+    }
+
     fn provider(
         &mut self,
         preset: &Preset,
@@ -263,7 +278,7 @@ impl Resolution<'_> {
                 .push(fault.with_help("name the tenant in place of {tenantid}"));
             return None;
         }
-        let issuer_key = self.text(&definition.issuer_key)?;
+        let issuer_key = self.issuer_key(definition)?;
         let requests: Vec<&Request> = definition
             .profile_requests
             .iter()

@@ -558,6 +558,13 @@ fn two_oauth2_servers_are_never_one_issuer() {
     assert_eq!(&*key("issuer_key = \"our-old-server\""), "our-old-server");
 }
 
+/// Else a provider's `ada` would be the user of that name who is the tenant's own.
+#[test]
+fn a29_no_provider_has_the_key_of_users_of_a_tenants_own() {
+    let faults = resolve(&format!("{OAUTH2}issuer_key = \"doorward:users\"")).expect_err("refused");
+    assert!(faults.to_string().contains("which is ours"), "{faults}");
+}
+
 #[rstest]
 #[case::no_preset(
     "preset = \"githb\"",

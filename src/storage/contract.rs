@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 
 use super::*;
+use crate::domain::api_key::ApiKeyGrant;
 use crate::domain::handle::{
     AppSessionKind, AttemptKind, BindingKind, Digest, Handle, Kind, SessionKind, SignInKind,
     SignOutKind, StateKind, TicketKind,
@@ -19,7 +20,7 @@ use crate::domain::handle::{
 use crate::domain::host::Host;
 use crate::domain::identity::{Profile, VerifiedIdentity};
 use crate::domain::identity_header::IdentitySource;
-use crate::domain::ids::{Issuer, ProviderId, SessionId, TenantId, UserId};
+use crate::domain::ids::{ApiKeyId, Issuer, ProviderId, SessionId, TenantId, UserId};
 use crate::domain::login_attempt::{Callback, Continuation, PendingAttempt};
 use crate::domain::session::{SessionLifetimes, SessionTimes};
 use crate::domain::signing_key::{
@@ -52,6 +53,9 @@ macro_rules! storage_contract {
             t26_requests_of_nowhere_are_no_network,
             a29_a_person_is_their_issuer_and_subject,
             a31_one_identity_at_once_is_one_person,
+            who_calls_without_a_session_is_one_user_for_ever,
+            an_api_key_is_found_by_its_digest_and_changes_are_told,
+            uses_of_a_key_are_added_all_or_none,
             a_session_is_found_by_its_tenant_and_handle,
             a26_a_renewed_session_has_lost_its_old_handle,
             a_session_has_few_handles_at_one_host,
@@ -530,6 +534,144 @@ pub(crate) async fn a31_one_identity_at_once_is_one_person(store: &AnyStore) {
     }
     let users: HashSet<_> = logins.join_all().await.into_iter().collect();
     assert_eq!(users.len(), 1);
+}
+
+/// The first of many at once makes it; who signs in as the same is the same.
+pub(crate) async fn who_calls_without_a_session_is_one_user_for_ever(store: &AnyStore) {
+    let mut known = HashSet::new();
+    let tasks: Vec<_> = (1..=20_u8)
+        .map(|number| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move {
+                let tenant = tenant("acme");
+                let subject = KnownSubject {
+                    tenant: &tenant,
+                    issuer_key: "issuer",
+                    subject_key: "ada",
+                    issuer: "issuer",
+                    subject: "ada",
+                };
+                let new = UserId::from_bytes([number; 16]);
+                store.find_or_make_user(&subject, new, START).await
+            })
+        })
+        .collect();
+    for task in tasks {
+        known.insert(task.await.expect("no panic").expect("a user"));
+    }
+    assert_eq!(known.len(), 1, "{known:?}");
+    let same = identity("acme", "issuer", "ada");
+    let signed_in = store.user_of(&same).await.expect("an answer");
+    assert!(known.contains(&signed_in.expect("a user")));
+    for (name, issuer_key, subject_key) in [
+        ("globex", "issuer", "ada"),
+        ("acme", "other", "ada"),
+        ("acme", "issuer", "Ada"),
+    ] {
+        let tenant = tenant(name);
+        let subject = KnownSubject {
+            tenant: &tenant,
+            issuer_key,
+            subject_key,
+            issuer: issuer_key,
+            subject: subject_key,
+        };
+        let new = UserId::from_bytes([u8::try_from(known.len()).expect("few") + 100; 16]);
+        let user = store.find_or_make_user(&subject, new, START).await;
+        assert!(known.insert(user.expect("a user")), "{subject:?}");
+    }
+}
+
+fn api_key(number: u8, name: &str) -> NewApiKey {
+    NewApiKey {
+        tenant: tenant("acme"),
+        id: ApiKeyId::from_bytes([number; 16]),
+        digest: Digest::from_bytes([number; 32]),
+        grant: ApiKeyGrant {
+            name: name.into(),
+            owner: None,
+            apps: ["wiki".parse().expect("a name")].into(),
+            groups: ["staff, or so".into(), "\"x\"".into()].into(),
+            roles: Box::default(),
+            scopes: ["orders:read".into()].into(),
+        },
+        created_at: START,
+        expires_at: Some(seconds(60)),
+    }
+}
+
+pub(crate) async fn an_api_key_is_found_by_its_digest_and_changes_are_told(store: &AnyStore) {
+    let acme = tenant("acme");
+    let new = api_key(1, "backup");
+    let changes = async |after| store.api_key_changes(after).await.expect("an answer");
+    assert_eq!(store.newest_api_key_change().await.expect("read"), 0);
+    assert_eq!(store.make_api_key(&new).await.expect("written"), Ok(()));
+    let found = store.find_api_key(&acme, new.digest).await.expect("read");
+    let found = found.expect("it is there");
+    assert_eq!((found.id, &found.grant), (new.id, &new.grant));
+    assert_eq!((found.expires_at, found.used), (new.expires_at, 0));
+    let elsewhere = store.find_api_key(&tenant("globex"), new.digest).await;
+    assert_eq!(elsewhere.expect("read"), None);
+    let taken = store.make_api_key(&api_key(2, "backup")).await;
+    assert_eq!(taken.expect("an answer"), Err(KeyNotMade::NameTaken));
+    let mut of_nobody = api_key(3, "hers");
+    of_nobody.grant.owner = Some(UserId::from_bytes([9; 16]));
+    let of_nobody = store.make_api_key(&of_nobody).await;
+    assert_eq!(of_nobody.expect("an answer"), Err(KeyNotMade::NoSuchOwner));
+    for (change, done) in [
+        (KeyChange::Renew(None), true),
+        (KeyChange::Revoke, true),
+        (KeyChange::Revoke, false),
+        (KeyChange::Renew(None), false),
+    ] {
+        let outcome = store.change_api_key(&acme, new.id, change, START).await;
+        assert_eq!(outcome.expect("an answer"), done, "{change:?}");
+    }
+    let other = tenant("globex");
+    let foreign = store.change_api_key(&other, new.id, KeyChange::Revoke, START);
+    assert!(!foreign.await.expect("an answer"));
+    let (newest, told) = changes(0).await;
+    let told: Vec<_> = told.iter().map(|it| (&*it.what, &*it.name)).collect();
+    assert_eq!(
+        told,
+        [
+            ("created", "backup"),
+            ("renewed", "backup"),
+            ("revoked", "backup")
+        ]
+    );
+    assert_eq!(changes(newest).await, (newest, Vec::new()));
+    assert_eq!(store.newest_api_key_change().await.expect("read"), newest);
+    // Its name can be given again, and it stays what it was.
+    let again = store.make_api_key(&api_key(2, "backup")).await;
+    assert_eq!(again.expect("written"), Ok(()));
+    let all = store.api_keys_of(&acme).await.expect("read");
+    let standing: Vec<_> = all.iter().map(|key| key.revoked_at.is_some()).collect();
+    assert_eq!(standing, [true, false]);
+}
+
+/// However many processes add at once.
+pub(crate) async fn uses_of_a_key_are_added_all_or_none(store: &AnyStore) {
+    let new = api_key(1, "backup");
+    let made = store.make_api_key(&new).await.expect("written");
+    assert_eq!(made, Ok(()));
+    let mut adding = tokio::task::JoinSet::new();
+    for number in 1..=20_u8 {
+        let store = Arc::clone(store);
+        let uses = KeyUses {
+            tenant: new.tenant.clone(),
+            id: new.id,
+            times: u64::from(number),
+            last: seconds(i64::from(number)),
+        };
+        adding.spawn(async move { store.count_key_uses(&[uses]).await.expect("written") });
+    }
+    adding.join_all().await;
+    let found = store.find_api_key(&new.tenant, new.digest).await;
+    let found = found.expect("read").expect("it is there");
+    assert_eq!((found.used, found.last_used_at), (210, Some(seconds(20))));
+    let (newest, _) = store.api_key_changes(0).await.expect("read");
+    assert_eq!(newest, 1, "a use is no change");
 }
 
 pub(crate) async fn a_session_is_found_by_its_tenant_and_handle(store: &AnyStore) {

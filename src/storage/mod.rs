@@ -6,6 +6,7 @@
 //! are written ([`sealing`]); trouble is an error, never "not there". Nothing here reads a clock: the caller
 //! passes the time.
 
+mod api_keys;
 #[cfg(test)]
 pub(crate) mod contract;
 mod issued_tokens;
@@ -15,6 +16,7 @@ pub mod sqlite;
 pub mod traits;
 mod upstream_tokens;
 
+pub use api_keys::*;
 pub use issued_tokens::*;
 pub use signing_keys::*;
 pub use traits::*;

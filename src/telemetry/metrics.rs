@@ -96,6 +96,13 @@ pub fn count_ticket(tenant: &str, app: &str, outcome: &'static str) {
         .increment(1);
 }
 
+/// Counts tokens, keys and passwords that were judged; not those that are remembered. `scheme` and `outcome` are of
+/// fixed lists: `accepted`, `invalid`, `malformed`, `unjudged`, `over_limit`.
+pub fn count_credential(tenant: &str, scheme: &'static str, outcome: &'static str) {
+    counter!("doorward_credentials_total", "tenant" => tenant.to_owned(), "scheme" => scheme, "outcome" => outcome)
+        .increment(1);
+}
+
 /// Counts looks at people who are signed in, by provider. `outcome` is of a fixed list: `unchanged`, `changed`,
 /// `ended`, `failed`, `lost`.
 pub fn count_refresh(tenant: &str, provider: &str, outcome: &'static str) {
@@ -193,6 +200,10 @@ fn install() -> Option<PrometheusHandle> {
     describe_counter!(
         "doorward_tickets_total",
         "Tickets brought to an app's host, by tenant, app and outcome."
+    );
+    describe_counter!(
+        "doorward_credentials_total",
+        "Tokens, keys and passwords that were judged, by tenant, scheme and outcome."
     );
     describe_counter!(
         "doorward_refreshes_total",

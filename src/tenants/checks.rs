@@ -5,9 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::hosts::and_parents;
 use crate::config::{AppSettings, Fault, Position, TenantSettings};
+use crate::domain::caller::Scheme;
 use crate::domain::host::HostPattern;
 use crate::domain::identity_header::{IdentityHeader, IdentitySource};
-use crate::domain::policy::{Allow, Requirements};
+use crate::domain::policy::{Allow, Requirements, Rule};
 use crate::domain::tenant::{ParentCookie, ProtectedApp, Tenant};
 use crate::domain::upstream_provider::UpstreamProvider;
 use crate::outbound::AddressGuard;
@@ -227,7 +228,8 @@ pub(super) fn identity_headers(settings: &TenantSettings, tenant: &Tenant) -> Ve
             if !names_a_person(header) {
                 continue;
             }
-            let providers = admitted(&app.app, tenant);
+            let mut providers = admitted(&app.app, tenant);
+            providers.extend(own_callers(&app.app));
             let issuers: BTreeSet<Option<&str>> = providers.iter().map(|it| it.1).collect();
             let source = word(header.source);
             let shared = issuers.contains(&None);
@@ -266,6 +268,10 @@ pub(super) fn identity_headers(settings: &TenantSettings, tenant: &Tenant) -> Ve
 pub(super) fn groups(settings: &TenantSettings, tenant: &Tenant) -> Vec<Fault> {
     let mut warnings = Vec::new();
     for app in &settings.apps {
+        // Whoever shows something else may have any.
+        if app.app.accepts.beyond_session() {
+            continue;
+        }
         for (rule, at) in app.app.policy.rules().iter().zip(&app.rules_at) {
             let Allow::SignedIn(requirements) = &rule.allow else {
                 continue;
@@ -297,6 +303,26 @@ pub(super) fn groups(settings: &TenantSettings, tenant: &Tenant) -> Vec<Fault> {
         }
     }
     warnings
+}
+
+/// Callers of the tenant's own, who have names as if another issuer gave them. A rule that names providers admits
+/// none of them.
+fn own_callers<'a>(app: &ProtectedApp) -> Vec<(&'a str, Option<&'a str>, bool)> {
+    let admits = |rule: &Rule| match &rule.allow {
+        Allow::SignedIn(requirements) => requirements.providers.is_empty(),
+        Allow::Public | Allow::Nobody => false,
+    };
+    let admitted = app.policy.rules().iter().any(admits);
+    let accepts = |scheme| admitted && app.accepts.accepts(scheme);
+    let mut callers = Vec::new();
+    if accepts(Scheme::Basic) {
+        callers.push(("users of its own", Some("doorward:users"), true));
+    }
+    if accepts(Scheme::ApiKey) {
+        // The name of a key can be given again.
+        callers.push(("API keys", Some("doorward:api-keys"), false));
+    }
+    callers
 }
 
 /// Whether people of `provider` can have `groups`, or `roles`.

@@ -230,6 +230,9 @@ fn tenant(settings: &TenantSettings, providers: Vec<UpstreamProvider>) -> Tenant
             .map(|app| protected_app(app, settings.base.is_secure()))
             .collect(),
         return_hosts: settings.return_hosts.clone(),
+        users: Arc::new(settings.users.clone()),
+        api_key_header: settings.api_keys.header.clone(),
+        api_keys: Arc::new(settings.api_keys.keys.clone()),
         parent_cookie: settings
             .parent_cookie
             .as_ref()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::looks::Looks;
-use crate::access::{Assertions, Credentials, Gate, Limiter};
+use crate::access::{Assertions, Credentials, Gate, Limiter, Shared};
 use crate::config::Limits;
 use crate::openid_provider::OpenIdProvider;
 use crate::ports::{Clock, SecureRandom};
@@ -69,7 +69,12 @@ impl Door {
         let gate = Gate {
             directory: Arc::clone(&parts.directory),
             sessions: AppSessions::new(&parts.sessions, APP_SESSIONS_IN_MEMORY),
-            credentials: Credentials::default(),
+            credentials: Credentials::new(Shared {
+                store: Arc::clone(&parts.store),
+                clock: Arc::clone(&parts.clock),
+                random: Arc::clone(&parts.random),
+                limiter: Arc::clone(&limiter),
+            }),
             assertions: Assertions {
                 signing: Arc::clone(&parts.signing),
                 clock: Arc::clone(&parts.clock),
@@ -97,13 +102,19 @@ impl Door {
     /// again. Called each second by the server, and by tests when they let time pass.
     pub async fn upkeep(self: &Arc<Self>) {
         // Side by side: a store that is slow must not be slow twice.
-        let (ended, keys) =
-            tokio::join!(self.parts.sessions.poll_ended(), self.parts.signing.poll());
+        let (ended, keys, credentials) = tokio::join!(
+            self.parts.sessions.poll_ended(),
+            self.parts.signing.poll(),
+            self.gate.credentials.poll(),
+        );
         if let Err(error) = ended {
             tracing::error!(%error, "no news of ended sessions: after 5 s nobody is let in from memory");
         }
         if let Err(error) = keys {
             tracing::error!(%error, "no news of signing keys: after 5 s no tokens are issued");
+        }
+        if let Err(error) = credentials {
+            tracing::error!(%error, "no news of API keys: after 5 s none is let in");
         }
         self.parts.relying_party.documents.tick();
         self.parts.relying_party.key_sets.tick();
@@ -131,6 +142,9 @@ impl Door {
         if let Err(error) = self.parts.sessions.sweep().await {
             tracing::error!(%error, "what is over cannot be deleted; it will be tried again");
         }
+        if let Err(error) = self.gate.credentials.flush_uses().await {
+            tracing::error!(%error, "uses of API keys cannot be written; it will be tried again");
+        }
         self.gate.sessions.let_go();
     }
 
@@ -139,6 +153,9 @@ impl Door {
         self.stop_looking().await;
         if let Err(error) = self.parts.sessions.flush_uses().await {
             tracing::error!(%error, "last uses could not be written: sessions may end earlier");
+        }
+        if let Err(error) = self.gate.credentials.flush_uses().await {
+            tracing::error!(%error, "uses of API keys could not be written: they are lost");
         }
         self.parts.store.close().await;
     }

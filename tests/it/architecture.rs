@@ -175,6 +175,8 @@ const HOMES: &[(&str, &[&str])] = &[
             "storage/sealing.rs",
             "domain/handle.rs",
             "ports.rs",
+            "config/passwords.rs",
+            "access/credentials/memory.rs",
             "cli/demo",
         ],
     ),
@@ -182,8 +184,16 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tower_sessions_core", &["sessions"]),
     (
         "moka",
-        &["outbound", "jose", "sessions", "access/limiter.rs"],
+        &[
+            "outbound",
+            "jose",
+            "sessions",
+            "access/limiter.rs",
+            "access/credentials",
+        ],
     ),
+    ("argon2", &["config/passwords.rs"]),
+    ("bcrypt", &["config/passwords.rs"]),
     ("governor", &["access/limiter.rs"]),
     ("reqwest", &["outbound"]),
     // A certificate is judged where it is configured, or with its key, and shown where connections begin.

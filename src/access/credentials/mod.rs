@@ -5,27 +5,57 @@
 //! looked at in its place; the first scheme that is shown decides, in the order of [`Scheme::ALL`]. What is
 //! remembered belongs to one app in one snapshot of the configuration.
 
+mod api_key;
+mod authorization;
+mod basic;
+mod key_uses;
+mod memory;
+
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderName, HeaderValue};
 use metrics::Counter;
 
+use self::api_key::ApiKeys;
+use self::basic::Basic;
+use self::key_uses::Uses;
 use super::check::Found;
 use super::dialect::CheckRequest;
 use super::identity_headers::{HandedTokens, ReadyHeaders, identity_headers};
+use super::limiter::{Limiter, OverLimit};
+use super::target::CheckTarget;
+use super::verdict::Verdict;
 use crate::domain::caller::{Caller, Scheme, Schemes};
 use crate::domain::identity_header::HeaderSet;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::ProtectedApp;
-use crate::telemetry::metrics::{CheckOutcome, check_counter};
+use crate::ports::{Clock, SecureRandom};
+use crate::storage::{StorageError, Store};
+use crate::telemetry::metrics::{CheckOutcome, check_counter, count_credential};
 use crate::tenants::AppAt;
 
+/// What the schemes share.
+#[derive(Debug)]
+pub struct Shared {
+    /// Where callers have their ids.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn SecureRandom>,
+    /// How often something may be tried.
+    pub limiter: Arc<Limiter>,
+}
+
 /// Judges what requests show.
-#[derive(Debug, Default)]
-pub struct Credentials {}
+#[derive(Debug)]
+pub struct Credentials {
+    shared: Shared,
+    basic: Basic,
+    api_keys: ApiKeys,
+}
 
 /// What a request shows beside a session.
-#[expect(dead_code, reason = "the schemes come one by one")]
 pub(super) enum Shown {
     /// Nothing that the app accepts.
     Nothing,
@@ -33,6 +63,65 @@ pub(super) enum Shown {
     Known(Arc<KnownCaller>),
     /// What has to be judged first, which can take a request or a query.
     Unjudged(Scheme),
+}
+
+/// What a request shows by one scheme.
+enum Standing {
+    NotShown,
+    Known(Arc<KnownCaller>),
+    Unjudged,
+}
+
+/// Why a caller is not known.
+#[derive(Clone, Debug)]
+enum NotAccepted {
+    /// What the caller may learn, and the reason for the log.
+    Fault(CredentialFault, Box<str>),
+    /// It was tried too often.
+    OverLimit(OverLimit),
+}
+
+impl NotAccepted {
+    fn malformed(reason: &str) -> Self {
+        Self::Fault(CredentialFault::Malformed, reason.into())
+    }
+
+    fn invalid(reason: &str) -> Self {
+        Self::Fault(CredentialFault::Invalid, reason.into())
+    }
+
+    fn unjudged(reason: &str) -> Self {
+        Self::Fault(CredentialFault::Unjudged, reason.into())
+    }
+
+    const fn label(&self) -> &'static str {
+        match self {
+            Self::Fault(CredentialFault::Malformed, _) => "malformed",
+            Self::Fault(CredentialFault::Invalid, _) => "invalid",
+            Self::Fault(CredentialFault::Unjudged, _) => "unjudged",
+            Self::OverLimit(_) => "over_limit",
+        }
+    }
+
+    #[cfg(test)]
+    fn fault(&self) -> Option<CredentialFault> {
+        match self {
+            Self::Fault(fault, _) => Some(*fault),
+            Self::OverLimit(_) => None,
+        }
+    }
+}
+
+impl From<OverLimit> for NotAccepted {
+    fn from(over: OverLimit) -> Self {
+        Self::OverLimit(over)
+    }
+}
+
+impl From<StorageError> for NotAccepted {
+    fn from(error: StorageError) -> Self {
+        Self::unjudged(&error.to_string())
+    }
 }
 
 /// What is not accepted.
@@ -68,6 +157,8 @@ pub struct KnownCaller {
     version: u64,
     /// Counts what they were allowed.
     pub(super) allowed: Counter,
+    /// Where uses of their key are counted.
+    uses: Option<Arc<Uses>>,
     /// One for each [`HeaderSet`].
     headers: [OnceLock<ReadyHeaders>; 2],
 }
@@ -81,6 +172,7 @@ impl KnownCaller {
             caller,
             version,
             allowed: check_counter(tenant, app, CheckOutcome::Allowed),
+            uses: None,
             headers: [OnceLock::new(), OnceLock::new()],
         }
     }
@@ -123,26 +215,103 @@ impl KnownCaller {
 }
 
 impl Credentials {
+    /// With nothing in memory.
+    #[must_use]
+    pub fn new(shared: Shared) -> Self {
+        Self {
+            basic: Basic::new(&shared),
+            api_keys: ApiKeys::new(&shared),
+            shared,
+        }
+    }
+
     /// What the request shows, from memory: no I/O, no waiting.
-    #[expect(clippy::unused_self, reason = "no scheme is there yet")]
-    pub(super) fn shown(&self, _request: &CheckRequest<'_>, _found: Found<'_>) -> Shown {
+    pub(super) fn shown(
+        &self,
+        request: &CheckRequest<'_>,
+        target: &CheckTarget<'_>,
+        found: Found<'_>,
+    ) -> Shown {
+        for scheme in found.at.app.accepts.iter() {
+            let standing = match scheme {
+                Scheme::Basic => self.basic.shown(request, found),
+                Scheme::ApiKey => {
+                    let query = query_of(target);
+                    self.api_keys.shown(&self.shared, request, query, found)
+                }
+                Scheme::Bearer | Scheme::Session => Standing::NotShown,
+            };
+            match standing {
+                Standing::NotShown => {}
+                Standing::Known(known) => return Shown::Known(known),
+                Standing::Unjudged => return Shown::Unjudged(scheme),
+            }
+        }
         Shown::Nothing
     }
 
-    /// Judges what is not known yet.
-    #[expect(clippy::unused_async, reason = "no scheme is there yet")]
+    /// Judges what is not known yet. Whoever is not accepted gets the verdict.
     pub(super) async fn judge(
         &self,
         scheme: Scheme,
-        _request: &CheckRequest<'_>,
+        request: &CheckRequest<'_>,
+        target: &CheckTarget<'_>,
         found: Found<'_>,
-    ) -> Result<Arc<KnownCaller>, Unaccepted> {
-        Err(Unaccepted {
-            tenant: found.at.tenant.id.clone(),
-            accepts: found.at.app.accepts,
-            scheme,
-            fault: CredentialFault::Invalid,
-            reason: "this scheme is not known".into(),
+    ) -> Result<Arc<KnownCaller>, Verdict> {
+        let judged = match scheme {
+            Scheme::Basic => self.basic.judge(&self.shared, request, found).await,
+            Scheme::ApiKey => {
+                let query = query_of(target);
+                let judged = self.api_keys.judge(&self.shared, request, query, found);
+                judged.await
+            }
+            Scheme::Bearer | Scheme::Session => {
+                Err(NotAccepted::invalid("this scheme is not known"))
+            }
+        };
+        let outcome = judged
+            .as_ref()
+            .map_or_else(NotAccepted::label, |_| "accepted");
+        count_credential(found.at.tenant.id.as_str(), scheme.as_str(), outcome);
+        judged.map_err(|refused| match refused {
+            NotAccepted::OverLimit(over) => Verdict::OverLimit(over),
+            NotAccepted::Fault(fault, reason) => Verdict::Unaccepted(Box::new(Unaccepted {
+                tenant: found.at.tenant.id.clone(),
+                accepts: found.at.app.accepts,
+                scheme,
+                fault,
+                reason,
+            })),
         })
     }
+
+    /// Somebody who is known was let in.
+    pub(super) fn used(&self, known: &KnownCaller) {
+        if let Some(uses) = &known.uses {
+            uses.note(self.shared.clock.now().unix_timestamp());
+        }
+    }
+
+    /// Hears whether API keys were changed. Call it every second: when it has not succeeded for 5 s, no key is
+    /// judged.
+    ///
+    /// # Errors
+    /// The store's; call again.
+    pub async fn poll(&self) -> Result<(), StorageError> {
+        self.api_keys.poll(&self.shared).await
+    }
+
+    /// Writes down how often keys were used. Call it every minute and when the server drains. How many were used.
+    ///
+    /// # Errors
+    /// The store's. What was not written is kept for the next time.
+    pub async fn flush_uses(&self) -> Result<usize, StorageError> {
+        self.api_keys.uses.flush(&*self.shared.store).await
+    }
+}
+
+/// The query that the app is asked for, where that is told.
+fn query_of<'a>(target: &CheckTarget<'a>) -> Option<&'a str> {
+    let (_, query) = target.path_and_query?.split_once('?')?;
+    Some(query)
 }

@@ -1,7 +1,7 @@
 //! `doorward explain`: asks the check one question, and says who decided what and why.
 //!
 //! Invariants: the answer is that of [`Gate`], the very code that `serve` asks; nothing is written anywhere;
-//! what is given in `--cookie` and `--header` is never repeated.
+//! what is given in `--cookie`, `--header` and `--headers-from` is never repeated.
 
 mod ask;
 mod endpoint;
@@ -11,10 +11,11 @@ mod why;
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::ValueEnum;
 
 use super::{ConfigFile, Failure, load, say, serve};
-use crate::access::{Assertions, Credentials, Gate, Limiter, Verdict};
+use crate::access::{Assertions, Credentials, Gate, Limiter, Shared, Verdict};
 use crate::config::{Config, Limits};
 use crate::ports::{Clock, SecureRandom, SystemClock, SystemRandom};
 use crate::sessions::{AppSessions, Sessions};
@@ -31,7 +32,7 @@ use question::{Question, ShownCookie};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The question is put as your proxy would put it, without asking Doorward or the proxy. \
-                  The database is looked into only where --cookie is given, and never changed; uses of the \
+                  The database is looked into only where a cookie, key or password is given, and never changed; uses of the \
                   last minute may not be in it yet.\n\n\
                   Without --endpoint it is `forwarding` for an app that Doorward forwards to, `auth` for a \
                   proxy with `target_headers`, `forward-auth` for any other trusted one. The answer says \
@@ -60,6 +61,10 @@ pub(super) struct Arguments {
     /// `__Secure-dwd-` and the tenant's id), or the whole `Cookie` header.
     #[arg(long, value_name = "COOKIE", allow_hyphen_values = true)]
     cookie: Option<String>,
+    /// A file with further headers, one on each line; `-` for standard input. For what must not be seen: a token,
+    /// a key, a name with its password. Nothing of it is repeated.
+    #[arg(long, value_name = "FILE")]
+    headers_from: Option<std::path::PathBuf>,
     /// How the check is asked: by the address that your proxy's configuration names, or by no proxy.
     #[arg(long, value_name = "ENDPOINT")]
     endpoint: Option<Endpoint>,
@@ -112,33 +117,44 @@ fn known_hosts(directory: &Directory) -> Vec<String> {
 /// What answers checks here: as in `serve`, but that nothing is counted.
 async fn gate(config: &Config, directory: Directory, question: &Question) -> Result<Gate, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let store = open(config, question.shown_cookie != ShownCookie::None).await?;
+    let needed = question.shown_cookie != ShownCookie::None || question.shows_credential;
+    let store = open(config, needed).await?;
+    // How often others asked is not known here.
+    let limits = Limits {
+        enabled: false,
+        ..config.limits
+    };
+    let limiter = Arc::new(Limiter::new(&limits, &clock));
     let random: Arc<dyn SecureRandom> = Arc::new(SystemRandom);
+    let shared = Shared {
+        store: Arc::clone(&store),
+        clock: Arc::clone(&clock),
+        random: Arc::clone(&random),
+        limiter: Arc::clone(&limiter),
+    };
     let signing = Signing::new(Arc::clone(&store), Arc::clone(&clock));
     // Without news nothing is signed, and the answer says so.
     let _ = signing.poll().await;
     let sessions = Sessions::new(store, Arc::clone(&clock), Arc::clone(&random));
+    let credentials = Credentials::new(shared);
+    if question.shows_credential {
+        let heard = credentials.poll().await;
+        heard.context("API keys cannot be judged")?;
+    }
     Ok(Gate {
         directory: Arc::new(LiveDirectory::new(directory)),
         sessions: AppSessions::new(&sessions, 1),
-        credentials: Credentials::default(),
+        credentials,
         assertions: Assertions {
             signing: Arc::new(signing),
-            clock: Arc::clone(&clock),
+            clock,
             random,
         },
-        // How often others asked is not known here.
-        limiter: Arc::new(Limiter::new(
-            &Limits {
-                enabled: false,
-                ..config.limits
-            },
-            &clock,
-        )),
+        limiter,
     })
 }
 
-/// The database, if the question is about a session.
+/// The database, if the question is about a session, or about what the request shows.
 async fn open(config: &Config, needed: bool) -> Result<Arc<dyn Store>, anyhow::Error> {
     let keys = SealingKeys::new(&config.storage.sealing_keys)?;
     let path = &config.storage.sqlite;

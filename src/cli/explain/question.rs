@@ -1,9 +1,12 @@
 //! What the command line asks, as a proxy would put it.
 
+use std::io::Read as _;
 use std::net::IpAddr;
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use secrecy::zeroize::Zeroizing;
 use url::Url;
 
 use super::Arguments;
@@ -39,6 +42,8 @@ pub(super) struct Question {
     /// The cookies that count there.
     pub(super) cookies: Vec<String>,
     pub(super) shown_cookie: ShownCookie,
+    /// Whether it shows something beside a cookie that the app may accept.
+    pub(super) shows_credential: bool,
 }
 
 /// What the request shows of a session.
@@ -73,7 +78,13 @@ impl Question {
             .unwrap_or_else(|| Endpoint::usual(config, at, proxy));
         let family = endpoint.family(proxy);
         let mut headers = told(&address, &method, endpoint, family)?;
-        given_headers(&arguments.header, &mut headers)?;
+        let mut given = Vec::new();
+        read_headers("--header", &arguments.header, &mut given)?;
+        if let Some(file) = &arguments.headers_from {
+            let lines = lines_of(file)?;
+            read_headers("--headers-from", &lines, &mut given)?;
+        }
+        give(given, &mut headers);
         let shared = at
             .filter(|_| endpoint != Endpoint::Forwarding)
             .map(|at| at.tenant)
@@ -90,6 +101,12 @@ impl Question {
         if !headers.contains_key(header::ACCEPT) && !headers.contains_key("sec-fetch-mode") {
             headers.insert(header::ACCEPT, HeaderValue::from_static("text/html"));
         }
+        let shows_credential = at.is_some_and(|at| {
+            let key = &at.tenant.api_key_header;
+            let by_query = at.app.api_key_query && address.path_and_query.contains("api-key=");
+            let shown = headers.contains_key(header::AUTHORIZATION) || headers.contains_key(key);
+            at.app.accepts.beyond_session() && (shown || by_query)
+        });
         Ok(Self {
             endpoint,
             endpoint_given: arguments.endpoint.is_some(),
@@ -103,6 +120,7 @@ impl Question {
             family,
             cookies,
             shown_cookie: ShownCookie::of(&headers, shared),
+            shows_credential,
             headers,
         })
     }
@@ -205,12 +223,30 @@ impl Address {
     }
 }
 
-/// A header that is given takes the place of one that the proxy would have set.
-fn given_headers(given: &[String], headers: &mut HeaderMap) -> anyhow::Result<()> {
-    let mut read = Vec::new();
-    for (number, line) in given.iter().enumerate() {
+/// Lines of a file, or of standard input, that are not empty. Wiped when they are not needed any more.
+fn lines_of(file: &Path) -> anyhow::Result<Zeroizing<Vec<String>>> {
+    let mut text = Zeroizing::new(String::new());
+    let read = if file == Path::new("-") {
+        std::io::stdin().lock().take(MOST).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|file| file.take(MOST).read_to_string(&mut text))
+    };
+    read.with_context(|| format!("{} cannot be read", file.display()))?;
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    Ok(Zeroizing::new(lines.map(ToOwned::to_owned).collect()))
+}
+
+/// Most that is read of a file with headers, in bytes.
+const MOST: u64 = 64 * 1024;
+
+fn read_headers(
+    option: &str,
+    lines: &[String],
+    read: &mut Vec<(HeaderName, HeaderValue)>,
+) -> anyhow::Result<()> {
+    for (number, line) in lines.iter().enumerate() {
         let help = format!(
-            "`--header` number {} does not read as `Name: value`",
+            "`{option}` number {} does not read as `Name: value`",
             number + 1
         );
         let (name, value) = line.split_once(':').context(help.clone())?;
@@ -218,13 +254,17 @@ fn given_headers(given: &[String], headers: &mut HeaderMap) -> anyhow::Result<()
         let value = HeaderValue::from_str(value.trim()).context(help)?;
         read.push((name, value));
     }
-    for (name, _) in &read {
+    Ok(())
+}
+
+/// A header that is given takes the place of one that the proxy would have set.
+fn give(given: Vec<(HeaderName, HeaderValue)>, headers: &mut HeaderMap) {
+    for (name, _) in &given {
         headers.remove(name);
     }
-    for (name, value) in read {
+    for (name, value) in given {
         headers.append(name, value);
     }
-    Ok(())
 }
 
 /// A whole header, or the bare value of a cookie that counts there. It is the value of one of `names`; handles

@@ -12,6 +12,7 @@ use super::question::Question;
 use super::why::why;
 use crate::access::Verdict;
 use crate::config::{Config, TargetHeaders};
+use crate::domain::caller::{Caller, Scheme};
 use crate::domain::identity::Person;
 use crate::domain::policy::{Allow, Refusal, Requirements, Rule};
 use crate::web::{check, forward};
@@ -81,11 +82,11 @@ impl Answer {
             rule: rule(outcome, seen),
             person: match seen.rule {
                 Ruled::NotAsked => None,
-                _ => Some(
-                    seen.person
-                        .as_ref()
-                        .map_or_else(|| "nobody".into(), describe_person),
-                ),
+                _ => Some(match (&seen.caller, &seen.person) {
+                    (Some(caller), _) => describe_caller(caller),
+                    (None, Some(person)) => describe_person(person),
+                    (None, None) => "nobody".into(),
+                }),
             },
             because: why.because,
             next: why.next,
@@ -305,6 +306,34 @@ fn who(allow: &Allow) -> String {
 fn joined<T: ToString>(entries: &[T]) -> String {
     let texts: Vec<_> = entries.iter().map(ToString::to_string).collect();
     texts.join(" or ")
+}
+
+/// Who shows a key or a password.
+fn describe_caller(caller: &Caller) -> String {
+    let known_by = match caller.scheme {
+        Scheme::Bearer => "token of",
+        Scheme::ApiKey => "API key",
+        Scheme::Basic => "user",
+        Scheme::Session => "session of",
+    };
+    let mut text = format!("{}, {known_by} {}", caller.user, caller.subject);
+    if let Some(issuer) = &caller.issuer {
+        let _ = write!(text, " by {issuer}");
+    }
+    if let Some(email) = &caller.email {
+        let _ = write!(text, ", e-mail {email}");
+    }
+    for (what, list) in [
+        ("in", &caller.groups),
+        ("with the roles", &caller.roles),
+        ("with the scopes", &caller.scopes),
+        ("with the permissions", &caller.permissions),
+    ] {
+        if !list.is_empty() {
+            let _ = write!(text, ", {what} {}", list.join(", "));
+        }
+    }
+    text.replace(char::is_control, "\u{fffd}")
 }
 
 fn describe_person(person: &Person) -> String {

@@ -63,6 +63,9 @@ fn judged(
     known_hosts: &[String],
 ) -> Why {
     match verdict {
+        Verdict::Allowed(_) if seen.caller.is_some() => {
+            Why::plain("what the request shows is good, and whose it is fits the rule")
+        }
         Verdict::Allowed(_) => Why::plain(if seen.person.is_some() {
             "the session is alive, and its person fits the rule"
         } else if seen.rule().is_some_and(wants_session) {

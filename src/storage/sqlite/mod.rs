@@ -6,6 +6,7 @@
 //! carries what `relaxed` wrote before it. Readers have connections of their own and wait for nobody (WAL).
 //! Invariant: every call ends within [`PATIENCE`], done whole or not at all.
 
+mod api_keys;
 mod app_sessions;
 mod attempts;
 mod issued_tokens;
@@ -18,6 +19,7 @@ pub(crate) mod tests;
 mod upkeep;
 mod upstream_logouts;
 mod upstream_tokens;
+mod users;
 mod waiting;
 
 use std::cmp::Ordering;
@@ -52,7 +54,7 @@ const BUSY: Duration = Duration::from_millis(1500);
 const READERS: u32 = 2;
 
 /// The migrations, oldest first: version, what it brings, SQL.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (
         1,
         "people, logins, sessions",
@@ -82,6 +84,11 @@ const MIGRATIONS: [(i64, &str, &str); 6] = [
         6,
         "issued tokens",
         include_str!("../migrations/sqlite/0006_issued_tokens.sql"),
+    ),
+    (
+        7,
+        "API keys",
+        include_str!("../migrations/sqlite/0007_api_keys.sql"),
     ),
 ];
 

@@ -1,6 +1,8 @@
 //! `/oauth2/auth`: may this request pass?
 
+mod api_keys;
 mod assertion;
+mod basic;
 mod credentials;
 mod expiry;
 mod identity;

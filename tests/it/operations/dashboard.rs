@@ -99,6 +99,7 @@ async fn everything() -> String {
     // What takes a process of its own, or an app, has tests of its own.
     doorward::telemetry::metrics::count_forwarded("acme", "wiki", "answered");
     doorward::telemetry::metrics::count_reload(true);
+    doorward::telemetry::metrics::count_credential("acme", "api_key", "accepted");
     doorward::telemetry::metrics::count_refresh("acme", "main", "unchanged");
     let mut scraper = broker.browser();
     let page = scraper.visit(&broker.url(ACME, "/metrics")).await;
