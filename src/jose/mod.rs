@@ -21,7 +21,7 @@ mod sign;
 pub use algorithm::{SignatureAlgorithm, UnsupportedAlgorithm};
 pub use bearer::{
     AnyOf, BearerAnswer, ClaimDemand, HmacAlgorithm, Issuers, MemoryLimits, Revocation,
-    Revocations, RevocationsFull, SecretRefused, SharedSecret, SharedSecrets, TimeRules, TokenKey,
+    Revocations, RevocationsFull, SecretRefused, SharedSecret, SharedSecrets, TimeRules, TokenFacts, TokenKey,
     TokenKind, TokenMemory, TokenRefused, TokenScope, TokenVerifier, TrustedIssuer, TrustedKeys,
     TypRule, UnverifiedToken, VerifiedToken,
 };

@@ -26,7 +26,7 @@ mod testing;
 #[cfg(test)]
 mod vectors;
 
-pub use memory::{MemoryLimits, TokenKey, TokenMemory, TokenScope};
+pub use memory::{MemoryLimits, TokenFacts, TokenKey, TokenMemory, TokenScope};
 pub use refused::{BearerAnswer, TokenRefused};
 pub use revocations::{Revocation, Revocations, RevocationsFull};
 pub use secret::{HmacAlgorithm, SecretRefused, SharedSecret, SharedSecrets};

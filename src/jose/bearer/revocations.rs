@@ -13,6 +13,7 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use time::OffsetDateTime;
 
+use super::memory::TokenFacts;
 use super::verifier::VerifiedToken;
 use crate::domain::ids::TenantId;
 use crate::ports::Clock;
@@ -136,11 +137,16 @@ impl Revocations {
     /// Whether the token is meant by one of them.
     #[must_use]
     pub fn refuse(&self, tenant: &TenantId, token: &VerifiedToken) -> bool {
+        self.version() != 0 && self.refuses(tenant, &token.into())
+    }
+
+    /// The same for a token of which no more than this is known.
+    #[must_use]
+    pub fn refuses(&self, tenant: &TenantId, token: &TokenFacts) -> bool {
         if self.version() == 0 {
             return false;
         }
-        let issuer = token.issuer().unwrap_or_default();
-        let issued_at = token.issued_at();
+        let (issuer, issued_at) = (&*token.issuer, token.issued_at);
         let marks = self.marks.read().unwrap_or_else(PoisonError::into_inner);
         let refused = |kind, name| {
             marks
@@ -152,9 +158,10 @@ impl Revocations {
         };
         refused("iss", "")
             || token
-                .subject()
+                .subject
+                .as_deref()
                 .is_some_and(|subject| refused("sub", subject))
-            || token.id().is_some_and(|id| refused("jti", id))
+            || token.id.as_deref().is_some_and(|id| refused("jti", id))
     }
 }
 
