@@ -39,6 +39,7 @@ mod tenants;
 mod tests;
 mod tls;
 mod tracing;
+mod trusted_issuers;
 mod upstream_tokens;
 mod upstreams;
 
@@ -68,12 +69,16 @@ pub use server::{Server, TargetHeaders, TrustedProxy};
 pub use storage::Storage;
 pub use tenants::TenantSettings;
 pub use tls::ServerCertificate;
+pub use trusted_issuers::{
+    AcceptedTokens, AttestationSettings, ClaimDemandSettings, SecretEncoding, TrustedIssuerSettings,
+};
 pub use upstream_tokens::TokenSettings;
 
 pub(crate) use addresses::checked_url;
 pub(crate) use providers::{PRESET_WORDS, settings as provider_settings};
 pub(crate) use schema::{PresetKey, PresetTable, schema};
 pub(crate) use table::Shape;
+pub(crate) use trusted_issuers::settings as issuer_settings;
 
 use crate::domain::session::SessionLifetimes;
 use reader::Document;

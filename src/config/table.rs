@@ -20,8 +20,9 @@ pub(crate) struct Table {
     more: &'static [Key],
     /// Of these keys there is exactly one.
     pub(crate) exactly_one: &'static [&'static str],
-    /// Further keys are somebody else's to judge: a provider's preset.
-    pub(crate) open: bool,
+    /// Further keys are somebody else's to judge: a provider's preset, an issuer's profile. This is the key that
+    /// names it.
+    pub(crate) open: Option<&'static str>,
 }
 
 impl Table {
@@ -32,7 +33,7 @@ impl Table {
             keys,
             more: &[],
             exactly_one: &[],
-            open: false,
+            open: None,
         }
     }
 
@@ -47,8 +48,8 @@ impl Table {
         self
     }
 
-    pub(crate) const fn open(mut self) -> Self {
-        self.open = true;
+    pub(crate) const fn open(mut self, chooser: &'static str) -> Self {
+        self.open = Some(chooser);
         self
     }
 

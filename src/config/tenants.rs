@@ -9,9 +9,10 @@ use super::providers::ProviderSettings;
 use super::reader::{Item, Section};
 use super::server::Server;
 use super::table::{Key, Shape, Table};
+use super::trusted_issuers::TrustedIssuerSettings;
 use super::{
     Context, ParentCookieSettings, accent, addresses, apps, parent_cookie, providers, sessions,
-    upstream_tokens,
+    trusted_issuers, upstream_tokens,
 };
 use crate::config::AppSettings;
 use crate::domain::email::EmailDomain;
@@ -41,6 +42,8 @@ pub struct TenantSettings {
     pub lifetimes: SessionLifetimes,
     /// Who authenticates its people; at least one.
     pub providers: Vec<ProviderSettings>,
+    /// Whose bearer tokens its apps accept.
+    pub trusted_issuers: Vec<TrustedIssuerSettings>,
     /// What they may open.
     pub apps: Vec<AppSettings>,
     /// Further hosts that a sign-in or sign-out may return to.
@@ -82,6 +85,7 @@ pub(super) static TABLE: Table = Table::new(
         ),
         Key::table("parent_cookie", &parent_cookie::TABLE),
         Key::tables("providers", &providers::TABLE).required(),
+        Key::tables("trusted_issuers", &trusted_issuers::TABLE),
         Key::tables("apps", &apps::TABLE),
     ],
 );
@@ -144,6 +148,8 @@ fn tenant(
         .iter()
         .filter_map(|section| section.get("id")?.as_text())
         .collect();
+    let issuers = tables(section, "trusted_issuers", &trusted_issuers::TABLE);
+    report_duplicates(&issuers, "a trusted issuer");
     let apps = tables(section, "apps", &apps::TABLE);
     report_duplicates(&apps, "an app");
     let app_names: Vec<&str> = apps
@@ -157,6 +163,11 @@ fn tenant(
     let providers: Vec<_> = providers
         .iter()
         .filter_map(|section| providers::read(section, context))
+        .collect();
+    let issuer_count = issuers.len();
+    let trusted_issuers: Vec<_> = issuers
+        .iter()
+        .filter_map(|section| trusted_issuers::read(section, server.development, context))
         .collect();
     let apps: Vec<_> = apps
         .iter()
@@ -189,6 +200,8 @@ fn tenant(
         && base.is_some()
         && wants_cookie == parent_cookie.is_some()
         && (providers.len(), apps.len()) == (provider_count, app_count)
+        && trusted_issuers.len() == issuer_count
+        && trusted_issuers.iter().all(|issuer| !issuer.misread)
         && providers.iter().all(|provider| provider.whole)
         && apps.iter().all(|app| app.whole);
     let id = id.or_else(|| section.stand_in().parse().ok())?;
@@ -202,6 +215,7 @@ fn tenant(
         accent,
         lifetimes,
         providers,
+        trusted_issuers,
         apps,
         return_hosts,
         parent_cookie,
