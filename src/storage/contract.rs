@@ -49,6 +49,7 @@ macro_rules! storage_contract {
             t26_requests_of_nowhere_are_no_network,
             a29_a_person_is_their_issuer_and_subject,
             a31_one_identity_at_once_is_one_person,
+            who_calls_without_a_session_is_one_user_for_ever,
             a_session_is_found_by_its_tenant_and_handle,
             a26_a_renewed_session_has_lost_its_old_handle,
             a_session_has_few_handles_at_one_host,
@@ -521,6 +522,52 @@ pub(crate) async fn a31_one_identity_at_once_is_one_person(store: &AnyStore) {
     }
     let users: HashSet<_> = logins.join_all().await.into_iter().collect();
     assert_eq!(users.len(), 1);
+}
+
+/// The first of many at once makes it; who signs in as the same is the same.
+pub(crate) async fn who_calls_without_a_session_is_one_user_for_ever(store: &AnyStore) {
+    let mut known = HashSet::new();
+    let tasks: Vec<_> = (1..=20_u8)
+        .map(|number| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move {
+                let tenant = tenant("acme");
+                let subject = KnownSubject {
+                    tenant: &tenant,
+                    issuer_key: "issuer",
+                    subject_key: "ada",
+                    issuer: "issuer",
+                    subject: "ada",
+                };
+                let new = UserId::from_bytes([number; 16]);
+                store.find_or_make_user(&subject, new, START).await
+            })
+        })
+        .collect();
+    for task in tasks {
+        known.insert(task.await.expect("no panic").expect("a user"));
+    }
+    assert_eq!(known.len(), 1, "{known:?}");
+    let same = identity("acme", "issuer", "ada");
+    let signed_in = store.user_of(&same).await.expect("an answer");
+    assert!(known.contains(&signed_in.expect("a user")));
+    for (name, issuer_key, subject_key) in [
+        ("globex", "issuer", "ada"),
+        ("acme", "other", "ada"),
+        ("acme", "issuer", "Ada"),
+    ] {
+        let tenant = tenant(name);
+        let subject = KnownSubject {
+            tenant: &tenant,
+            issuer_key,
+            subject_key,
+            issuer: issuer_key,
+            subject: subject_key,
+        };
+        let new = UserId::from_bytes([u8::try_from(known.len()).expect("few") + 100; 16]);
+        let user = store.find_or_make_user(&subject, new, START).await;
+        assert!(known.insert(user.expect("a user")), "{subject:?}");
+    }
 }
 
 pub(crate) async fn a_session_is_found_by_its_tenant_and_handle(store: &AnyStore) {

@@ -404,6 +404,35 @@ pub trait UpstreamLogouts: Send + Sync {
     ) -> Result<Result<Vec<EndedUpstream>, NoticeRefused>, StorageError>;
 }
 
+/// Somebody, or something, as whoever vouches for them knows them: the keys that a login would have, and what was
+/// said, for operators.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownSubject<'a> {
+    /// Whose it is.
+    pub tenant: &'a TenantId,
+    /// Who vouches, as it is compared.
+    pub issuer_key: &'a str,
+    /// Who it is there, as it is compared.
+    pub subject_key: &'a str,
+    /// Who vouches, as it was said.
+    pub issuer: &'a str,
+    /// Who it is there, as it was said.
+    pub subject: &'a str,
+}
+
+/// People, and others who call, without a session.
+#[async_trait]
+pub trait Users: Send + Sync {
+    /// The user that this subject is, `new_user` if it was never seen before: durably, so that it is the same one
+    /// for ever. A store that only looks gives `new_user` then and keeps nothing.
+    async fn find_or_make_user(
+        &self,
+        subject: &KnownSubject<'_>,
+        new_user: UserId,
+        now: OffsetDateTime,
+    ) -> Result<UserId, StorageError>;
+}
+
 /// Upkeep.
 #[async_trait]
 pub trait Upkeep: Send + Sync {
@@ -427,6 +456,7 @@ pub trait Store:
     + SignOuts
     + UpstreamLogouts
     + UpstreamTokenStore
+    + Users
     + Upkeep
     + std::fmt::Debug
 {
@@ -439,6 +469,7 @@ impl<T> Store for T where
         + SignOuts
         + UpstreamLogouts
         + UpstreamTokenStore
+        + Users
         + Upkeep
         + std::fmt::Debug
 {

@@ -16,6 +16,7 @@ pub(crate) mod tests;
 mod upkeep;
 mod upstream_logouts;
 mod upstream_tokens;
+mod users;
 mod waiting;
 
 use std::cmp::Ordering;

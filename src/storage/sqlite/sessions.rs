@@ -8,11 +8,12 @@ use time::OffsetDateTime;
 use super::super::StorageError;
 use super::super::sealing::Purpose;
 use super::super::traits::{
-    EndedSession, Ending, NewAppSession, NewSession, Sessions, StoredSession,
+    EndedSession, Ending, KnownSubject, NewAppSession, NewSession, Sessions, StoredSession,
 };
 use super::app_sessions::insert_app_session;
 use super::rows::{self, bytes, length, parsed, stamp, time_of, unreadable};
 use super::upstream_logouts::{upstream_session, was_ended_upstream};
+use super::users::{find_user, insert_user};
 use super::{Durability, SqliteStore, in_time, upstream_tokens};
 use crate::domain::handle::{AppSessionKind, Digest, SessionKind, SignInKind};
 use crate::domain::host::Host;
@@ -34,9 +35,12 @@ impl Sessions for SqliteStore {
             if was_ended_upstream(&mut writing, tenant, &session.upstream).await? {
                 return Ok(Err(SignedOutMeanwhile));
             }
-            let user = match find_user(&mut writing, identity).await? {
+            let user = match find_user(&mut writing, &known(identity)).await? {
                 Some(user) => user,
-                None => insert_user(&mut writing, identity, session).await?,
+                None => {
+                    let (new, now) = (session.new_user, session.times.began_at);
+                    insert_user(&mut writing, &known(identity), new, now).await?
+                }
             };
             sqlx::query(
                 "INSERT INTO session
@@ -69,7 +73,7 @@ impl Sessions for SqliteStore {
     async fn user_of(&self, identity: &VerifiedIdentity) -> Result<Option<UserId>, StorageError> {
         in_time(async {
             let mut connection = self.readers.acquire().await?;
-            find_user(&mut connection, identity).await
+            find_user(&mut connection, &known(identity)).await
         })
         .await
     }
@@ -420,47 +424,15 @@ impl SqliteStore {
     }
 }
 
-async fn find_user(
-    connection: &mut SqliteConnection,
-    identity: &VerifiedIdentity,
-) -> Result<Option<UserId>, StorageError> {
-    sqlx::query("SELECT user FROM identity WHERE tenant = ? AND issuer_key = ? AND subject_key = ?")
-        .bind(identity.tenant().as_str())
-        .bind(&*identity.profile().issuer_key)
-        .bind(&*identity.profile().subject_key)
-        .fetch_optional(connection)
-        .await?
-        .map(|row| bytes(&row, "user").map(UserId::from_bytes))
-        .transpose()
-}
-
-async fn insert_user(
-    connection: &mut SqliteConnection,
-    identity: &VerifiedIdentity,
-    session: &NewSession,
-) -> Result<UserId, StorageError> {
+fn known(identity: &VerifiedIdentity) -> KnownSubject<'_> {
     let profile = identity.profile();
-    let now = stamp(session.times.began_at);
-    sqlx::query("INSERT INTO user (tenant, id, created_at) VALUES (?, ?, ?)")
-        .bind(identity.tenant().as_str())
-        .bind(session.new_user.as_bytes().as_slice())
-        .bind(now)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query(
-        "INSERT INTO identity (tenant, issuer_key, subject_key, issuer, subject, user, created_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(identity.tenant().as_str())
-    .bind(&*profile.issuer_key)
-    .bind(&*profile.subject_key)
-    .bind(profile.issuer.as_str())
-    .bind(&*profile.subject)
-    .bind(session.new_user.as_bytes().as_slice())
-    .bind(now)
-    .execute(connection)
-    .await?;
-    Ok(session.new_user)
+    KnownSubject {
+        tenant: identity.tenant(),
+        issuer_key: &profile.issuer_key,
+        subject_key: &profile.subject_key,
+        issuer: profile.issuer.as_str(),
+        subject: &profile.subject,
+    }
 }
 
 /// Ends a session that is alive, with its app sessions. Its ID token is not needed any more; what can be revoked is.
