@@ -198,7 +198,18 @@ impl Gate {
             preflight: is_preflight(target.method.as_ref(), request.headers),
         };
         witness.asked(at.app, asked);
-        let requirements = match at.app.policy.ruling(asked) {
+        let ruling = at.app.policy.ruling(asked);
+        if let Ruling::Refused(refusal) = ruling {
+            return Verdict::Refused(refusal);
+        }
+        // Before what is public, too: it is public to the app's own users.
+        if let Some(demanded) = at.tokens.and_then(|tokens| tokens.attestation.as_ref()) {
+            let judged = Box::pin(self.credentials.attested(demanded, request, found)).await;
+            if let Err(verdict) = judged {
+                return verdict;
+            }
+        }
+        let requirements = match ruling {
             Ruling::Refused(refusal) => return Verdict::Refused(refusal),
             Ruling::Public { .. } => {
                 check_counter(
@@ -222,7 +233,7 @@ impl Gate {
                 Shown::Unjudged(scheme) => {
                     match Box::pin(self.credentials.judge(scheme, request, found)).await {
                         Ok(known) => Some(known),
-                        Err(unaccepted) => return Verdict::Unaccepted(Box::new(unaccepted)),
+                        Err(verdict) => return verdict,
                     }
                 }
             };

@@ -22,8 +22,8 @@ pub use algorithm::{SignatureAlgorithm, UnsupportedAlgorithm};
 pub use bearer::{
     AnyOf, BearerAnswer, ClaimDemand, HmacAlgorithm, Issuers, MemoryLimits, Revocation,
     Revocations, RevocationsFull, SecretRefused, SharedSecret, SharedSecrets, TimeRules,
-    TokenFacts, TokenKey, TokenKind, TokenMemory, TokenRefused, TokenScope, TokenVerifier,
-    TrustedIssuer, TrustedKeys, TypRule, UnverifiedToken, VerifiedToken,
+    TokenAnswer, TokenFacts, TokenKey, TokenKind, TokenMemory, TokenRefused, TokenScope,
+    TokenVerifier, TrustedIssuer, TrustedKeys, TypRule, UnverifiedToken, VerifiedToken,
 };
 pub use client_key::{
     CertificateRefused, ClientCertificate, ClientKey, ClientKeyRefused, PrivateKey,

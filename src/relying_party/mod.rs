@@ -45,7 +45,7 @@ pub struct RelyingParty {
     /// Discovery documents.
     pub documents: DocumentCache<ProviderMetadata>,
     /// Signing keys.
-    pub key_sets: KeySets,
+    pub key_sets: Arc<KeySets>,
     /// Where attempts wait.
     pub store: Arc<dyn Store>,
     /// Time.

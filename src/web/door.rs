@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use super::upstream_tokens::Looks;
-use crate::access::{Credentials, Gate, Limiter};
+use crate::access::{Credentials, Gate, Limiter, Outside, Shared};
 use crate::config::Limits;
+use crate::jose::Revocations;
+use crate::outbound::DocumentCache;
 use crate::ports::{Clock, SecureRandom};
+use crate::providers::issuers::IssuerMetadata;
 use crate::relying_party::RelyingParty;
 use crate::sessions::{AppSessions, Sessions};
 use crate::storage::sealing::SealingKeys;
@@ -21,6 +24,10 @@ pub struct Parts {
     pub directory: Arc<LiveDirectory>,
     /// Logins.
     pub relying_party: RelyingParty,
+    /// Metadata of trusted issuers.
+    pub issuer_metadata: Arc<DocumentCache<IssuerMetadata>>,
+    /// Tokens that are no longer taken.
+    pub revocations: Arc<Revocations>,
     /// Sessions.
     pub sessions: Arc<Sessions>,
     /// Sign-ins and sign-outs under way.
@@ -63,7 +70,20 @@ impl Door {
         let gate = Gate {
             directory: Arc::clone(&parts.directory),
             sessions: AppSessions::new(&parts.sessions, APP_SESSIONS_IN_MEMORY),
-            credentials: Credentials::default(),
+            credentials: Credentials::new(
+                Shared {
+                    store: Arc::clone(&parts.store),
+                    clock: Arc::clone(&parts.clock),
+                    random: Arc::clone(&parts.random),
+                    limiter: Arc::clone(&limiter),
+                },
+                Outside {
+                    http: parts.relying_party.http.clone(),
+                    key_sets: Arc::clone(&parts.relying_party.key_sets),
+                    metadata: Arc::clone(&parts.issuer_metadata),
+                },
+                &parts.revocations,
+            ),
             limiter: Arc::clone(&limiter),
         };
         let prefix = parts.directory.current().server().prefix.clone();
@@ -90,6 +110,7 @@ impl Door {
         }
         self.parts.relying_party.documents.tick();
         self.parts.relying_party.key_sets.tick();
+        self.parts.issuer_metadata.tick();
         self.look_at_people();
         self.revoke_ended();
         let app_sessions = u32::try_from(self.gate.sessions.count()).unwrap_or(u32::MAX);

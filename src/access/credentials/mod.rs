@@ -5,27 +5,56 @@
 //! looked at in its place; the first scheme that is shown decides, in the order of [`Scheme::ALL`]. What is
 //! remembered belongs to one app in one snapshot of the configuration.
 
+mod attestation;
+mod authorization;
+mod bearer;
+mod outside;
+
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderName, HeaderValue};
 use metrics::Counter;
 
+use self::attestation::Attestations;
+use self::bearer::Bearer;
+pub use self::outside::Outside;
 use super::check::Found;
 use super::dialect::CheckRequest;
 use super::identity_headers::{HandedTokens, ReadyHeaders, identity_headers};
+use super::limiter::{Limiter, OverLimit};
+use super::verdict::Verdict;
 use crate::domain::caller::{Caller, Scheme, Schemes};
 use crate::domain::identity_header::HeaderSet;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::ProtectedApp;
+use crate::jose::Revocations;
+use crate::ports::{Clock, SecureRandom};
+use crate::storage::{StorageError, Store};
 use crate::telemetry::metrics::{CheckOutcome, check_counter};
-use crate::tenants::AppAt;
+use crate::tenants::{AppAt, Attestation};
+
+/// What the schemes share.
+#[derive(Debug)]
+pub struct Shared {
+    /// Where callers have their ids.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn SecureRandom>,
+    /// How often something may be tried.
+    pub limiter: Arc<Limiter>,
+}
 
 /// Judges what requests show.
-#[derive(Debug, Default)]
-pub struct Credentials {}
+#[derive(Debug)]
+pub struct Credentials {
+    shared: Shared,
+    bearer: Bearer,
+    attestations: Attestations,
+}
 
 /// What a request shows beside a session.
-#[expect(dead_code, reason = "the schemes come one by one")]
 pub(super) enum Shown {
     /// Nothing that the app accepts.
     Nothing,
@@ -33,6 +62,48 @@ pub(super) enum Shown {
     Known(Arc<KnownCaller>),
     /// What has to be judged first, which can take a request or a query.
     Unjudged(Scheme),
+}
+
+/// What a request shows by one scheme.
+enum Standing {
+    NotShown,
+    Known(Arc<KnownCaller>),
+    Unjudged,
+}
+
+/// Why a caller is not known.
+#[derive(Clone, Debug)]
+enum NotAccepted {
+    /// What the caller may learn, and the reason for the log.
+    Fault(CredentialFault, Box<str>),
+    /// It was tried too often.
+    OverLimit(OverLimit),
+}
+
+impl NotAccepted {
+    fn malformed(reason: &str) -> Self {
+        Self::Fault(CredentialFault::Malformed, reason.into())
+    }
+
+    fn invalid(reason: &str) -> Self {
+        Self::Fault(CredentialFault::Invalid, reason.into())
+    }
+
+    fn unjudged(reason: &str) -> Self {
+        Self::Fault(CredentialFault::Unjudged, reason.into())
+    }
+}
+
+impl From<OverLimit> for NotAccepted {
+    fn from(over: OverLimit) -> Self {
+        Self::OverLimit(over)
+    }
+}
+
+impl From<StorageError> for NotAccepted {
+    fn from(error: StorageError) -> Self {
+        Self::unjudged(&error.to_string())
+    }
 }
 
 /// What is not accepted.
@@ -57,6 +128,9 @@ pub enum CredentialFault {
     Malformed,
     /// It is not good: 401, `invalid_token` for a bearer.
     Invalid,
+    /// What must be shown beside the caller is not there, or not good: 401 with an empty JSON object, and no word
+    /// of what it would take.
+    Unattested,
     /// It cannot be judged now: 503. Nobody is let in, and nothing is called bad.
     Unjudged,
 }
@@ -119,26 +193,71 @@ impl KnownCaller {
 }
 
 impl Credentials {
+    /// With nothing in memory.
+    #[must_use]
+    pub fn new(shared: Shared, outside: Outside, revocations: &Arc<Revocations>) -> Self {
+        let of = |_| (outside.clone(), Arc::clone(revocations));
+        let [(to_bearer, by_bearer), (to_attestation, by_attestation)] = [(), ()].map(of);
+        Self {
+            bearer: Bearer::new(&shared, to_bearer, by_bearer),
+            attestations: Attestations::new(&shared, to_attestation, by_attestation),
+            shared,
+        }
+    }
+
     /// What the request shows, from memory: no I/O, no waiting.
-    #[expect(clippy::unused_self, reason = "no scheme is there yet")]
-    pub(super) fn shown(&self, _request: &CheckRequest<'_>, _found: Found<'_>) -> Shown {
+    pub(super) fn shown(&self, request: &CheckRequest<'_>, found: Found<'_>) -> Shown {
+        for scheme in found.at.app.accepts.iter() {
+            let standing = match scheme {
+                Scheme::Bearer => self.bearer.shown(request, found),
+                Scheme::ApiKey | Scheme::Basic | Scheme::Session => Standing::NotShown,
+            };
+            match standing {
+                Standing::NotShown => {}
+                Standing::Known(known) => return Shown::Known(known),
+                Standing::Unjudged => return Shown::Unjudged(scheme),
+            }
+        }
         Shown::Nothing
     }
 
-    /// Judges what is not known yet.
-    #[expect(clippy::unused_async, reason = "no scheme is there yet")]
+    /// Judges what is not known yet. Whoever is not accepted gets the verdict.
     pub(super) async fn judge(
         &self,
         scheme: Scheme,
-        _request: &CheckRequest<'_>,
+        request: &CheckRequest<'_>,
         found: Found<'_>,
-    ) -> Result<Arc<KnownCaller>, Unaccepted> {
-        Err(Unaccepted {
+    ) -> Result<Arc<KnownCaller>, Verdict> {
+        let judged = match scheme {
+            Scheme::Bearer => self.bearer.judge(&self.shared, request, found).await,
+            Scheme::ApiKey | Scheme::Basic | Scheme::Session => {
+                Err(NotAccepted::invalid("this scheme is not known"))
+            }
+        };
+        judged.map_err(|refused| verdict(refused, scheme, found))
+    }
+
+    /// What each request to the app must show beside whoever calls.
+    pub(super) async fn attested(
+        &self,
+        demanded: &Attestation,
+        request: &CheckRequest<'_>,
+        found: Found<'_>,
+    ) -> Result<(), Verdict> {
+        let judged = self.attestations.judge(demanded, request.headers).await;
+        judged.map_err(|refused| verdict(refused, Scheme::Bearer, found))
+    }
+}
+
+fn verdict(refused: NotAccepted, scheme: Scheme, found: Found<'_>) -> Verdict {
+    match refused {
+        NotAccepted::OverLimit(over) => Verdict::OverLimit(over),
+        NotAccepted::Fault(fault, reason) => Verdict::Unaccepted(Box::new(Unaccepted {
             tenant: found.at.tenant.id.clone(),
             accepts: found.at.app.accepts,
             scheme,
-            fault: CredentialFault::Invalid,
-            reason: "this scheme is not known".into(),
-        })
+            fault,
+            reason,
+        })),
     }
 }

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 
-use super::{ConfigFile, Failure, load, say, serve};
-use crate::access::{Credentials, Gate, Limiter, Verdict};
+use super::{ConfigFile, Failure, load, say, serve, start};
+use crate::access::{Credentials, Gate, Limiter, Shared, Verdict};
 use crate::config::{Config, Limits};
 use crate::ports::{Clock, SystemClock, SystemRandom};
 use crate::sessions::{AppSessions, Sessions};
@@ -112,19 +112,25 @@ fn known_hosts(directory: &Directory) -> Vec<String> {
 async fn gate(config: &Config, directory: Directory, question: &Question) -> Result<Gate, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let store = open(config, question.shown_cookie != ShownCookie::None).await?;
-    let sessions = Sessions::new(store, Arc::clone(&clock), Arc::new(SystemRandom));
+    // How often others asked is not known here.
+    let limits = Limits {
+        enabled: false,
+        ..config.limits
+    };
+    let limiter = Arc::new(Limiter::new(&limits, &clock));
+    let shared = Shared {
+        store: Arc::clone(&store),
+        clock: Arc::clone(&clock),
+        random: Arc::new(SystemRandom),
+        limiter: Arc::clone(&limiter),
+    };
+    let (outside, revocations) = start::outside(config, &clock);
+    let sessions = Sessions::new(store, clock, Arc::new(SystemRandom));
     Ok(Gate {
         directory: Arc::new(LiveDirectory::new(directory)),
         sessions: AppSessions::new(&sessions, 1),
-        credentials: Credentials::default(),
-        // How often others asked is not known here.
-        limiter: Arc::new(Limiter::new(
-            &Limits {
-                enabled: false,
-                ..config.limits
-            },
-            &clock,
-        )),
+        credentials: Credentials::new(shared, outside, &revocations),
+        limiter,
     })
 }
 

@@ -134,7 +134,7 @@ fn relying_party(config: &Config) -> Result<RelyingParty, anyhow::Error> {
             ..OutboundSettings::default()
         }),
         documents: crate::providers::metadata_cache(Arc::clone(&clock), observer.clone()),
-        key_sets: KeySets::new(Arc::clone(&clock), observer),
+        key_sets: Arc::new(KeySets::new(Arc::clone(&clock), observer)),
         store: Arc::new(SqliteStore::unopened(
             &config.storage.sqlite,
             keys,

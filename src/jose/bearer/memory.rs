@@ -74,6 +74,14 @@ pub struct TokenKey<'a> {
     digest: [u8; 32],
 }
 
+impl TokenKey<'_> {
+    /// The digest of both, which tells nothing of the token.
+    #[must_use]
+    pub const fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+}
+
 /// How much is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryLimits {

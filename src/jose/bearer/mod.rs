@@ -7,6 +7,7 @@
 //! rules pin, by a key from where the rules say (RFC 8725 §3.1, §3.10), and no check is skipped because a
 //! claim has the wrong shape. What is deliberately absent: which issuers an app trusts, scopes, and HTTP.
 
+mod answer;
 mod checks;
 mod memory;
 mod numeric_date;
@@ -26,6 +27,7 @@ mod testing;
 #[cfg(test)]
 mod vectors;
 
+pub use answer::TokenAnswer;
 pub use memory::{MemoryLimits, TokenFacts, TokenKey, TokenMemory, TokenScope};
 pub use refused::{BearerAnswer, TokenRefused};
 pub use revocations::{Revocation, Revocations, RevocationsFull};
