@@ -148,8 +148,6 @@ fn tenant(
         .iter()
         .filter_map(|section| section.get("id")?.as_text())
         .collect();
-    let issuers = tables(section, "trusted_issuers", &trusted_issuers::TABLE);
-    report_duplicates(&issuers, "a trusted issuer");
     let apps = tables(section, "apps", &apps::TABLE);
     report_duplicates(&apps, "an app");
     let app_names: Vec<&str> = apps
@@ -164,11 +162,7 @@ fn tenant(
         .iter()
         .filter_map(|section| providers::read(section, context))
         .collect();
-    let issuer_count = issuers.len();
-    let trusted_issuers: Vec<_> = issuers
-        .iter()
-        .filter_map(|section| trusted_issuers::read(section, server.development, context))
-        .collect();
+    let (trusted_issuers, all_issuers) = issuers(section, server.development, context);
     let apps: Vec<_> = apps
         .iter()
         .filter_map(|section| apps::read(section, server, &names, context))
@@ -200,8 +194,7 @@ fn tenant(
         && base.is_some()
         && wants_cookie == parent_cookie.is_some()
         && (providers.len(), apps.len()) == (provider_count, app_count)
-        && trusted_issuers.len() == issuer_count
-        && trusted_issuers.iter().all(|issuer| !issuer.misread)
+        && all_issuers
         && providers.iter().all(|provider| provider.whole)
         && apps.iter().all(|app| app.whole);
     let id = id.or_else(|| section.stand_in().parse().ok())?;
@@ -221,6 +214,22 @@ fn tenant(
         parent_cookie,
         whole,
     })
+}
+
+/// The trusted issuers, and whether nothing of them was misread.
+fn issuers(
+    section: &Section<'_>,
+    development: bool,
+    context: &Context<'_>,
+) -> (Vec<TrustedIssuerSettings>, bool) {
+    let sections = tables(section, "trusted_issuers", &trusted_issuers::TABLE);
+    report_duplicates(&sections, "a trusted issuer");
+    let read = sections
+        .iter()
+        .filter_map(|section| trusted_issuers::read(section, development, context));
+    let read: Vec<_> = read.collect();
+    let whole = read.len() == sections.len() && read.iter().all(|issuer| !issuer.misread);
+    (read, whole)
 }
 
 /// In place of an address that could not be read: one that clashes with no other (RFC 6761 §6.4).

@@ -268,16 +268,7 @@ pub(super) fn read(
     let given = jwks_uri.is_some();
     let jwks_uri = jwks_uri.and_then(|item| located(&item, addresses::url(&item, development)));
     noted(given, jwks_uri.is_some());
-    let (keys, file) = (section.get("keys"), section.get("keys_file"));
-    if let (Some(_), Some(file)) = (&keys, &file) {
-        file.fault_at_key("there is `keys` already", "leave one of the two out");
-    }
-    let given = keys.is_some() || file.is_some();
-    let keys = match (keys, file) {
-        (Some(item), _) => located(&item, item.text().map(Into::into)),
-        (None, Some(file)) => located(&file, key_file(&file, context)),
-        (None, None) => None,
-    };
+    let (given, keys) = keys(section, context);
     noted(given, keys.is_some());
     let reference = |key| {
         let item = section.get(key);
@@ -344,6 +335,21 @@ pub(super) fn read(
         parameters,
         misread: misread.get(),
     })
+}
+
+/// Whether keys were written down, and which.
+fn keys(section: &Section<'_>, context: &Context<'_>) -> (bool, Option<Located<Box<str>>>) {
+    let (keys, file) = (section.get("keys"), section.get("keys_file"));
+    if let (Some(_), Some(file)) = (&keys, &file) {
+        file.fault_at_key("there is `keys` already", "leave one of the two out");
+    }
+    let given = keys.is_some() || file.is_some();
+    let read = match (keys, file) {
+        (Some(item), _) => located(&item, item.text().map(Into::into)),
+        (None, Some(file)) => located(&file, key_file(&file, context)),
+        (None, None) => None,
+    };
+    (given, read)
 }
 
 fn demand(section: &Section<'_>) -> Option<ClaimDemandSettings> {

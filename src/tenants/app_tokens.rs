@@ -97,7 +97,7 @@ impl Building<'_> {
         let issuers = if app.app.accepts.accepts(Scheme::Bearer) {
             self.bearers(app, faults)
         } else {
-            self.check_unused(app, faults);
+            check_unused(app, faults);
             Vec::new()
         };
         if issuers.is_empty() && attestation.is_none() {
@@ -148,13 +148,18 @@ impl Building<'_> {
             }
         };
         if let Some(audiences) = &app.tokens.audiences {
-            let unknown = |audience: &&Box<str>| {
+            let unknown = |audience: &str| {
                 !chosen.iter().any(|it| {
                     let own = it.rules.audience.as_ref();
-                    own.is_none_or(|own| own.values.contains(audience))
+                    own.is_none_or(|own| own.values.iter().any(|it| **it == *audience))
                 })
             };
-            if let Some(unknown) = audiences.value.iter().find(unknown).filter(|_| self.whole) {
+            if let Some(unknown) = audiences
+                .value
+                .iter()
+                .find(|it| unknown(it))
+                .filter(|_| self.whole)
+            {
                 let message = format!(
                     "no issuer of this app issues tokens for {}",
                     quoted(unknown)
@@ -181,19 +186,6 @@ impl Building<'_> {
             faults.push(Fault::at(app.accept_at.clone(), message).with_help(help));
         }
         chosen
-    }
-
-    /// Settings that would silently do nothing.
-    fn check_unused(&self, app: &AppSettings, faults: &mut Vec<Fault>) {
-        let issuers = app.tokens.issuers.as_ref().and_then(|all| all.first());
-        let issuers = issuers.map(|first| ("issuers", &first.at));
-        let audiences = app.tokens.audiences.as_ref();
-        let audiences = audiences.map(|all| ("audiences", &all.at));
-        for (name, at) in [issuers, audiences].into_iter().flatten() {
-            let message = format!("`{name}` means nothing where no bearer tokens are accepted");
-            let help = "add \"bearer\" to `accept`, or leave it out";
-            faults.push(Fault::at(at.clone(), message).with_help(help));
-        }
     }
 
     fn attestation(
@@ -235,5 +227,18 @@ impl Building<'_> {
             header,
             bound_to: settings.bound_to.clone(),
         })
+    }
+}
+
+/// Settings that would silently do nothing.
+fn check_unused(app: &AppSettings, faults: &mut Vec<Fault>) {
+    let issuers = app.tokens.issuers.as_ref().and_then(|all| all.first());
+    let issuers = issuers.map(|first| ("issuers", &first.at));
+    let audiences = app.tokens.audiences.as_ref();
+    let audiences = audiences.map(|all| ("audiences", &all.at));
+    for (name, at) in [issuers, audiences].into_iter().flatten() {
+        let message = format!("`{name}` means nothing where no bearer tokens are accepted");
+        let help = "add \"bearer\" to `accept`, or leave it out";
+        faults.push(Fault::at(at.clone(), message).with_help(help));
     }
 }

@@ -90,10 +90,10 @@ impl Directory {
         faults.extend(checks::across(settings));
         faults.extend(settings.iter().flat_map(checks::upstreams));
         faults.extend(settings.iter().flat_map(tokens_for_apps::faults));
-        for (settings, tenant) in settings.iter().zip(&tenants) {
+        for ((settings, tenant), tokens) in settings.iter().zip(&tenants).zip(&tokens) {
             // Whom a policy admits is not known while a provider is missing.
             if settings.providers.len() == tenant.providers.len() {
-                faults.extend(checks::identity_headers(settings, tenant));
+                faults.extend(checks::identity_headers(settings, tenant, tokens));
             }
             if settings.whole && settings.providers.len() == tenant.providers.len() {
                 faults.extend(checks::groups(settings, tenant));

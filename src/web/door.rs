@@ -77,7 +77,7 @@ impl Door {
                     random: Arc::clone(&parts.random),
                     limiter: Arc::clone(&limiter),
                 },
-                Outside {
+                &Outside {
                     http: parts.relying_party.http.clone(),
                     key_sets: Arc::clone(&parts.relying_party.key_sets),
                     metadata: Arc::clone(&parts.issuer_metadata),

@@ -10,6 +10,7 @@
 mod app_host;
 mod architecture;
 mod authz;
+mod bearer;
 mod check;
 mod documents;
 mod ended_sessions;

@@ -27,13 +27,17 @@ pub(super) struct Attestations {
 }
 
 impl Attestations {
-    pub(super) fn new(shared: &Shared, outside: Outside, revocations: Arc<Revocations>) -> Self {
+    pub(super) fn new(shared: &Shared, outside: &Outside, revocations: &Arc<Revocations>) -> Self {
         let clock = Arc::clone(&shared.clock);
         let key_sets = Arc::clone(&outside.key_sets);
         Self {
-            memory: TokenMemory::new(MemoryLimits::default(), revocations, Arc::clone(&clock)),
+            memory: TokenMemory::new(
+                MemoryLimits::default(),
+                Arc::clone(revocations),
+                Arc::clone(&clock),
+            ),
             verifier: TokenVerifier::new(key_sets, clock),
-            outside,
+            outside: outside.clone(),
         }
     }
 
@@ -48,15 +52,14 @@ impl Attestations {
             .ok_or_else(|| unattested("there is no attestation, or there are several"))?;
         let token = token.trim();
         let key = demanded.scope.key(token);
-        let verified = match self.memory.recall(&key) {
-            Some(verified) => verified,
-            None => {
-                let verified = self.verified(demanded, token).await?;
-                let facts = TokenFacts::from(&verified);
-                self.memory
-                    .keep(&key, Arc::new(verified), facts, token.len())
-                    .map_err(|refused| unattested(&refused.to_string()))?
-            }
+        let verified = if let Some(verified) = self.memory.recall(&key) {
+            verified
+        } else {
+            let verified = self.verified(demanded, token).await?;
+            let facts = TokenFacts::from(&verified);
+            self.memory
+                .keep(&key, Arc::new(verified), facts, token.len())
+                .map_err(|refused| unattested(&refused.to_string()))?
         };
         let Some(bound_to) = &demanded.bound_to else {
             return Ok(());

@@ -195,12 +195,10 @@ impl KnownCaller {
 impl Credentials {
     /// With nothing in memory.
     #[must_use]
-    pub fn new(shared: Shared, outside: Outside, revocations: &Arc<Revocations>) -> Self {
-        let of = |_| (outside.clone(), Arc::clone(revocations));
-        let [(to_bearer, by_bearer), (to_attestation, by_attestation)] = [(), ()].map(of);
+    pub fn new(shared: Shared, outside: &Outside, revocations: &Arc<Revocations>) -> Self {
         Self {
-            bearer: Bearer::new(&shared, to_bearer, by_bearer),
-            attestations: Attestations::new(&shared, to_attestation, by_attestation),
+            bearer: Bearer::new(&shared, outside, revocations),
+            attestations: Attestations::new(&shared, outside, revocations),
             shared,
         }
     }

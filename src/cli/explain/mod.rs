@@ -129,7 +129,7 @@ async fn gate(config: &Config, directory: Directory, question: &Question) -> Res
     Ok(Gate {
         directory: Arc::new(LiveDirectory::new(directory)),
         sessions: AppSessions::new(&sessions, 1),
-        credentials: Credentials::new(shared, outside, &revocations),
+        credentials: Credentials::new(shared, &outside, &revocations),
         limiter,
     })
 }

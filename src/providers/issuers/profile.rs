@@ -162,15 +162,7 @@ fn read(root: &Section<'_>) -> Option<Profile> {
     let notes = root
         .get("notes")
         .map_or(Some(Vec::new()), |item| item.list(|item| item.line(300)));
-    let parameters: Vec<Option<Parameter>> = layers
-        .entries("parameters")
-        .iter()
-        .map(|item| {
-            let section = item.free_section(format!("[parameters.{}]", item.name))?;
-            parameters::read(item.name, &section)
-        })
-        .collect();
-    let parameters: Vec<Parameter> = parameters.into_iter().collect::<Option<_>>()?;
+    let parameters = parameters(&layers)?;
     let mut names = Names::of(&parameters);
     let variables = layers.entries("variables");
     let read: Option<Vec<_>> = variables
@@ -183,15 +175,7 @@ fn read(root: &Section<'_>) -> Option<Profile> {
         names: &names,
     };
     let issuers = reading.issuers();
-    let key_issuer = root
-        .get("key_issuer")
-        .map_or(Some(KeyIssuer::default()), |item| {
-            item.choice(&[
-                ("ignored", KeyIssuer::Ignored),
-                ("checked", KeyIssuer::Checked),
-                ("required", KeyIssuer::Required),
-            ])
-        });
+    let key_issuer = key_issuer(root);
     let cool_down = Duration::from_secs(30);
     let key_cool_down = root.get("key_cool_down").map_or(Some(cool_down), |item| {
         item.duration(cool_down, Duration::from_hours(1))
@@ -269,6 +253,26 @@ fn read(root: &Section<'_>) -> Option<Profile> {
         parameters,
         ..profile
     })
+}
+
+fn key_issuer(root: &Section<'_>) -> Option<KeyIssuer> {
+    root.get("key_issuer")
+        .map_or(Some(KeyIssuer::default()), |item| {
+            item.choice(&[
+                ("ignored", KeyIssuer::Ignored),
+                ("checked", KeyIssuer::Checked),
+                ("required", KeyIssuer::Required),
+            ])
+        })
+}
+
+fn parameters(layers: &Layers<'_, '_>) -> Option<Vec<Parameter>> {
+    let read = |item: &Item<'_>| {
+        let section = item.free_section(format!("[parameters.{}]", item.name))?;
+        parameters::read(item.name, &section)
+    };
+    let all: Vec<_> = layers.entries("parameters").iter().map(read).collect();
+    all.into_iter().collect()
 }
 
 fn claims_reader<'n>(names: &'n Names<'n>) -> ClaimsReader<'n> {
@@ -413,21 +417,23 @@ impl Reading<'_, '_> {
             absent_if,
         ];
         let mut rules: Vec<_> = all.into_iter().flatten().collect();
-        match (rules.pop(), rules.is_empty()) {
-            (Some(rule), true) => Some(Demand {
+        if let (Some(rule), true) = (rules.pop(), rules.is_empty()) {
+            return Some(Demand {
                 claim: claim?,
                 rule: rule?,
-            }),
-            _ => {
-                section.fault_with_help(
-                    "a required claim says one thing",
-                    "`is`, `is_true`, `is_or_absent`, `one_of`, `present`, `absent`, `past`, `present_if` or `absent_if`",
-                );
-                None
-            }
+            });
         }
+        section.fault_with_help(
+            "a required claim says one thing",
+            "`is`, `is_true`, `is_or_absent`, `one_of`, `present`, `absent`, `past`, `present_if` or `absent_if`",
+        );
+        None
     }
 
+    #[expect(
+        clippy::option_option,
+        reason = "the outer one is a fault that was told"
+    )]
     fn opaque(&self) -> Option<Option<Opaque>> {
         let Some(item) = self.root.get("opaque") else {
             return Some(None);

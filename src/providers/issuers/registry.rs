@@ -52,6 +52,12 @@ impl Profiles {
         self.known.keys().map(|name| &**name)
     }
 
+    /// Their names with what people call them, and what is worth knowing beside.
+    pub fn described(&self) -> impl Iterator<Item = (&str, &str, &[Box<str>])> {
+        let each = self.known.iter();
+        each.map(|(name, profile)| (&**name, &*profile.title, &*profile.notes))
+    }
+
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Profile)> {
         self.known.iter().map(|(name, profile)| (&**name, profile))

@@ -330,8 +330,8 @@ impl Resolution<'_> {
         let known = &self.profile.algorithms;
         let Some(written) = &self.settings.algorithm else {
             let secret = self.settings.secret.is_some();
-            let fits = |it: &&Box<str>| it.starts_with("HS") == secret;
-            let first = known.iter().find(fits).or(known.first());
+            let fits = |it: &str| it.starts_with("HS") == secret;
+            let first = known.iter().find(|it| fits(it)).or(known.first());
             return Some(first.cloned());
         };
         if known.contains(&written.value) {

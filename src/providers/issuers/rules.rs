@@ -134,6 +134,17 @@ impl IssuerRules {
         }
     }
 
+    /// Whether all its tokens are of one issuer, and not of one for each tenant of a cloud.
+    #[must_use]
+    pub fn is_one_issuer(&self) -> bool {
+        match &self.rules.issuers {
+            Issuers::OneOf(_) | Issuers::Unnamed(_) => true,
+            Issuers::Template { tenants, .. } => {
+                tenants.as_ref().is_some_and(|tenants| tenants.len() < 2)
+            }
+        }
+    }
+
     /// Whether its tokens can be verified here.
     #[must_use]
     pub fn has_keys(&self) -> bool {

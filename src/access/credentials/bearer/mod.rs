@@ -14,7 +14,7 @@ use std::time::Duration;
 use self::opaque::OpaqueTokens;
 use super::authorization::{ByScheme, by_scheme};
 use super::outside::Outside;
-use super::{KnownCaller, NotAccepted, Shared, Standing};
+use super::{CredentialFault, KnownCaller, NotAccepted, Shared, Standing};
 use crate::access::check::Found;
 use crate::access::dialect::CheckRequest;
 use crate::jose::{
@@ -46,13 +46,17 @@ struct Vouched<'a> {
 }
 
 impl Bearer {
-    pub(super) fn new(shared: &Shared, outside: Outside, revocations: Arc<Revocations>) -> Self {
+    pub(super) fn new(shared: &Shared, outside: &Outside, revocations: &Arc<Revocations>) -> Self {
         let clock = Arc::clone(&shared.clock);
         let key_sets = Arc::clone(&outside.key_sets);
         Self {
-            memory: TokenMemory::new(MemoryLimits::default(), revocations, Arc::clone(&clock)),
+            memory: TokenMemory::new(
+                MemoryLimits::default(),
+                Arc::clone(revocations),
+                Arc::clone(&clock),
+            ),
             verifier: TokenVerifier::new(key_sets, Arc::clone(&clock)),
-            outside,
+            outside: outside.clone(),
             opaque: OpaqueTokens::new(clock),
         }
     }
@@ -90,7 +94,13 @@ impl Bearer {
         let key = tokens.scope.key(token);
         let vouched = self.vouched(tokens, token, &key).await?;
         let rules = vouched.rules;
-        let caller = holder::caller(shared, rules, vouched.token.claims()).await?;
+        let caller = holder::caller(shared, rules, vouched.token.claims()).await;
+        let caller = caller.inspect_err(|refused| {
+            let bad = matches!(refused, NotAccepted::Fault(CredentialFault::Invalid, _));
+            if bad && rules.opaque.is_some() {
+                self.opaque.refuse(rules, &key);
+            }
+        })?;
         let size = holder::size(&caller);
         let known = KnownCaller::new(caller, found.at, found.directory.version());
         let facts = TokenFacts::from(&vouched.token);
@@ -157,7 +167,10 @@ impl Bearer {
                         longest,
                     });
                 }
-                Err(refused) => refusals.add(Some(rules), &refused),
+                Err(refused) => {
+                    self.opaque.refuse(rules, key);
+                    refusals.add(Some(rules), &refused);
+                }
             }
         }
         Err(refusals.into_answer())

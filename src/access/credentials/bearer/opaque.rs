@@ -96,15 +96,18 @@ impl OpaqueTokens {
         let asked = self.ask_now(outside, rules, token).await;
         match &asked {
             Ok(found) => *answer = Some(found.clone()),
-            Err(NotAnswered::Inactive) => {
-                let until = self.clock.monotonic().saturating_add(NEGATIVE);
-                self.refused.insert(name, until);
-            }
+            Err(NotAnswered::Inactive) => self.refuse(rules, key),
             Err(NotAnswered::Unavailable(_)) => {}
         }
         drop(answer);
         drop(landing);
         asked
+    }
+
+    /// Remembers for a while that what the issuer said of the token does not do.
+    pub(super) fn refuse(&self, rules: &IssuerRules, key: &TokenKey<'_>) {
+        let until = self.clock.monotonic().saturating_add(NEGATIVE);
+        self.refused.insert((key.digest(), rules.id.clone()), until);
     }
 
     fn is_refused(&self, name: &(Digest, TrustedIssuerId)) -> bool {
