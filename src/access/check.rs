@@ -16,7 +16,7 @@ use super::identity_headers::{HandedTokens, identity_headers};
 use super::limiter::{Counted, Limiter};
 use super::noted::{note, unreadable};
 use super::target::CheckTarget;
-use super::verdict::{Allowed, Prepared, Told, Verdict};
+use super::verdict::{Allowed, Prepared, ScopeMissing, Told, Verdict};
 use crate::config::Server;
 use crate::domain::caller::{Caller, Scheme, Subject};
 use crate::domain::handle::{AppSessionKind, Digest, Handle};
@@ -25,7 +25,7 @@ use crate::domain::identity::Person;
 use crate::domain::identity_header::HeaderSet;
 use crate::domain::ids::UserId;
 use crate::domain::login_offer::is_navigation;
-use crate::domain::policy::{Refusal, Requirements, Ruling, Target};
+use crate::domain::policy::{Refusal, Requirements, Ruling, Source, Target};
 use crate::domain::tenant::{ParentCookie, ProtectedApp};
 use crate::sessions::{AppEntry, AppSessions};
 use crate::storage::StorageError;
@@ -196,6 +196,11 @@ impl Gate {
             path: path.as_ref(),
             method: target.method.as_ref(),
             preflight: is_preflight(target.method.as_ref(), request.headers),
+            source: if at.app.policy.needs_source() {
+                source(request, server)
+            } else {
+                Source::NotAsked
+            },
         };
         witness.asked(at.app, asked);
         let ruling = at.app.policy.ruling(asked);
@@ -203,11 +208,11 @@ impl Gate {
             return Verdict::Refused(refusal);
         }
         // Before what is public, too: it is public to the app's own users.
-        if let Some(demanded) = at.tokens.and_then(|tokens| tokens.attestation.as_ref()) {
-            let judged = Box::pin(self.credentials.attested(demanded, request, found)).await;
-            if let Err(verdict) = judged {
-                return verdict;
-            }
+        if let Some(demanded) = at.tokens.and_then(|tokens| tokens.attestation.as_ref())
+            && let Err(verdict) =
+                Box::pin(self.credentials.attested(demanded, request, found)).await
+        {
+            return verdict;
         }
         let requirements = match ruling {
             Ruling::Refused(refusal) => return Verdict::Refused(refusal),
@@ -286,7 +291,14 @@ impl Gate {
     ) -> Verdict {
         let caller = known.caller();
         if let Err(refusal) = admit(requirements, request, caller.as_subject()) {
-            return self.refused(at, caller.user, refusal);
+            let verdict = self.refused(at, caller.user, refusal);
+            return match verdict {
+                Verdict::Refused(Refusal::Scope) => Verdict::ScopeMissing(Box::new(ScopeMissing {
+                    tenant: at.tenant.id.clone(),
+                    scopes: requirements.wanted_scopes().join(" ").into(),
+                })),
+                verdict => verdict,
+            };
         }
         known.make_ready(set, at.app);
         known.allowed.increment(1);
@@ -415,6 +427,11 @@ fn admit(
         }
     }
     Ok(())
+}
+
+/// Where the held-back request comes from.
+fn source(request: &CheckRequest<'_>, server: &Server) -> Source {
+    client_address(request.headers, request.peer, server).map_or(Source::Unknown, Source::Address)
 }
 
 /// The marks of a CORS preflight (Fetch §3.2.2).

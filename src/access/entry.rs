@@ -7,7 +7,7 @@ use url::Url;
 use crate::domain::host::Host;
 use crate::domain::identity::Person;
 use crate::domain::path::CanonicalPath;
-use crate::domain::policy::{Refusal, Ruling, Target};
+use crate::domain::policy::{Refusal, Ruling, Source, Target};
 use crate::domain::tenant::{ProtectedApp, Tenant};
 use crate::domain::upstream_provider::UpstreamProvider;
 
@@ -62,6 +62,7 @@ fn ruling<'a>(tenant: &'a Tenant, target: &Url) -> Option<(&'a ProtectedApp, Rul
         path: path.as_ref(),
         method: Some(&Method::GET),
         preflight: false,
+        source: Source::NotAsked,
     };
     Some((app, app.policy.ruling(asked)))
 }

@@ -24,4 +24,4 @@ pub use dialect::{CheckRequest, Dialect};
 pub use limiter::{By, Counted, Limiter, OverLimit};
 pub use session_watch::SessionWatch;
 pub use target::{AmbiguousTarget, CheckTarget, StartLine, WholeTarget};
-pub use verdict::{Allowed, Prepared, Verdict};
+pub use verdict::{Allowed, Prepared, ScopeMissing, Verdict};

@@ -38,7 +38,7 @@ pub(super) fn note(verdict: &Verdict, target: &CheckTarget<'_>, at: AppAt<'_>, p
                 CheckOutcome::Unaccepted
             }
         },
-        Verdict::Refused(_) => CheckOutcome::Refused,
+        Verdict::Refused(_) | Verdict::ScopeMissing(_) => CheckOutcome::Refused,
         Verdict::Ambiguous(_) => CheckOutcome::Ambiguous,
         Verdict::UnknownHost => CheckOutcome::UnknownHost,
         Verdict::OverLimit(_) => CheckOutcome::OverLimit,
@@ -53,10 +53,8 @@ pub(super) fn note(verdict: &Verdict, target: &CheckTarget<'_>, at: AppAt<'_>, p
                  `X-Original-URL` and `X-Original-Method`, or `X-Forwarded-Uri` and `X-Forwarded-Method`"
             );
         }
-        Verdict::Refused(refusal) => tracing::info!(
-            target: "audit", event = "check_refused", tenant, app, %peer,
-            path = target.path_and_query.map(without_query), reason = %refusal,
-        ),
+        Verdict::Refused(refusal) => refused(*refusal, target, at, peer),
+        Verdict::ScopeMissing(_) => refused(Refusal::Scope, target, at, peer),
         Verdict::Ambiguous(ambiguous) => tracing::warn!(
             target: "audit", event = "check_ambiguous", tenant, app, %peer, reason = %ambiguous,
         ),
@@ -69,4 +67,12 @@ pub(super) fn note(verdict: &Verdict, target: &CheckTarget<'_>, at: AppAt<'_>, p
         ),
         _ => {}
     }
+}
+
+fn refused(refusal: Refusal, target: &CheckTarget<'_>, at: AppAt<'_>, peer: IpAddr) {
+    let (tenant, app) = (at.tenant.id.as_str(), at.app.id.as_str());
+    tracing::info!(
+        target: "audit", event = "check_refused", tenant, app, %peer,
+        path = target.path_and_query.map(without_query), reason = %refusal,
+    );
 }

@@ -40,6 +40,8 @@ pub enum Verdict {
     Unaccepted(Box<Unaccepted>),
     /// Somebody may be signed in, but may not pass.
     Refused(Refusal),
+    /// A token may not be used for this: 403, and what would do.
+    ScopeMissing(Box<ScopeMissing>),
     /// The request has no single meaning.
     Ambiguous(AmbiguousTarget),
     /// The host is no app.
@@ -48,6 +50,15 @@ pub enum Verdict {
     OverLimit(OverLimit),
     /// It cannot be told whether somebody is signed in.
     Unavailable(StorageError),
+}
+
+/// What a token lacks (RFC 6750 §3.1, `insufficient_scope`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeMissing {
+    /// Whose app it is.
+    pub tenant: TenantId,
+    /// The scopes that it takes, with spaces between them.
+    pub scopes: Box<str>,
 }
 
 /// A request that may pass.

@@ -147,6 +147,9 @@ fn place(rule: &Rule, rest: &str) -> String {
     if rule.preflight {
         place.push_str(" (CORS preflights pass)");
     }
+    if !rule.networks.is_empty() {
+        let _ = write!(place, " from {}", either(&rule.networks));
+    }
     place
 }
 
@@ -156,27 +159,57 @@ fn who(allow: &Allow) -> String {
         Allow::Public => return "anybody, signed in or not".into(),
         Allow::SignedIn(requirements) => requirements,
     };
+    let told = told(requirements);
+    if told.is_empty() {
+        "anybody who is signed in".into()
+    } else {
+        format!("who {told}")
+    }
+}
+
+/// What a caller has to fit, in words.
+fn told(requirements: &Requirements) -> String {
     let Requirements {
+        schemes,
+        providers,
+        issuers,
+        clients,
+        users,
         email_domains,
         emails,
         groups,
+        all_groups,
         roles,
-        providers,
+        all_roles,
+        permissions,
+        all_permissions,
+        scopes,
+        all_scopes,
+        any_of,
     } = requirements;
+    let schemes: Vec<_> = schemes.iter().map(|scheme| scheme.as_str()).collect();
+    let any_of: Vec<_> = any_of.iter().map(told).collect();
     let lists = [
+        ("is the user", either(users)),
         ("has an address at", either(email_domains)),
         ("has the address", either(emails)),
         ("is in", either(groups)),
+        ("is in", both(all_groups)),
         ("has the role", either(roles)),
+        ("has the roles", both(all_roles)),
         ("signed in through", either(providers)),
+        ("is known by", either(&schemes)),
+        ("has a token of", either(issuers)),
+        ("uses the client", either(clients)),
+        ("has the permission", either(permissions)),
+        ("has the permissions", both(all_permissions)),
+        ("has a token with the scope", either(scopes)),
+        ("has a token with the scopes", both(all_scopes)),
+        ("either", any_of.join(", or ")),
     ];
     let given = lists.iter().filter(|(_, entries)| !entries.is_empty());
     let given: Vec<_> = given.map(|(what, all)| format!("{what} {all}")).collect();
-    if given.is_empty() {
-        "anybody who is signed in".into()
-    } else {
-        format!("who {}", given.join(", and "))
-    }
+    given.join(", and ")
 }
 
 fn list(all: &[impl Display]) -> String {
@@ -187,6 +220,11 @@ fn list(all: &[impl Display]) -> String {
 fn either(all: &[impl Display]) -> String {
     let all: Vec<_> = all.iter().map(ToString::to_string).collect();
     all.join(" or ")
+}
+
+fn both(all: &[impl Display]) -> String {
+    let all: Vec<_> = all.iter().map(ToString::to_string).collect();
+    all.join(" and ")
 }
 
 /// What can be right, and often is not.

@@ -6,6 +6,7 @@
 mod check;
 pub mod demo;
 mod explain;
+mod keys;
 mod provider;
 pub mod reload;
 mod serve;
@@ -53,6 +54,9 @@ enum Command {
     /// Say which presets for providers there are and what each does, or try the providers of a configuration.
     #[command(subcommand)]
     Provider(provider::Command),
+    /// Show the keys that sign what a tenant issues, or make a new one.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Print the JSON Schema of the configuration, for editors.
     Schema {
         /// A folder with presets of your own, whose settings are added.
@@ -87,6 +91,7 @@ pub fn run() -> ExitCode {
         Command::Check(file) => check::run(&file.config),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Provider(command) => provider::run(&command),
+        Command::Keys(command) => keys::run(&command),
         Command::Serve(file) => serve::run(&file.config),
         Command::Schema { providers_folder } => schema(providers_folder.as_deref()),
         Command::Demo { port } => demo::run(port),

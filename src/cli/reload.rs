@@ -157,6 +157,7 @@ impl Reloader {
             .map_err(|error| Faults::from(Fault::nowhere(error.to_string())))?;
         let tenants = directory.tenants().len();
         self.door.parts.directory.swap(directory);
+        self.door.turn_signing_keys().await;
         Ok(Applied {
             version,
             tenants,

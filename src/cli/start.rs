@@ -17,6 +17,7 @@ use crate::providers::issuers::issuer_metadata_cache;
 use crate::relying_party::RelyingParty;
 use crate::relying_party::begin_login::WAITING;
 use crate::sessions::Sessions;
+use crate::signing::Signing;
 use crate::storage::sealing::SealingKeys;
 use crate::storage::sqlite::SqliteStore;
 use crate::storage::{Store, WaitingCaps};
@@ -181,12 +182,14 @@ pub async fn door(
         waiting,
     };
     let sessions = Sessions::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random));
+    let signing = Signing::new(Arc::clone(&store), Arc::clone(&clock));
     let door = Door::new(Parts {
         directory: Arc::new(LiveDirectory::new(directory)),
         relying_party,
         issuer_metadata: Arc::new(issuer_metadata),
         revocations: Arc::new(revocations),
         sessions: Arc::new(sessions),
+        signing,
         store,
         views: Views::new(None).context("the pages cannot be used")?,
         clock,
@@ -197,6 +200,7 @@ pub async fn door(
         metrics: crate::telemetry::metrics::start(),
     });
     door.upkeep().await;
+    door.turn_signing_keys().await;
     Ok(door)
 }
 

@@ -8,7 +8,7 @@ use super::reader::{Item, Section};
 use super::server::Server;
 use super::table::{Key, Shape, Table};
 use super::trusted_issuers::{self, AcceptedTokens};
-use super::{Context, rules, security_headers, upstreams};
+use super::{Context, callers, rules, security_headers, upstreams};
 use crate::domain::caller::{Scheme, Schemes};
 use crate::domain::host::{Host, HostPattern};
 use crate::domain::identity_header::{HeaderSet, IdentityHeader, IdentitySource};
@@ -53,7 +53,7 @@ pub(super) static TABLE: Table = Table::new(
         .required(),
         Key::new(
             "accept",
-            Shape::List(&Shape::Words(&SCHEMES)),
+            Shape::List(&SCHEME),
             "How callers may show who they are: any one of these will do.",
         )
         .or("[\"session\"]"),
@@ -69,7 +69,7 @@ pub(super) static TABLE: Table = Table::new(
             "For whom tokens must be, beside what their issuer's own list says.",
         ),
         Key::table("attestation", &trusted_issuers::ATTESTATION),
-        Key::table("allow", &rules::ALLOW),
+        Key::table("allow", &callers::ALLOW),
         Key::tables("rules", &rules::TABLE),
         Key::new(
             "allowed_status",
@@ -108,6 +108,8 @@ pub(super) static TABLE: Table = Table::new(
 
 /// The words of [`Scheme`].
 static SCHEMES: [&str; Scheme::ALL.len()] = words_of(&Scheme::ALL);
+
+pub(super) static SCHEME: Shape = Shape::Words(&SCHEMES);
 
 /// The words of [`IdentitySource`].
 static IDENTITY_SOURCES: [&str; IdentitySource::ALL.len()] = words_of(&IdentitySource::ALL);

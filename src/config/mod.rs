@@ -10,6 +10,7 @@
 mod accent;
 mod addresses;
 mod apps;
+mod callers;
 mod claim_changes;
 mod client_authentication;
 mod diagnostics;
@@ -31,6 +32,7 @@ mod secrets;
 mod security_headers;
 mod server;
 mod sessions;
+mod signing;
 pub(crate) mod source;
 mod storage;
 pub(crate) mod table;

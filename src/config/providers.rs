@@ -15,7 +15,7 @@ use super::reader::Section;
 use super::secrets::secret;
 use super::table::{Key, Shape, Table, word};
 use super::upstream_tokens::{LONGEST_RECHECK, SHORTEST_RECHECK, TokenSettings};
-use super::{Context, RestrictionSettings, claim_changes, restrictions, rules, server, tls};
+use super::{Context, RestrictionSettings, callers, claim_changes, restrictions, server, tls};
 use crate::domain::claim_changes::ClaimChanges;
 use crate::domain::email::EmailDomain;
 use crate::domain::ids::ProviderId;
@@ -332,7 +332,7 @@ pub(super) fn read(section: &Section<'_>, context: &Context<'_>) -> Option<Provi
         .and_then(|item| located(&item, item.flag()));
     let email_domains = section
         .get("email_domains")
-        .and_then(|item| item.list(rules::email_domain));
+        .and_then(|item| item.list(callers::email_domain));
     let tokens = TokenSettings::read(section);
     let reach = reach(section, context);
     let changes = section.get("claims").map_or_else(

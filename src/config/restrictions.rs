@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use super::callers;
 use super::diagnostics::Position;
 use super::expressions;
 use super::item::{Item, Located, located};
 use super::reader::Section;
-use super::rules;
 use super::table::{Key, Shape, Table};
 use crate::domain::restrictions::Restrictions;
 
@@ -86,7 +86,7 @@ pub struct RestrictionSettings {
 pub(super) fn read(item: &Item<'_>) -> Option<RestrictionSettings> {
     let section = item.section(&TABLE)?;
     let names = |key, longest| many(&section, key, |item| item.line(longest));
-    let email_domains = many(&section, "email_domains", rules::email_domain);
+    let email_domains = many(&section, "email_domains", callers::email_domain);
     let (groups, all_groups) = (names("groups", 1000), names("all_groups", 1000));
     let (roles, all_roles) = (names("roles", 1000), names("all_roles", 1000));
     let guests = section.get("guests");

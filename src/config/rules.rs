@@ -5,16 +5,12 @@
 
 use http::Method;
 
-use super::diagnostics::{Position, nearest, suggestion};
+use super::callers::{ALLOW, LISTS, WHO_KEYS, who};
+use super::diagnostics::{Position, nearest};
 use super::reader::{Item, Section};
 use super::table::{Key, Shape, Table};
-use crate::domain::email::{EmailAddress, EmailDomain};
-use crate::domain::ids::ProviderId;
 use crate::domain::path::CanonicalPath;
-use crate::domain::policy::{Allow, Policy, Requirements, Rule};
-
-const WHO: &str = "exactly one of public = true, deny = true, signed_in = true, or lists \
-                   (`email_domains`, `emails`, `groups`, `roles`, `providers`)";
+use crate::domain::policy::{Policy, Rule};
 
 pub(super) static TABLE: Table = Table::new(
     "[[tenants.apps.rules]]",
@@ -40,44 +36,8 @@ pub(super) static TABLE: Table = Table::new(
         .or("false"),
     ],
 )
-.and(WHO_KEYS);
-
-pub(super) static ALLOW: Table = Table::new(
-    "`allow`",
-    "Short for one rule about everything. An app has `allow` or `rules`.",
-    WHO_KEYS,
-);
-
-const WHO_KEYS: &[Key] = &[
-    Key::new(
-        "public",
-        Shape::Flag,
-        "Anybody passes, signed in or not, without identity.",
-    ),
-    Key::new("deny", Shape::Flag, "Nobody passes."),
-    Key::new("signed_in", Shape::Flag, "Anybody who is signed in passes."),
-    Key::new(
-        "email_domains",
-        Shape::List(&Shape::Text),
-        "Domains of a verified address; not those below them.",
-    ),
-    Key::new("emails", Shape::List(&Shape::Text), "Verified addresses."),
-    Key::new(
-        "groups",
-        Shape::List(&Shape::Line(1000)),
-        "Groups, with their case.",
-    ),
-    Key::new(
-        "roles",
-        Shape::List(&Shape::Line(1000)),
-        "Roles, with their case.",
-    ),
-    Key::new(
-        "providers",
-        Shape::List(&Shape::Id),
-        "Ids of this tenant's providers.",
-    ),
-];
+.and(WHO_KEYS)
+.and(LISTS);
 
 /// Reads the rules of one app. `providers` are the tenant's, as they were written.
 pub(super) fn read(app: &Section<'_>, providers: &[&str]) -> Option<Policy> {
@@ -98,10 +58,12 @@ pub(super) fn read(app: &Section<'_>, providers: &[&str]) -> Option<Policy> {
         }
         (Some(allow), None) => {
             let section = allow.section(&ALLOW)?;
-            let allow = who(&section, providers);
+            let who = who(&section, providers);
             section.finish();
+            let (allow, networks) = who?;
             Some(Policy::new(vec![Rule {
-                allow: allow?,
+                networks,
+                allow,
                 ..Rule::default()
             }]))
         }
@@ -132,76 +94,17 @@ fn rule(section: &Section<'_>, providers: &[&str]) -> Option<Rule> {
     let preflight = section
         .get("preflight")
         .map_or(Some(false), |item| item.flag());
-    let allow = who(section, providers);
+    let who = who(section, providers);
     section.finish();
+    let (paths, methods, preflight) = (paths?, methods?, preflight?);
+    let (allow, networks) = who?;
     Some(Rule {
-        paths: paths?,
-        methods: methods?,
-        preflight: preflight?,
-        allow: allow?,
+        paths,
+        methods,
+        preflight,
+        networks,
+        allow,
     })
-}
-
-fn who(section: &Section<'_>, providers: &[&str]) -> Option<Allow> {
-    let mut given: Vec<(&'static str, Item<'_>)> = Vec::new();
-    let mut right = true;
-    for key in ["public", "deny", "signed_in"] {
-        let Some(item) = section.get(key) else {
-            continue;
-        };
-        match item.flag() {
-            Some(true) => given.push((key, item)),
-            Some(false) => {}
-            None => right = false,
-        }
-    }
-    let mut lists = 0;
-    let mut list = |key| {
-        let item = section.get(key)?;
-        lists += 1;
-        if lists == 1 {
-            given.push((key, item.clone()));
-        }
-        Some(item)
-    };
-    let email_domains = values(list("email_domains"), email_domain);
-    let emails = values(list("emails"), email);
-    let groups = values(list("groups"), |item| item.line(1000));
-    let roles = values(list("roles"), |item| item.line(1000));
-    let named = values(list("providers"), |item| provider(item, providers));
-    match given.as_slice() {
-        [] if right => section.fault_with_help(
-            format!("{} does not say who may pass", section.name()),
-            format!("say {WHO}"),
-        ),
-        [_] | [] => {}
-        [(first, _), (second, item), ..] => item.fault_with_help(
-            format!("`{first}` and `{second}` contradict each other"),
-            if *first == "signed_in" {
-                "leave out `signed_in`: who is on a list must be signed in anyway".into()
-            } else {
-                format!("say {WHO}")
-            },
-        ),
-    }
-    let requirements = Requirements {
-        email_domains: email_domains?,
-        emails: emails?,
-        groups: groups?,
-        roles: roles?,
-        providers: named?,
-    };
-    match given.as_slice() {
-        [("public", _)] => Some(Allow::Public),
-        [("deny", _)] => Some(Allow::Nobody),
-        [_] => Some(Allow::SignedIn(requirements)),
-        _ => None,
-    }
-}
-
-/// The values of a list that may be left out; `None` if there is something wrong with it.
-fn values<T>(item: Option<Item<'_>>, read: impl Fn(&Item<'_>) -> Option<T>) -> Option<Vec<T>> {
-    item.map_or(Some(Vec::new()), |item| item.list(read))
 }
 
 fn path(item: &Item<'_>) -> Option<CanonicalPath> {
@@ -283,49 +186,6 @@ fn method(item: &Item<'_>) -> Option<Method> {
         );
         None
     }
-}
-
-pub(super) fn email_domain(item: &Item<'_>) -> Option<EmailDomain> {
-    let text = item.text()?;
-    if let Ok(domain) = text.parse() {
-        return Some(domain);
-    }
-    let help = match (text.strip_prefix('@'), text.split_once('@')) {
-        (Some(rest), _) if rest.parse::<EmailDomain>().is_ok() => {
-            format!("write it without `@`: \"{rest}\"")
-        }
-        (_, Some(_)) => "put whole addresses into `emails`".into(),
-        _ if text == "*" => "for everybody who is signed in: signed_in = true".into(),
-        _ if text.starts_with("*.") || text.starts_with('.') => {
-            "name each domain: a domain means itself, not those below it".into()
-        }
-        _ => "write it as \"example.com\"".into(),
-    };
-    item.fault_with_help(format!("{} is not a domain", item.shown()), help);
-    None
-}
-
-fn email(item: &Item<'_>) -> Option<EmailAddress> {
-    let address = item.text()?.parse().ok();
-    if address.is_none() {
-        item.fault_with_help(
-            format!("{} is not an e-mail address", item.shown()),
-            "write it as \"ada@example.com\"; whole domains go into `email_domains`",
-        );
-    }
-    address
-}
-
-fn provider(item: &Item<'_>, providers: &[&str]) -> Option<ProviderId> {
-    let text = item.text()?;
-    if !providers.contains(&text) {
-        item.fault_with_help(
-            format!("this tenant has no provider {}", item.shown()),
-            suggestion(text, providers.iter().copied()),
-        );
-        return None;
-    }
-    text.parse().ok()
 }
 
 fn report_unreachable(sections: &[Section<'_>], rules: &[Option<Rule>]) {

@@ -17,7 +17,7 @@ pub(crate) struct Table {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     keys: &'static [Key],
-    more: &'static [Key],
+    more: [&'static [Key]; 2],
     /// Of these keys there is exactly one.
     pub(crate) exactly_one: &'static [&'static str],
     /// Further keys are somebody else's to judge: a provider's preset, an issuer's profile. This is the key that
@@ -31,15 +31,20 @@ impl Table {
             name,
             about,
             keys,
-            more: &[],
+            more: [&[], &[]],
             exactly_one: &[],
             open: None,
         }
     }
 
-    /// Keys that this table shares with another one.
+    /// Keys that this table shares with another one. Twice at most.
     pub(crate) const fn and(mut self, more: &'static [Key]) -> Self {
-        self.more = more;
+        let [first, _] = self.more;
+        self.more = if first.is_empty() {
+            [more, &[]]
+        } else {
+            [first, more]
+        };
         self
     }
 
@@ -55,7 +60,7 @@ impl Table {
 
     /// In the order in which they were declared.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &'static Key> + Clone {
-        self.keys.iter().chain(self.more)
+        self.keys.iter().chain(self.more.into_iter().flatten())
     }
 
     pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {

@@ -12,13 +12,14 @@ use super::table::{Key, Shape, Table};
 use super::trusted_issuers::TrustedIssuerSettings;
 use super::{
     Context, ParentCookieSettings, accent, addresses, apps, parent_cookie, providers, sessions,
-    trusted_issuers, upstream_tokens,
+    signing, trusted_issuers, upstream_tokens,
 };
 use crate::config::AppSettings;
 use crate::domain::email::EmailDomain;
 use crate::domain::host::{Host, HostPattern};
 use crate::domain::ids::TenantId;
 use crate::domain::session::SessionLifetimes;
+use crate::domain::signing_key::SigningRules;
 use crate::domain::tenant::{Accent, BaseUrl};
 
 /// A tenant, its providers not yet made from their presets.
@@ -50,6 +51,8 @@ pub struct TenantSettings {
     pub return_hosts: Vec<HostPattern>,
     /// A cookie that several app hosts share.
     pub parent_cookie: Option<ParentCookieSettings>,
+    /// Its own keys.
+    pub signing: SigningRules,
     /// Whether nothing in it stands in for what could not be read.
     pub whole: bool,
 }
@@ -84,6 +87,7 @@ pub(super) static TABLE: Table = Table::new(
             "Further hosts that a sign-in or sign-out may return to; the tenant's own and its apps' always may.",
         ),
         Key::table("parent_cookie", &parent_cookie::TABLE),
+        Key::table("signing", &signing::TABLE),
         Key::tables("providers", &providers::TABLE).required(),
         Key::tables("trusted_issuers", &trusted_issuers::TABLE),
         Key::tables("apps", &apps::TABLE),
@@ -135,6 +139,7 @@ fn tenant(
     let parent_cookie = section
         .get("parent_cookie")
         .map(|item| parent_cookie::read(&item, server));
+    let signing = signing::read(section.get("signing").as_ref());
     let providers = tables(section, "providers", &providers::TABLE);
     if providers.is_empty() {
         section.fault_with_help(
@@ -212,6 +217,7 @@ fn tenant(
         apps,
         return_hosts,
         parent_cookie,
+        signing,
         whole,
     })
 }

@@ -869,6 +869,36 @@ const HOST: &str = "hosts = [\"wiki.acme.example\"]\n";
     "allow = { signed_in = true, groups = [\"a\"] }",
     "`signed_in` and `groups` contradict each other = leave out `signed_in`"
 )]
+#[case::lists_and_public(
+    "allow = { public = true, any_of = [{ groups = [\"a\"] }, { roles = [\"b\"] }] }",
+    "`public` and `any_of` contradict each other"
+)]
+#[case::one_alternative(
+    "allow = { any_of = [{ groups = [\"a\"] }] }",
+    "`any_of` needs two alternatives at least"
+)]
+#[case::open_alternative(
+    "allow = { any_of = [{ groups = [\"a\"] }, {}] }",
+    "this alternative has no list: anybody would fit it"
+)]
+#[case::alternative_in_alternative(
+    "allow = { any_of = [{ groups = [\"a\"] }, { groups = [\"b\"], any_of = [] }] }",
+    "`any_of` is not a setting of [[tenants.apps.rules.any_of]]"
+)]
+#[case::two_scopes_in_one(
+    "allow = { scopes = [\"read write\"] }",
+    "`read write` is not a scope = write each in quotes of its own"
+)]
+#[case::scope_that_ends_a_header("allow = { all_scopes = [\"a\\\"b\"] }", "`a\"b` is not a scope")]
+#[case::user("allow = { users = [\"ada\"] }", "`ada` is not the id of a person")]
+#[case::everywhere(
+    "allow = { signed_in = true, networks = [\"0.0.0.0/0\"] }",
+    "`0.0.0.0/0` is every address there is"
+)]
+#[case::networks_alone(
+    "allow = { networks = [\"10.0.0.0/8\"] }",
+    "`allow` does not say who may pass"
+)]
 #[case::empty_list(
     "allow = { groups = [] }",
     "`groups` is an empty list = leave it out, or name at least one"
@@ -1082,7 +1112,9 @@ fn a_forwarded_app_shares_no_cookie(#[case] host: &str, #[case] is_forwarded: bo
     let apps = format!(
         "hosts = [\"a.acme.example\", \"*.w.acme.example\", \"y.b.acme.example\"]\n{allow}\
          [[tenants.apps]]\nid = \"b\"\nhosts = [\"b.acme.example\", \"*.b.acme.example\", \"b.w.acme.example\"]\n{allow}\
-         upstream = {{ address = \"http://127.0.0.1:3000\" }}"
+         upstream = {{ address = \"http://127.0.0.1:3000\" }}\n\
+         [[tenants.apps]]\nid = \"c\"\nhosts = [\"c.acme.example\"]\n\
+         allow = {{ any_of = [{{ groups = [\"a\"] }}, {{ scopes = [\"b\"] }}] }}"
     );
     let shared =
         format!("{BASE}\nparent_cookie = {{ domain = \"acme.example\", hosts = [{host}] }}");
@@ -1098,6 +1130,43 @@ fn a_forwarded_app_shares_no_cookie(#[case] host: &str, #[case] is_forwarded: bo
         found.iter().all(|fault| fault.contains(expected)),
         "{found:#?}"
     );
+}
+
+#[rstest]
+#[case("", "ES256", 30)]
+#[case("signing = {}", "ES256", 30)]
+#[case("signing = { algorithm = \"RS256\" }", "RS256", 30)]
+#[case(
+    "signing = { algorithm = \"EdDSA\", rotate_after = \"24h\" }",
+    "EdDSA",
+    1
+)]
+fn signing_keys_are_as_the_operator_wants(
+    #[case] signing: &str,
+    #[case] algorithm: &str,
+    #[case] days: i64,
+) {
+    let config = read_text(&with("", &format!("{BASE}\n{signing}"), "", APP)).expect("right");
+    let rules = config.tenants[0].signing;
+    assert_eq!(rules.algorithm.as_str(), algorithm);
+    assert_eq!(rules.rotate_after, time::Duration::days(days));
+}
+
+#[rstest]
+#[case("algorithm = \"es256\"", "`es256` is not a value of `algorithm`")]
+#[case("algorithm = \"HS256\"", "`HS256` is not a value of `algorithm`")]
+#[case("rotate_after = \"1h\"", "`rotate_after` is 1h, which is too short")]
+#[case("rotate_after = \"3y\"", "`rotate_after` is 3years")]
+#[case("rotate_after = 30", "`rotate_after` has no unit")]
+#[case("rotate = \"30d\"", "`rotate` is not a setting of [tenants.signing]")]
+fn wrong_wishes_about_signing_keys_are_told(#[case] signing: &str, #[case] expected: &str) {
+    let found = one_fault(&with(
+        "",
+        &format!("{BASE}\nsigning = {{ {signing} }}"),
+        "",
+        APP,
+    ));
+    assert!(found.contains(expected), "{found}");
 }
 
 #[rstest]
@@ -1238,8 +1307,9 @@ fn all_tables() -> Vec<&'static Table> {
 fn every_declared_table_is_read_key_by_key() {
     let app = format!(
         "{HOST}[[tenants.apps.rules]]\npaths = [\"/a\"]\npublic = true\n\
-         [[tenants.apps]]\nid = \"b\"\nhosts = [\"b.acme.example\"]\nallow = {{ signed_in = true }}\n\
-         upstream = {{ address = \"http://127.0.0.1:3000\" }}"
+         [[tenants.apps]]\nid = \"b\"\nhosts = [\"b.acme.example\"]\nupstream = {{ address = \"http://127.0.0.1:3000\" }}\n\
+         allow = {{ any_of = [{{ groups = [\"a\"] }}, {{ scopes = [\"b\"] }}] }}\n\
+         [[tenants.apps]]\nid = \"c\"\nhosts = [\"c.acme.example\"]\nallow = {{ signed_in = true }}"
     );
     // Files that are wrong are read to the end of their table all the same.
     let server = "[server]\nforward_to_apps = true\ntrusted_proxies = [{ networks = [\"10.0.0.0/8\"] }]\n\
@@ -1249,7 +1319,8 @@ fn every_declared_table_is_read_key_by_key() {
                   [limits.login]\n[limits.callback]\n[limits.ticket]\n[limits.failed_checks]";
     let tenant = format!(
         "{BASE}\naccent = {{ light = \"#2a56e0\", dark = \"#8eabff\" }}\n\
-         parent_cookie = {{ domain = \"acme.example\", hosts = [\"wiki.acme.example\"] }}"
+         parent_cookie = {{ domain = \"acme.example\", hosts = [\"wiki.acme.example\"] }}\n\
+         signing = {{ algorithm = \"EdDSA\", rotate_after = \"7d\" }}"
     );
     reader::READ.with_borrow_mut(std::collections::BTreeSet::clear);
     let provider = "[tenants.providers.claims]\ngroups = { lower_case = true }\nroles = { lower_case = true }\n\

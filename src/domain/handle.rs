@@ -59,6 +59,8 @@ kinds! {
     UpstreamSessionKind = "upstream session",
     /// A person as a provider's tokens name them (`sub`): of its name only.
     UpstreamSubjectKind = "upstream subject",
+    /// A session of a person's whose name their provider did not tell.
+    UnnamedSessionKind = "unnamed session",
     /// A logout token (`jti`): of its name only.
     LogoutTokenKind = "logout token",
 }
@@ -172,16 +174,28 @@ impl<K: Kind> fmt::Debug for Handle<K> {
     }
 }
 
+impl Digest<UpstreamSubjectKind> {
+    /// What stands for every session of this person's whose name their provider did not tell.
+    #[must_use]
+    pub fn unnamed_session(&self) -> Digest<UnnamedSessionKind> {
+        Digest::of_parts([self.bytes.as_slice()])
+    }
+}
+
 impl<K: Kind> Digest<K> {
     /// Of a name that a provider gave, in parts: no two lists of parts have the same one.
     #[must_use]
     pub fn of_name(parts: &[&str]) -> Self {
+        Self::of_parts(parts.iter().map(|part| part.as_bytes()))
+    }
+
+    fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
         context.update(K::LABEL.as_bytes());
         context.update(&[0]);
         for part in parts {
             context.update(&part.len().to_be_bytes());
-            context.update(part.as_bytes());
+            context.update(part);
         }
         let mut bytes = [0; 32];
         bytes.copy_from_slice(context.finish().as_ref());

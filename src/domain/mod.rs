@@ -30,6 +30,7 @@ pub mod profile_values;
 pub mod restrictions;
 pub mod return_target;
 pub mod session;
+pub mod signing_key;
 pub mod tenant;
 pub mod upstream_logout;
 pub mod upstream_provider;

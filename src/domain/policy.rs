@@ -6,12 +6,15 @@
 //!
 //! Invariant: an unknown path or method is never judged as if it were some other one.
 
+use std::net::IpAddr;
+
 use http::Method;
+use ipnet::IpNet;
 use serde::Serialize;
 
-use super::caller::Subject;
+use super::caller::{Scheme, Subject};
 use super::email::{EmailAddress, EmailDomain};
-use super::ids::ProviderId;
+use super::ids::{ProviderId, TrustedIssuerId, UserId};
 use super::path::CanonicalPath;
 
 /// An app's rules, in order.
@@ -20,6 +23,7 @@ pub struct Policy {
     rules: Vec<Rule>,
     needs_path: bool,
     needs_method: bool,
+    needs_source: bool,
 }
 
 /// One rule.
@@ -31,6 +35,8 @@ pub struct Rule {
     pub methods: Vec<Method>,
     /// Whether a CORS preflight (Fetch §3.2.2) to these paths passes without identity.
     pub preflight: bool,
+    /// Networks that a request has to come from, whoever sends it; empty: any.
+    pub networks: Vec<IpNet>,
     /// Who may pass.
     pub allow: Allow,
 }
@@ -44,22 +50,44 @@ pub enum Allow {
     /// Anybody, signed in or not.
     Public,
     /// Anybody who is signed in and fits every list that is not empty.
-    SignedIn(Requirements),
+    SignedIn(Box<Requirements>),
 }
 
-/// Lists that a person must fit: one entry of each list that is not empty.
+/// Lists that a caller must fit: one entry of each list that is not empty, of an `all_` list every one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requirements {
+    /// How they are known.
+    pub schemes: Vec<Scheme>,
+    /// Providers that the person signed in through, or whose people an issuer's are.
+    pub providers: Vec<ProviderId>,
+    /// Whose token it is.
+    pub issuers: Vec<TrustedIssuerId>,
+    /// The client that the token was issued to, compared byte for byte.
+    pub clients: Vec<Box<str>>,
+    /// Ids of people here, which are the same in every session.
+    pub users: Vec<UserId>,
     /// Domains of a verified e-mail address.
     pub email_domains: Vec<EmailDomain>,
     /// Verified e-mail addresses.
     pub emails: Vec<EmailAddress>,
     /// Groups, compared byte for byte.
     pub groups: Vec<Box<str>>,
+    /// The same, and every one of them.
+    pub all_groups: Vec<Box<str>>,
     /// Roles, compared byte for byte.
     pub roles: Vec<Box<str>>,
-    /// Providers the person signed in through.
-    pub providers: Vec<ProviderId>,
+    /// The same, and every one of them.
+    pub all_roles: Vec<Box<str>>,
+    /// Permissions of a token, compared byte for byte. A session has none.
+    pub permissions: Vec<Box<str>>,
+    /// The same, and every one of them.
+    pub all_permissions: Vec<Box<str>>,
+    /// Scopes of a token (RFC 6749 §3.3), compared byte for byte. A session has none.
+    pub scopes: Vec<Box<str>>,
+    /// The same, and every one of them.
+    pub all_scopes: Vec<Box<str>>,
+    /// Where this is not empty, one of these has to fit as well.
+    pub any_of: Vec<Self>,
 }
 
 /// What is asked for. `None`: the proxy did not say.
@@ -71,6 +99,20 @@ pub struct Target<'a> {
     pub method: Option<&'a Method>,
     /// Whether the request has the marks of a CORS preflight.
     pub preflight: bool,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+/// Where a request comes from, as far as it matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody told: it is in no network.
+    #[default]
+    Unknown,
+    /// This address.
+    Address(IpAddr),
+    /// The question is not about a request: what it comes from is judged when there is one.
+    NotAsked,
 }
 
 /// What the rules say before anybody is looked at.
@@ -123,6 +165,27 @@ pub enum Refusal {
     /// Signed in through another provider.
     #[error("signed in through a provider that is not allowed here")]
     Provider,
+    /// From none of the allowed networks.
+    #[error("the request comes from none of the allowed networks")]
+    Network,
+    /// Known by another scheme.
+    #[error("known by a scheme that is not allowed here")]
+    Scheme,
+    /// The token is another issuer's, or there is none.
+    #[error("the token is of none of the allowed issuers")]
+    Issuer,
+    /// The token was issued to another client, or to none.
+    #[error("the token was issued to none of the allowed clients")]
+    Client,
+    /// Not one of the people who are named.
+    #[error("not one of the allowed users")]
+    User,
+    /// Has none of the allowed permissions, or not all of them.
+    #[error("does not have the permissions that it takes")]
+    Permission,
+    /// The token may not be used for this.
+    #[error("the token does not have the scopes that it takes")]
+    Scope,
 }
 
 impl Policy {
@@ -134,6 +197,7 @@ impl Policy {
             needs_method: rules
                 .iter()
                 .any(|rule| !rule.methods.is_empty() || rule.preflight),
+            needs_source: rules.iter().any(|rule| !rule.networks.is_empty()),
             rules,
         }
     }
@@ -148,6 +212,12 @@ impl Policy {
     #[must_use]
     pub const fn needs_path(&self) -> bool {
         self.needs_path
+    }
+
+    /// Whether the source must be known for this app to be judged.
+    #[must_use]
+    pub const fn needs_source(&self) -> bool {
+        self.needs_source
     }
 
     /// The first rule that is about `target`, and its index. Whether enough of it is known to be judged, only
@@ -170,6 +240,9 @@ impl Policy {
         let Some((rule, found)) = self.covering(target) else {
             return Ruling::Refused(Refusal::NoRule);
         };
+        if !found.comes_from(target.source) {
+            return Ruling::Refused(Refusal::Network);
+        }
         match &found.allow {
             _ if found.preflight && target.preflight => Ruling::Public { rule },
             Allow::Nobody => Ruling::Refused(Refusal::Nobody),
@@ -191,6 +264,18 @@ impl Rule {
             });
         path && method
     }
+
+    fn comes_from(&self, source: Source) -> bool {
+        self.networks.is_empty()
+            || match source {
+                Source::NotAsked => true,
+                Source::Unknown => false,
+                Source::Address(address) => {
+                    let within = |network: &IpNet| network.contains(&address);
+                    self.networks.iter().any(within)
+                }
+            }
+    }
 }
 
 impl Requirements {
@@ -199,50 +284,108 @@ impl Requirements {
     /// # Errors
     /// The class of the first list that does not fit.
     pub fn admit(&self, subject: Subject<'_>) -> Result<(), Refusal> {
-        let one_of = |list: bool, fits: bool, refusal| {
-            if list && !fits { Err(refusal) } else { Ok(()) }
-        };
+        one_of(&self.schemes, |it| *it == subject.scheme, Refusal::Scheme)?;
         one_of(
-            !self.providers.is_empty(),
-            subject
-                .provider
-                .is_some_and(|provider| self.providers.contains(provider)),
+            &self.providers,
+            |it| subject.provider == Some(it),
             Refusal::Provider,
         )?;
         one_of(
-            !self.email_domains.is_empty(),
-            subject
-                .email
-                .is_some_and(|email| self.email_domains.iter().any(|domain| email.is_in(domain))),
+            &self.issuers,
+            |it| subject.issuer == Some(it),
+            Refusal::Issuer,
+        )?;
+        one_of(
+            &self.clients,
+            |it| subject.client == Some(it),
+            Refusal::Client,
+        )?;
+        one_of(&self.users, |it| *it == subject.user, Refusal::User)?;
+        one_of(
+            &self.email_domains,
+            |domain| subject.email.is_some_and(|email| email.is_in(domain)),
             Refusal::EmailDomain,
         )?;
-        one_of(
-            !self.emails.is_empty(),
-            subject
-                .email
-                .is_some_and(|email| self.emails.contains(email)),
-            Refusal::Email,
-        )?;
-        one_of(
-            !self.groups.is_empty(),
-            subject
-                .groups
-                .iter()
-                .any(|group| self.groups.contains(group)),
+        one_of(&self.emails, |it| subject.email == Some(it), Refusal::Email)?;
+        names(
+            &self.groups,
+            &self.all_groups,
+            subject.groups,
             Refusal::Group,
         )?;
-        one_of(
-            !self.roles.is_empty(),
-            subject.roles.iter().any(|role| self.roles.contains(role)),
-            Refusal::Role,
-        )
+        names(&self.roles, &self.all_roles, subject.roles, Refusal::Role)?;
+        names(
+            &self.permissions,
+            &self.all_permissions,
+            subject.permissions,
+            Refusal::Permission,
+        )?;
+        // The last, so that a token which is told to have more scopes lacks nothing else.
+        names(
+            &self.scopes,
+            &self.all_scopes,
+            subject.scopes,
+            Refusal::Scope,
+        )?;
+        self.admit_any(subject)
+    }
+
+    /// Whether one of the alternatives fits, if there are any. More scopes are what a caller can do something
+    /// about, so that is told before anything else.
+    fn admit_any(&self, subject: Subject<'_>) -> Result<(), Refusal> {
+        let mut told = None;
+        for alternative in &self.any_of {
+            match alternative.admit(subject) {
+                Ok(()) => return Ok(()),
+                Err(Refusal::Scope) => told = Some(Refusal::Scope),
+                Err(refusal) => told = told.or(Some(refusal)),
+            }
+        }
+        told.map_or(Ok(()), Err)
+    }
+
+    /// The scopes that would do (RFC 6750 §3), for a caller who is refused for want of them.
+    #[must_use]
+    pub fn wanted_scopes(&self) -> Vec<&str> {
+        let own = self.all_scopes.iter().chain(&self.scopes);
+        let mut wanted: Vec<&str> = own.map(|scope| &**scope).collect();
+        for alternative in &self.any_of {
+            for scope in alternative.wanted_scopes() {
+                if !wanted.contains(&scope) {
+                    wanted.push(scope);
+                }
+            }
+        }
+        wanted
+    }
+}
+
+/// One entry of a list, if there is a list.
+fn one_of<T>(list: &[T], fits: impl Fn(&T) -> bool, refusal: Refusal) -> Result<(), Refusal> {
+    if list.is_empty() || list.iter().any(fits) {
+        Ok(())
+    } else {
+        Err(refusal)
+    }
+}
+
+/// One name of the first list, and all of the second.
+fn names(
+    any: &[Box<str>],
+    all: &[Box<str>],
+    has: &[Box<str>],
+    refusal: Refusal,
+) -> Result<(), Refusal> {
+    one_of(any, |name| has.contains(name), refusal)?;
+    if all.iter().all(|name| has.contains(name)) {
+        Ok(())
+    } else {
+        Err(refusal)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::caller::Scheme;
-    use super::super::ids::UserId;
     use super::*;
     use rstest::rstest;
 
@@ -271,10 +414,10 @@ mod tests {
     }
 
     fn groups(names: &[&str]) -> Allow {
-        Allow::SignedIn(Requirements {
+        Allow::SignedIn(Box::new(Requirements {
             groups: names.iter().map(|name| (*name).into()).collect(),
             ..Requirements::default()
-        })
+        }))
     }
 
     fn policy() -> Policy {
@@ -293,11 +436,12 @@ mod tests {
                 paths: vec![path("/api")],
                 methods: vec![Method::GET],
                 preflight: true,
-                allow: Allow::SignedIn(Requirements::default()),
+                allow: Allow::SignedIn(Box::default()),
+                ..Rule::default()
             },
             Rule {
                 paths: vec![path("/open")],
-                allow: Allow::SignedIn(Requirements::default()),
+                allow: Allow::SignedIn(Box::default()),
                 ..Rule::default()
             },
         ])
@@ -321,6 +465,7 @@ mod tests {
             path: Some(&target),
             method: method.as_ref(),
             preflight,
+            source: Source::Unknown,
         };
         match policy.ruling(asked) {
             Ruling::Public { .. } => Ok(()),
@@ -386,5 +531,133 @@ mod tests {
         };
         assert_eq!(requirements.admit(with(None)), Err(Refusal::EmailDomain));
         assert_eq!(requirements.admit(with(Some(&email))), Err(Refusal::Group));
+    }
+
+    fn names(all: &[&str]) -> Vec<Box<str>> {
+        all.iter().map(|name| (*name).into()).collect()
+    }
+
+    fn all_of(wanted: &str) -> Requirements {
+        let mut requirements = Requirements::default();
+        let (list, entries) = wanted.split_once('=').expect("list=entries");
+        let entries = names(&entries.split(' ').collect::<Vec<_>>());
+        let id = |entry: &str| entry.parse().expect("a name");
+        match list {
+            "groups" => requirements.groups = entries,
+            "all_groups" => requirements.all_groups = entries,
+            "roles" => requirements.roles = entries,
+            "all_roles" => requirements.all_roles = entries,
+            "scopes" => requirements.scopes = entries,
+            "all_scopes" => requirements.all_scopes = entries,
+            "permissions" => requirements.permissions = entries,
+            "all_permissions" => requirements.all_permissions = entries,
+            "clients" => requirements.clients = entries,
+            "issuers" => requirements.issuers = entries.iter().map(|it| id(it)).collect(),
+            "schemes" => requirements.schemes = vec![Scheme::ApiKey],
+            "users" => requirements.users = vec![UserId::from_bytes([8; 16])],
+            _ => unreachable!("{list}"),
+        }
+        requirements
+    }
+
+    /// A token with scopes `a b`, permissions `p q`, groups `g h`, role `r`, of the issuer `ci`, for `web`.
+    fn ask_token(requirements: &Requirements) -> Result<(), Refusal> {
+        let provider = "entra".parse().expect("a name");
+        let issuer = "ci".parse().expect("a name");
+        requirements.admit(Subject {
+            scheme: Scheme::Bearer,
+            issuer: Some(&issuer),
+            client: Some("web"),
+            groups: &names(&["g", "h"]),
+            roles: &names(&["r"]),
+            scopes: &names(&["a", "b"]),
+            permissions: &names(&["p", "q"]),
+            ..subject(&provider)
+        })
+    }
+
+    #[rstest]
+    #[case::scope("scopes=x b", Ok(()))]
+    #[case::no_scope("scopes=x ab", Err(Refusal::Scope))]
+    #[case::scope_case_counts("scopes=A", Err(Refusal::Scope))]
+    #[case::all_scopes("all_scopes=a b", Ok(()))]
+    #[case::not_all_scopes("all_scopes=a x", Err(Refusal::Scope))]
+    #[case::permission("permissions=x q", Ok(()))]
+    #[case::a_scope_is_no_permission("permissions=a", Err(Refusal::Permission))]
+    #[case::a_permission_is_no_scope("scopes=p", Err(Refusal::Scope))]
+    #[case::not_all_permissions("all_permissions=p q x", Err(Refusal::Permission))]
+    #[case::all_groups("all_groups=g h", Ok(()))]
+    #[case::not_all_groups("all_groups=g x", Err(Refusal::Group))]
+    #[case::all_roles("all_roles=r", Ok(()))]
+    #[case::not_all_roles("all_roles=r x", Err(Refusal::Role))]
+    #[case::issuer("issuers=ci entra", Ok(()))]
+    #[case::a_provider_is_no_issuer("issuers=entra", Err(Refusal::Issuer))]
+    #[case::client("clients=web", Ok(()))]
+    #[case::client_is_whole("clients=we webb", Err(Refusal::Client))]
+    #[case::scheme("schemes=api_key", Err(Refusal::Scheme))]
+    #[case::user("users=other", Err(Refusal::User))]
+    fn each_list_is_asked(#[case] wanted: &str, #[case] expected: Result<(), Refusal>) {
+        assert_eq!(ask_token(&all_of(wanted)), expected);
+    }
+
+    #[rstest]
+    #[case::first(&["scopes=a", "groups=x"], Ok(()))]
+    #[case::second(&["groups=x", "scopes=a"], Ok(()))]
+    #[case::none(&["groups=x", "roles=x"], Err(Refusal::Group))]
+    #[case::scopes_are_told_first(&["groups=x", "scopes=x"], Err(Refusal::Scope))]
+    fn one_alternative_is_enough(
+        #[case] alternatives: &[&str],
+        #[case] expected: Result<(), Refusal>,
+    ) {
+        let requirements = Requirements {
+            any_of: alternatives.iter().map(|it| all_of(it)).collect(),
+            ..Requirements::default()
+        };
+        assert_eq!(ask_token(&requirements), expected);
+        let besides = Requirements {
+            groups: names(&["nobody"]),
+            ..requirements
+        };
+        assert_eq!(ask_token(&besides), Err(Refusal::Group));
+    }
+
+    #[test]
+    fn a_challenge_names_every_scope_that_would_do() {
+        let requirements = Requirements {
+            any_of: vec![
+                all_of("scopes=a b"),
+                all_of("groups=x"),
+                all_of("all_scopes=b c"),
+            ],
+            ..all_of("scopes=read")
+        };
+        assert_eq!(requirements.wanted_scopes(), ["read", "a", "b", "c"]);
+    }
+
+    #[rstest]
+    #[case::within("10.1.2.3", Ok(()))]
+    #[case::outside("11.1.2.3", Err(Refusal::Network))]
+    #[case::six("fd00::1", Ok(()))]
+    fn a_network_is_asked_of_everybody(#[case] from: &str, #[case] expected: Result<(), Refusal>) {
+        let policy = Policy::new(vec![Rule {
+            networks: vec![
+                "10.0.0.0/8".parse().expect("a network"),
+                "fd00::/8".parse().expect("a network"),
+            ],
+            allow: Allow::Public,
+            ..Rule::default()
+        }]);
+        assert!(policy.needs_source());
+        let ask = |source| match policy.ruling(Target {
+            source,
+            ..Target::default()
+        }) {
+            Ruling::Refused(refusal) => Err(refusal),
+            _ => Ok(()),
+        };
+        let address = from.parse().expect("an address");
+        assert_eq!(ask(Source::Address(address)), expected);
+        assert_eq!(ask(Source::Unknown), Err(Refusal::Network));
+        assert_eq!(ask(Source::NotAsked), Ok(()));
     }
 }

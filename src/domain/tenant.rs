@@ -13,6 +13,7 @@ use super::identity_header::{HeaderSet, IdentityHeader, IdentitySource};
 use super::ids::{AppId, ProviderId, TenantId};
 use super::policy::Policy;
 use super::session::SessionLifetimes;
+use super::signing_key::SigningRules;
 use super::upstream_provider::UpstreamProvider;
 
 /// An organization: its own address, providers, apps and sessions.
@@ -38,6 +39,8 @@ pub struct Tenant {
     pub return_hosts: Vec<HostPattern>,
     /// A cookie that several app hosts share; none: each has its own.
     pub parent_cookie: Option<Box<ParentCookie>>,
+    /// Its own keys, for what it issues.
+    pub signing: SigningRules,
 }
 
 /// A cookie for several app hosts below one name, where nothing can be routed to us. Only the check accepts it.

@@ -105,12 +105,29 @@ pub enum KeyRefused {
     /// The token has no `kid`, and several keys fit: guessing is not verifying.
     #[error("the token has no `kid`, and several keys of the set fit its algorithm")]
     Ambiguous,
+    /// The key that fits the header did not make the signature, nor did the one that stands there now.
+    #[error("the signature is not that of the key which fits the token's header")]
+    Signature,
     /// None was found, and the provider was asked too recently to be asked again: it may have one by now.
     #[error("{0}, and it is too soon to ask for the key set again")]
     TooSoon(Box<Self>),
+    /// None was found in the set at hand, and the newer one cannot be had.
+    #[error("{0}, and the key set cannot be fetched again: {1}")]
+    NotRenewed(Box<Self>, crate::outbound::FetchFault),
     /// There is no key set to look into.
     #[error(transparent)]
     Unavailable(#[from] crate::outbound::FetchFault),
+}
+
+impl KeyRefused {
+    /// Whether nothing is known of the token: the provider may have signed it, with a key that is not here yet.
+    #[must_use]
+    pub const fn is_undecided(&self) -> bool {
+        matches!(
+            self,
+            Self::TooSoon(_) | Self::NotRenewed(..) | Self::Unavailable(_)
+        )
+    }
 }
 
 impl Jwk {

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::algorithm::SignatureAlgorithm;
 use super::header::JoseHeader;
-use super::key_set::{KeyRefused, KeySet, check_algorithm};
+use super::key_set::{Jwk, KeyRefused, KeySet, check_algorithm};
 use crate::outbound::{
     DocumentCache, DocumentRules, FetchFault, FetchObserver, HttpClient, Refetch, Spending,
 };
@@ -28,6 +28,19 @@ enum Renewed {
     /// In vain.
     Asked,
     TooSoon,
+    Failed(FetchFault),
+}
+
+impl Renewed {
+    /// The set that was found, or why there is none: `refused`, as far as that is known.
+    fn or(self, refused: KeyRefused) -> Result<KeySet, KeyRefused> {
+        Err(match self {
+            Self::Found(found) => return Ok(found),
+            Self::Asked => refused,
+            Self::TooSoon => KeyRefused::TooSoon(refused.into()),
+            Self::Failed(fault) => KeyRefused::NotRenewed(refused.into(), fault),
+        })
+    }
 }
 
 /// Key sets, cached.
@@ -75,11 +88,8 @@ impl KeySets {
         match set.select(header, pinned) {
             Err(refused) if may_be_newer(&refused) => {
                 let renewed = |set: &KeySet| set.select(header, pinned).ok();
-                match self.renewed(address, client, spending, renewed).await {
-                    Renewed::Found(found) => Ok(found),
-                    Renewed::Asked => Err(refused),
-                    Renewed::TooSoon => Err(KeyRefused::TooSoon(refused.into())),
-                }
+                let renewed = self.renewed(address, client, spending, renewed).await;
+                renewed.or(refused)
             }
             selected => selected,
         }
@@ -97,10 +107,37 @@ impl KeySets {
         self.cache.get(address, client).await
     }
 
+    /// What `verify` makes of the one key that may verify a token with this header; `None` from it: the signature
+    /// is not that key's. A provider can put a new key in the place of an old one, under its name or without any:
+    /// `verify` is asked once more then, with the key that stands there now.
+    ///
+    /// # Errors
+    /// Why there is no such key, or [`KeyRefused::Signature`]; inside [`KeyRefused::TooSoon`] or
+    /// [`KeyRefused::NotRenewed`] where nobody knows yet whether there is another one.
+    pub async fn verified<T>(
+        &self,
+        address: &Url,
+        client: &HttpClient,
+        header: &JoseHeader,
+        pinned: SignatureAlgorithm,
+        spending: &Spending,
+        verify: impl Fn(&Arc<Jwk>) -> Option<T>,
+    ) -> Result<T, KeyRefused> {
+        let keys = self
+            .keys_for(address, client, header, pinned, spending)
+            .await?;
+        if let Some(verified) = verify(the_one(&keys)?) {
+            return Ok(verified);
+        }
+        let keys = self
+            .keys_instead_of(&keys, address, client, header, pinned, spending)
+            .await?;
+        verify(the_one(&keys)?).ok_or(KeyRefused::Signature)
+    }
+
     /// After `refused` (from [`KeySets::keys_for`]) did not verify the token's signature: another key, if
-    /// the provider has put one in its place. Tokens without `kid`, and providers that give a new key the old
-    /// name, need this at a rotation. Spends like an unknown `kid`.
-    pub async fn keys_instead_of(
+    /// the provider has put one in its place. Spends like an unknown `kid`.
+    async fn keys_instead_of(
         &self,
         refused: &KeySet,
         address: &Url,
@@ -108,19 +145,17 @@ impl KeySets {
         header: &JoseHeader,
         pinned: SignatureAlgorithm,
         spending: &Spending,
-    ) -> Option<KeySet> {
+    ) -> Result<KeySet, KeyRefused> {
         let other = |set: &KeySet| {
             let selected = set.select(header, pinned).ok()?;
             (selected.keys() != refused.keys()).then_some(selected)
         };
         // It may have been fetched since.
-        if let Some(found) = other(&*self.cache.get(address, client).await.ok()?) {
-            return Some(found);
+        if let Some(found) = other(&*self.cache.get(address, client).await?) {
+            return Ok(found);
         }
-        match self.renewed(address, client, spending, other).await {
-            Renewed::Found(found) => Some(found),
-            Renewed::Asked | Renewed::TooSoon => None,
-        }
+        let renewed = self.renewed(address, client, spending, other).await;
+        renewed.or(KeyRefused::Signature)
     }
 
     /// Fetches again until `find` is content or spending ends.
@@ -137,10 +172,11 @@ impl KeySets {
                 Refetch::Joined(fetched) => (fetched, true),
                 Refetch::CoolingDown => return Renewed::TooSoon,
             };
-            match fetched.ok().as_deref().map(&find) {
-                Some(Some(found)) => return Renewed::Found(found),
-                Some(None) if joined => {}
-                Some(None) | None => return Renewed::Asked,
+            match fetched.map(|set| find(&set)) {
+                Ok(Some(found)) => return Renewed::Found(found),
+                Ok(None) if joined => {}
+                Ok(None) => return Renewed::Asked,
+                Err(fault) => return Renewed::Failed(fault),
             }
         }
         Renewed::Asked
@@ -158,6 +194,14 @@ impl KeySets {
     /// Waits until no fetch is under way: see [`DocumentCache::settled`].
     pub async fn settled(&self) {
         self.cache.settled().await;
+    }
+}
+
+/// The key of a set of exactly one.
+fn the_one(keys: &KeySet) -> Result<&Arc<Jwk>, KeyRefused> {
+    match keys.keys() {
+        [key] => Ok(key),
+        _ => Err(KeyRefused::Ambiguous),
     }
 }
 
@@ -245,7 +289,11 @@ mod tests {
                 .await
         }
 
-        async fn keys_instead_of(&self, refused: &KeySet, header: &JoseHeader) -> Option<KeySet> {
+        async fn keys_instead_of(
+            &self,
+            refused: &KeySet,
+            header: &JoseHeader,
+        ) -> Result<KeySet, KeyRefused> {
             let pinned = SignatureAlgorithm::Es256;
             let spending = spending(Budget::TokenEndpoint);
             self.key_sets
@@ -457,14 +505,14 @@ mod tests {
         };
         let fixture = Fixture::new(nameless(&old)).await;
         let first = fixture.keys_for(&header(None)).await.expect("found");
-        assert!(
-            fixture
-                .keys_instead_of(&first, &header(None))
-                .await
-                .is_none()
-        );
+        let nothing_new = fixture.keys_instead_of(&first, &header(None)).await;
+        assert_eq!(nothing_new.err(), Some(KeyRefused::Signature));
 
         fixture.server.answer(nameless(&new));
+        let too_soon = fixture.keys_instead_of(&first, &header(None)).await;
+        let too_soon = too_soon.expect_err("nobody knows");
+        assert_eq!(too_soon, KeyRefused::TooSoon(KeyRefused::Signature.into()));
+        assert!(too_soon.is_undecided());
         fixture.clock.advance(Duration::from_secs(30));
         let second = fixture
             .keys_instead_of(&first, &header(None))
@@ -472,12 +520,26 @@ mod tests {
             .expect("another key");
         assert_eq!(second.keys()[0].members()["x"], new.public_jwk()["x"]);
         let hits = fixture.server.hits();
-        assert!(
-            fixture
-                .keys_instead_of(&first, &header(None))
-                .await
-                .is_some()
-        );
+        assert!(fixture.keys_instead_of(&first, &header(None)).await.is_ok());
         assert_eq!(fixture.server.hits(), hits, "it had been fetched already");
+    }
+
+    /// A newer set that cannot be had is no answer: the key may be in it.
+    #[tokio::test]
+    async fn a41_a_set_that_cannot_be_fetched_again_decides_nothing() {
+        let (old, new) = (signer(), signer());
+        let fixture = Fixture::new(published(&[&old])).await;
+        let first = fixture.keys_for(&header_of(&old)).await.expect("found");
+        fixture
+            .server
+            .answer(response("503 Service Unavailable", "text/plain", "", ""));
+        let unknown = fixture.keys_for(&header_of(&new)).await;
+        let changed = fixture.keys_instead_of(&first, &header_of(&old)).await;
+        for refused in [unknown, changed] {
+            assert!(
+                matches!(refused, Err(KeyRefused::NotRenewed(..))),
+                "{refused:?}"
+            );
+        }
     }
 }

@@ -10,6 +10,7 @@
 
 mod algorithm;
 mod bearer;
+mod claims;
 mod client_key;
 mod header;
 mod json;
@@ -25,6 +26,7 @@ pub use bearer::{
     TokenAnswer, TokenFacts, TokenKey, TokenKind, TokenMemory, TokenRefused, TokenScope,
     TokenVerifier, TrustedIssuer, TrustedKeys, TypRule, UnverifiedToken, VerifiedToken,
 };
+pub use claims::{Misshapen, numeric_date, text_claim};
 pub use client_key::{
     CertificateRefused, ClientCertificate, ClientKey, ClientKeyRefused, PrivateKey,
     PrivateKeyRefused,
@@ -32,7 +34,9 @@ pub use client_key::{
 pub use header::{HeaderRefused, JoseHeader, MAX_TOKEN_BYTES};
 pub use key_set::{Jwk, KeyRefused, KeySet, KeySetFault, SkippedKey};
 pub use key_sets::KeySets;
-pub use sign::{Signer, SigningAlgorithm, SigningFailed};
+pub use sign::{Signer, SignerUnreadable, SigningFailed};
+
+pub use crate::domain::signing_key::SigningAlgorithm;
 
 /// Whether a document from outside is nested no deeper than anything that people mean: 32 levels.
 #[must_use]
@@ -41,7 +45,7 @@ pub fn is_shallow(document: &serde_json::Value) -> bool {
 }
 
 /// Text from outside, fit for a line of a log: short, and without control characters.
-fn shown(text: &str) -> Box<str> {
+pub(crate) fn shown(text: &str) -> Box<str> {
     text.chars()
         .take(64)
         .flat_map(char::escape_debug)

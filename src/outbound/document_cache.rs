@@ -137,7 +137,7 @@ pub struct Spending {
 /// What became of a forced fetch.
 #[derive(Debug)]
 pub enum Refetch<T> {
-    /// It was made, and ended: the document as it is now, the last good one after a failure.
+    /// It was made, and ended: the document as it is now, or why there is no newer one.
     Fetched(Result<Arc<T>, FetchFault>),
     /// One was under way already, and ended. It may have begun before the change that is looked for.
     Joined(Result<Arc<T>, FetchFault>),
@@ -269,7 +269,7 @@ impl<T: Send + Sync + 'static> DocumentCache<T> {
             (joined, entry.landed.subscribe())
         };
         let _ = landed.changed().await;
-        let outcome = entry.lock().outcome();
+        let outcome = entry.lock().newest();
         if joined {
             Refetch::Joined(outcome)
         } else {
@@ -470,6 +470,14 @@ impl<T> State<T> {
             .as_ref()
             .is_some_and(|document| now >= document.refresh_at);
         ageing && now.saturating_sub(self.used_at) < UNUSED && self.may_fetch(now)
+    }
+
+    /// What the last fetch brought: the last good document is not that after a failure.
+    fn newest(&self) -> Result<Arc<T>, FetchFault> {
+        match &self.failures {
+            Some(failures) => Err(failures.last.clone()),
+            None => self.outcome(),
+        }
     }
 
     fn outcome(&self) -> Result<Arc<T>, FetchFault> {

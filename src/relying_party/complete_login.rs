@@ -3,6 +3,8 @@
 //! `CallbackParameters → MatchedAttempt → VerifiedIdToken → VerifiedIdentity`: each is made from the one
 //! before and in no other way, so that no step can be left out.
 
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::callback_parameters::CallbackParameters;
@@ -17,7 +19,7 @@ use crate::domain::tenant::Tenant;
 use crate::domain::upstream_logout::SignedOutMeanwhile;
 use crate::domain::upstream_provider::{OpenIdConnect, Protocol, SignInPage, UpstreamProvider};
 use crate::domain::upstream_tokens::UpstreamTokens;
-use crate::jose::{JoseHeader, KeySet, SignatureAlgorithm};
+use crate::jose::{JoseHeader, Jwk, KeyRefused, SignatureAlgorithm};
 use crate::outbound::{Budget, Spending};
 use crate::storage::StorageError;
 use crate::telemetry::metrics::provider_took;
@@ -260,9 +262,7 @@ impl RelyingParty {
         Ok(verified)
     }
 
-    /// The ID token, checked with the one key of the provider that fits it. A provider can put a new key in
-    /// the place of an old one without changing its name: a signature that does not fit is tried once more,
-    /// with the key that stands there now.
+    /// The ID token, checked with the one key of the provider that fits it.
     pub(super) async fn verified(
         &self,
         provider: Provider<'_>,
@@ -279,13 +279,7 @@ impl RelyingParty {
             budget: provider.budget,
             cool_down: provider.openid.key_cool_down,
         };
-        let verify = |keys: &KeySet| {
-            let [key] = keys.keys() else {
-                return Err(IdTokenRefused::Key(format!(
-                    "{} keys fit",
-                    keys.keys().len()
-                )));
-            };
+        let verify = |key: &Arc<Jwk>| {
             let expected = Expected {
                 openid: provider.openid,
                 client_id: &provider.upstream.client_id,
@@ -295,29 +289,19 @@ impl RelyingParty {
                 access_token: &tokens.access_token,
                 now: self.clock.now(),
             };
-            VerifiedIdToken::verify(raw, &expected)
-        };
-        let keys = self
-            .key_sets
-            .keys_for(provider.jwks_uri, &client, &header, algorithm, &spending)
-            .await?;
-        match verify(&keys) {
-            Err(IdTokenRefused::Signature(reason)) => {
-                let instead = self
-                    .key_sets
-                    .keys_instead_of(
-                        &keys,
-                        provider.jwks_uri,
-                        &client,
-                        &header,
-                        algorithm,
-                        &spending,
-                    )
-                    .await
-                    .ok_or(IdTokenRefused::Signature(reason))?;
-                Ok(verify(&instead)?)
+            match VerifiedIdToken::verify(raw, &expected) {
+                Err(IdTokenRefused::Signature) => None,
+                verified => Some(verified),
             }
-            verified => Ok(verified?),
+        };
+        let address = provider.jwks_uri;
+        let verified = self
+            .key_sets
+            .verified(address, &client, &header, algorithm, &spending, verify)
+            .await;
+        match verified {
+            Err(KeyRefused::Signature) => Err(IdTokenRefused::Signature.into()),
+            verified => Ok(verified??),
         }
     }
 
@@ -326,7 +310,7 @@ impl RelyingParty {
         &self,
         provider: &UpstreamProvider,
         openid: &OpenIdConnect,
-    ) -> Result<std::sync::Arc<crate::providers::ProviderMetadata>, UpstreamTrouble> {
+    ) -> Result<Arc<crate::providers::ProviderMetadata>, UpstreamTrouble> {
         let client = self.http.for_reach(&provider.reach)?;
         let metadata = self.documents.get(&openid.discovery, &client).await?;
         if !openid.is_called(&metadata.issuer) {

@@ -70,15 +70,14 @@ impl Documents {
         let Some(Value::Object(claims)) = self.claims.first_mut() else {
             return;
         };
-        for name in ["acr", "amr", "auth_time"] {
+        for name in ["acr", "amr"] {
             if let Some(value) = sign_in.claims().get(name) {
-                if name == "auth_time" {
-                    // What was judged at the sign-in goes on counting, whatever the person did there since.
-                    claims.insert(name.to_owned(), value.clone());
-                } else {
-                    claims.entry(name).or_insert_with(|| value.clone());
-                }
+                claims.entry(name).or_insert_with(|| value.clone());
             }
+        }
+        // What was judged at the sign-in goes on counting, whatever the person did there since.
+        if let Some(at) = sign_in.claims().get("auth_time") {
+            claims.insert("auth_time".to_owned(), at.clone());
         }
     }
 

@@ -26,7 +26,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::domain::ids::Issuer;
 use crate::domain::upstream_provider::OpenIdConnect;
-use crate::jose::{Jwk, SignatureAlgorithm, is_shallow};
+use crate::jose::{Jwk, SignatureAlgorithm, is_shallow, numeric_date, text_claim};
 
 /// How far clocks may differ, in seconds.
 pub(super) const SKEW: Duration = Duration::seconds(60);
@@ -95,8 +95,8 @@ pub enum IdTokenRefused {
     #[error("no key of the provider fits the ID token: {0}")]
     Key(String),
     /// The signature is not the provider's.
-    #[error("the ID token's signature is refused: {0}")]
-    Signature(String),
+    #[error("the ID token's signature is refused: it is not the provider's")]
+    Signature,
     /// Issuer, audience or nonce.
     #[error("the ID token is refused: {0}")]
     Claims(String),
@@ -130,7 +130,7 @@ impl IdTokenRefused {
             | Self::Subject
             | Self::Continuity(_)
             | Self::AccessTokenHash => true,
-            Self::Missing | Self::Header(_) | Self::Key(_) | Self::Signature(_) | Self::Time(_) => {
+            Self::Missing | Self::Header(_) | Self::Key(_) | Self::Signature | Self::Time(_) => {
                 false
             }
         }
@@ -161,7 +161,7 @@ impl VerifiedIdToken {
         let issuer = expected.openid.issuer.as_str();
         let parsed = protocol_claims(text, &claims, issuer)?;
         if parsed.signing_alg().ok() != Some(&algorithm) {
-            return Err(IdTokenRefused::Signature("it is of another kind".into()));
+            return Err(IdTokenRefused::Header("it is of another kind".into()));
         }
         let verifier = CoreIdTokenVerifier::new_public_client(
             ClientId::new(expected.client_id.to_owned()),
@@ -193,12 +193,10 @@ impl VerifiedIdToken {
             }
         }
         check_authorized_party(&claims, expected.client_id)?;
-        let subject = match claims.get("sub") {
-            Some(Value::String(subject)) if (1..=LONGEST_SUBJECT).contains(&subject.len()) => {
-                subject.as_str().into()
-            }
-            _ => return Err(IdTokenRefused::Subject),
-        };
+        let subject = text_claim(claims.get("sub"), 1..=LONGEST_SUBJECT)
+            .ok()
+            .flatten();
+        let subject = subject.ok_or(IdTokenRefused::Subject)?.into();
         Ok(Self { claims, subject })
     }
 
@@ -255,11 +253,11 @@ impl VerifiedIdToken {
         within: Duration,
         now: OffsetDateTime,
     ) -> Result<(), IdTokenRefused> {
-        let issued_at = numeric_date(&self.claims, "iat")?;
+        let issued_at = time_claim(&self.claims, "iat")?;
         if issued_at.is_none_or(|issued_at| issued_at < began_at - SKEW) {
             return Err(IdTokenRefused::Time("iat"));
         }
-        let authenticated_at = numeric_date(&self.claims, "auth_time")?;
+        let authenticated_at = time_claim(&self.claims, "auth_time")?;
         let fits = |at: OffsetDateTime| at <= now + SKEW && at >= now - within;
         if authenticated_at.is_some_and(fits) {
             Ok(())
@@ -292,15 +290,12 @@ pub(super) fn check_signature(
     algorithm: &CoreJwsSigningAlgorithm,
     key: &CoreJsonWebKey,
 ) -> Result<(), IdTokenRefused> {
-    let refused = |reason: &str| IdTokenRefused::Signature(reason.to_owned());
-    let (signed, signature) = token
-        .rsplit_once('.')
-        .ok_or_else(|| refused("there is none"))?;
+    let (signed, signature) = token.rsplit_once('.').ok_or(IdTokenRefused::Signature)?;
     let signature = URL_SAFE_NO_PAD
         .decode(signature)
-        .map_err(|_| refused("it is not base64url"))?;
+        .map_err(|_| IdTokenRefused::Signature)?;
     key.verify_signature(algorithm, signed.as_bytes(), &signature)
-        .map_err(|error| refused(&error.to_string()))
+        .map_err(|_| IdTokenRefused::Signature)
 }
 
 /// The second segment, which the signature covers.
@@ -392,38 +387,25 @@ fn foreign_issuer(openid: &OpenIdConnect, claims: &Value) -> IdTokenRefused {
     ))
 }
 
-/// A `NumericDate` (RFC 7519 §2): a JSON number, which may be fractional, of a year that exists.
-pub(super) fn numeric_date(
+/// A time that is there must be one.
+pub(super) fn time_claim(
     claims: &Value,
     name: &'static str,
 ) -> Result<Option<OffsetDateTime>, IdTokenRefused> {
-    let Some(value) = claims.get(name) else {
-        return Ok(None);
-    };
-    let refused = || IdTokenRefused::Time(name);
-    let seconds = value.as_f64().ok_or_else(refused)?;
-    // Up to the year 9999: beyond it nobody means a time.
-    if !(0.0..253_402_300_800.0).contains(&seconds) {
-        return Err(refused());
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
-    let whole = seconds.floor() as i64;
-    OffsetDateTime::from_unix_timestamp(whole)
-        .map(Some)
-        .map_err(|_| refused())
+    numeric_date(claims.get(name)).map_err(|_| IdTokenRefused::Time(name))
 }
 
 fn check_times(claims: &Value, now: OffsetDateTime) -> Result<(), IdTokenRefused> {
-    let expires_at = numeric_date(claims, "exp")?.ok_or(IdTokenRefused::Time("exp"))?;
+    let expires_at = time_claim(claims, "exp")?.ok_or(IdTokenRefused::Time("exp"))?;
     // The last second of all is a time too, and has no later one.
     if now >= expires_at.saturating_add(SKEW) {
         return Err(IdTokenRefused::Time("exp"));
     }
-    let issued_at = numeric_date(claims, "iat")?.ok_or(IdTokenRefused::Time("iat"))?;
+    let issued_at = time_claim(claims, "iat")?.ok_or(IdTokenRefused::Time("iat"))?;
     if issued_at > now + SKEW {
         return Err(IdTokenRefused::Time("iat"));
     }
-    if numeric_date(claims, "nbf")?.is_some_and(|not_before| not_before > now + SKEW) {
+    if time_claim(claims, "nbf")?.is_some_and(|not_before| not_before > now + SKEW) {
         return Err(IdTokenRefused::Time("nbf"));
     }
     Ok(())
@@ -444,7 +426,7 @@ fn check_authorized_party(claims: &Value, client_id: &str) -> Result<(), IdToken
 
 /// `auth_time`, where the provider tells (OIDC Core 1.0 §2).
 pub(super) fn authenticated_at(claims: &Value) -> Option<OffsetDateTime> {
-    numeric_date(claims, "auth_time").ok().flatten()
+    time_claim(claims, "auth_time").ok().flatten()
 }
 
 #[cfg(test)]

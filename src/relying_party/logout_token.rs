@@ -5,18 +5,20 @@
 //! Invariant: a [`LogoutNotice`] comes from here only. What is deliberately absent: sessions, and whether the
 //! token was used before, which the store knows.
 
+use std::sync::Arc;
+
 use openidconnect::core::CoreJsonWebKey;
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
 use super::id_token::{
-    IdTokenRefused, LONGEST_SUBJECT, SKEW, algorithm, check_signature, numeric_date, payload,
+    IdTokenRefused, LONGEST_SUBJECT, SKEW, algorithm, check_signature, payload, time_claim,
 };
 use super::{RelyingParty, UpstreamTrouble};
 use crate::domain::tenant::Tenant;
 use crate::domain::upstream_logout::{LogoutNotice, SignedOutUpstream, UpstreamNames};
 use crate::domain::upstream_provider::{OpenIdConnect, Protocol, UpstreamProvider};
-use crate::jose::{HeaderRefused, JoseHeader, KeyRefused, KeySet, SignatureAlgorithm};
+use crate::jose::{HeaderRefused, JoseHeader, Jwk, KeyRefused, SignatureAlgorithm, text_claim};
 use crate::outbound::{Budget, Spending};
 
 /// How old a token may be, beside what clocks differ by (§2.4 recommends two minutes).
@@ -41,8 +43,8 @@ pub enum LogoutTokenRefused {
     #[error("no key of the provider fits the logout token: {0}")]
     Key(String),
     /// The signature is not the provider's.
-    #[error("the logout token's signature is refused: {0}")]
-    Signature(String),
+    #[error("the logout token's signature is refused: it is not the provider's")]
+    Signature,
     /// The payload is no object of claims, each once.
     #[error("the logout token's payload cannot be read")]
     Malformed,
@@ -123,31 +125,23 @@ impl RelyingParty {
             now: self.clock.now(),
         };
         let address = &metadata.jwks_uri;
-        let keys = self
+        let verify = |key: &Arc<Jwk>| match expected.verify(token, key) {
+            Err(LogoutTokenRefused::Signature) => None,
+            verified => Some(verified),
+        };
+        let verified = self
             .key_sets
-            .keys_for(address, &client, &header, pinned, &spending)
-            .await
-            .map_err(no_key)?;
-        match expected.verify(token, &keys) {
-            Err(LogoutTokenRefused::Signature(reason)) => {
-                let instead = self
-                    .key_sets
-                    .keys_instead_of(&keys, address, &client, &header, pinned, &spending)
-                    .await
-                    .ok_or(LogoutTokenRefused::Signature(reason))?;
-                Ok(expected.verify(token, &instead)?)
-            }
-            verified => Ok(verified?),
-        }
+            .verified(address, &client, &header, pinned, &spending, verify)
+            .await;
+        Ok(verified.map_err(no_key)??)
     }
 }
 
 /// What cannot be known now is no refusal.
 fn no_key(refused: KeyRefused) -> LogoutTokenFailed {
     match refused {
-        KeyRefused::Unavailable(_) | KeyRefused::TooSoon(_) => {
-            LogoutTokenFailed::Upstream(refused.into())
-        }
+        refused if refused.is_undecided() => LogoutTokenFailed::Upstream(refused.into()),
+        KeyRefused::Signature => LogoutTokenRefused::Signature.into(),
         refused => LogoutTokenRefused::Key(refused.to_string()).into(),
     }
 }
@@ -173,11 +167,7 @@ struct Expected<'a> {
 }
 
 impl Expected<'_> {
-    fn verify(&self, token: &str, keys: &KeySet) -> Result<LogoutNotice, LogoutTokenRefused> {
-        let [key] = keys.keys() else {
-            let number = keys.keys().len();
-            return Err(LogoutTokenRefused::Key(format!("{number} keys fit")));
-        };
+    fn verify(&self, token: &str, key: &Jwk) -> Result<LogoutNotice, LogoutTokenRefused> {
         let algorithm = algorithm(self.algorithm).map_err(of_id_token)?;
         let readable: CoreJsonWebKey = serde_json::from_value(Value::Object(key.members().clone()))
             .map_err(|error| LogoutTokenRefused::Key(error.to_string()))?;
@@ -194,7 +184,9 @@ impl Expected<'_> {
         }
         check_audience(&claims, &self.provider.client_id)?;
         let valid_until = self.valid_until(&claims)?;
-        let jti = name(&claims, "jti", LONGEST_NAME).map_err(|()| LogoutTokenRefused::TokenId)?;
+        let jti = text_claim(claims.get("jti"), 1..=LONGEST_NAME)
+            .ok()
+            .flatten();
         let jti = jti.ok_or(LogoutTokenRefused::TokenId)?;
         check_event(&claims)?;
         if claims.get("nonce").is_some() {
@@ -217,7 +209,7 @@ impl Expected<'_> {
 
     /// Until when this token would be taken. One without `exp` is judged by its age alone.
     fn valid_until(&self, claims: &Value) -> Result<OffsetDateTime, LogoutTokenRefused> {
-        let date = |name| numeric_date(claims, name).map_err(of_id_token);
+        let date = |name| time_claim(claims, name).map_err(of_id_token);
         let issued_at = date("iat")?.ok_or(LogoutTokenRefused::Time("iat"))?;
         if issued_at > self.now + SKEW || self.now >= issued_at + AGE + SKEW {
             return Err(LogoutTokenRefused::Time("iat"));
@@ -237,7 +229,7 @@ impl Expected<'_> {
 /// What the ID token's checks say of a logout token.
 fn of_id_token(refused: IdTokenRefused) -> LogoutTokenRefused {
     match refused {
-        IdTokenRefused::Signature(reason) => LogoutTokenRefused::Signature(reason),
+        IdTokenRefused::Signature => LogoutTokenRefused::Signature,
         IdTokenRefused::Key(reason) => LogoutTokenRefused::Key(reason),
         IdTokenRefused::Time(name) => LogoutTokenRefused::Time(name),
         _ => LogoutTokenRefused::Malformed,
@@ -264,19 +256,12 @@ fn check_event(claims: &Value) -> Result<(), LogoutTokenRefused> {
         .ok_or(LogoutTokenRefused::Event)
 }
 
-/// A claim that names something: absent, or text of a length that people mean.
-fn name<'a>(claims: &'a Value, name: &str, longest: usize) -> Result<Option<&'a str>, ()> {
-    match claims.get(name) {
-        None => Ok(None),
-        Some(Value::String(text)) if (1..=longest).contains(&text.len()) => Ok(Some(text)),
-        Some(_) => Err(()),
-    }
-}
-
 fn who(claims: &Value, names: &UpstreamNames<'_>) -> Result<SignedOutUpstream, LogoutTokenRefused> {
-    let nobody = |()| LogoutTokenRefused::Nobody;
-    let session = name(claims, "sid", LONGEST_NAME).map_err(nobody)?;
-    let subject = name(claims, "sub", LONGEST_SUBJECT).map_err(nobody)?;
+    let named = |claim: &str, longest| {
+        text_claim(claims.get(claim), 1..=longest).map_err(|_| LogoutTokenRefused::Nobody)
+    };
+    let session = named("sid", LONGEST_NAME)?;
+    let subject = named("sub", LONGEST_SUBJECT)?;
     match (session, subject) {
         (Some(sid), None) => Ok(SignedOutUpstream::Session(names.session(sid))),
         (None, Some(sub)) => Ok(SignedOutUpstream::Person(names.subject(sub))),

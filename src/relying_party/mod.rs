@@ -90,6 +90,9 @@ pub enum UpstreamTrouble {
     /// Userinfo is about somebody else (OIDC Core 1.0 §5.3.2).
     #[error("userinfo has another `sub` than the ID token")]
     Subject,
+    /// A look at a person found somebody else than whose session it is.
+    #[error("it is another person than the one who signed in")]
+    AnotherPerson,
     /// All that was asked took longer than it may.
     #[error("it took longer than {0} s")]
     Slow(u64),
@@ -152,6 +155,7 @@ impl UpstreamTrouble {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Subject
+            | Self::AnotherPerson
             | Self::Incomplete(_)
             | Self::Overage { .. }
             | Self::RequiredClaim(_)
@@ -193,7 +197,7 @@ impl UpstreamTrouble {
                 | Self::Status(_, 429 | 500..)
                 | Self::Reach(_)
                 | Self::Discovery(_)
-                | Self::Keys(KeyRefused::Unavailable(_))
+                | Self::Keys(KeyRefused::Unavailable(_) | KeyRefused::NotRenewed(..))
         )
     }
 }

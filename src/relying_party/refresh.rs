@@ -60,9 +60,23 @@ pub enum NotRefreshed {
     /// The provider answered, and this person would not be signed in by it. The session must end.
     #[error(transparent)]
     Refused(UpstreamTrouble),
+    /// There is nothing left to ask with. The session goes on, and nobody looks before the next sign-in.
+    #[error("the access token has expired, and no refresh token came with it")]
+    NothingToAskWith,
     /// Nothing was learned of the person. The session goes on.
     #[error(transparent)]
     Trouble(UpstreamTrouble),
+}
+
+impl NotRefreshed {
+    /// Whether it says of the person that their session must end.
+    #[must_use]
+    pub const fn is_about_the_person(&self) -> bool {
+        match self {
+            Self::Over(_) | Self::Refused(_) => true,
+            Self::NothingToAskWith | Self::Trouble(_) => false,
+        }
+    }
 }
 
 impl From<UpstreamTrouble> for NotRefreshed {
@@ -97,9 +111,7 @@ impl RelyingParty {
             .filter(|_| refresh.uses_refresh_tokens)
         else {
             return match tokens.expires_at {
-                Some(at) if now >= at => Err(NotRefreshed::Trouble(UpstreamTrouble::TokenAnswer(
-                    "the access token has expired, and no refresh token came with it".into(),
-                ))),
+                Some(at) if now >= at => Err(NotRefreshed::NothingToAskWith),
                 _ => Ok(None),
             };
         };

@@ -161,6 +161,7 @@ fn tenant() -> Tenant {
         apps: Vec::new(),
         return_hosts: Vec::new(),
         parent_cookie: None,
+        signing: crate::domain::signing_key::SigningRules::default(),
     }
 }
 

@@ -155,8 +155,21 @@ impl Sessions {
         let again = Refresh::again_at(claimed.failures, now, self.jitter());
         self.live().set_due(claimed.claim.session, Some(again));
         let store = self.live().store();
-        store.postpone_refresh(&claimed.claim, again).await?;
+        store.postpone_refresh(&claimed.claim, Some(again)).await?;
         Ok(())
+    }
+
+    /// There is nothing to look with any more: the session goes on, and is never due again.
+    ///
+    /// # Errors
+    /// The store's. It is found out once more at a later use.
+    pub async fn give_up_refreshing(&self, claim: &Claim) -> Result<(), StorageError> {
+        let store = self.live().store();
+        let written = store.postpone_refresh(claim, None).await;
+        let again = self.live().clock().now() + STORE_AGAIN;
+        let due_at = written.is_err().then_some(again);
+        self.live().set_due(claim.session, due_at);
+        written.map(drop)
     }
 
     /// Ends the session of somebody who is not let in any more. Whether it was still theirs to end.

@@ -76,6 +76,7 @@ macro_rules! storage_contract {
             what_is_over_is_swept_and_told,
             c_a_logout_token_is_used_once,
             t25_what_a_provider_ended_does_not_begin,
+            t25_an_unnamed_login_does_not_outlive_a_session_of_its_person,
             what_a_provider_ended_is_told_and_swept,
             it_can_be_probed,
         }
@@ -1083,6 +1084,43 @@ pub(crate) async fn t25_what_a_provider_ended_does_not_begin(store: &AnyStore) {
     assert!(is_live(&**store, 2).await && !is_live(&**store, 6).await);
 }
 
+/// A login whose session the provider does not name may be the one that it ends, where it names the person too.
+pub(crate) async fn t25_an_unnamed_login_does_not_outlive_a_session_of_its_person(
+    store: &AnyStore,
+) {
+    let acme = tenant("acme");
+    let provider: ProviderId = "entra".parse().expect("a name");
+    let person = identity("acme", "issuer", "ada");
+    let names = names(&provider);
+    let who = SignedOutUpstream::SessionOf(names.session("s1"), names.subject("ada"));
+    store
+        .end_by_logout_token(&acme, &provider, &notice(who, "1"), seconds(10))
+        .await
+        .expect("written")
+        .expect("taken");
+    let ada = names.subject("ada");
+    for (number, session, subject, asked, expected) in [
+        (1, None, ada, 10, Err(SignedOutMeanwhile)),
+        (2, Some("s1"), ada, 10, Err(SignedOutMeanwhile)),
+        (3, Some("s2"), ada, 10, Ok(())),
+        (4, None, names.subject("bob"), 10, Ok(())),
+        (5, None, ada, 11, Ok(())),
+    ] {
+        let upstream = UpstreamLogin {
+            session: session.map(|sid| names.session(sid)),
+            subject,
+            asked_at: seconds(asked),
+        };
+        let session = NewSession {
+            upstream,
+            ..new_session(number)
+        };
+        let begun = store.begin_session(&person, &session, &|_| String::new());
+        let begun = begun.await.expect("written").map(drop);
+        assert_eq!(begun, expected, "{number}");
+    }
+}
+
 async fn begin_asked_at(
     store: &AnyStore,
     identity: &VerifiedIdentity,
@@ -1231,13 +1269,22 @@ pub(crate) async fn a13_the_right_to_a_refresh_is_one_hands(store: &AnyStore) {
     );
     // Whoever does not come back has lost it.
     let second = claimed(&**store, session, 660).await;
-    let late = store.postpone_refresh(&first.claim, seconds(900)).await;
+    let late = store
+        .postpone_refresh(&first.claim, Some(seconds(900)))
+        .await;
     assert!(!late.expect("an answer"));
-    let postponed = store.postpone_refresh(&second.claim, seconds(700)).await;
+    let postponed = store
+        .postpone_refresh(&second.claim, Some(seconds(700)))
+        .await;
     assert!(postponed.expect("written"));
     assert_eq!(claimed(&**store, session, 700).await.failures, 1);
-    let unknown = claim(&**store, SessionId::from_bytes([9; 16]), 700).await;
-    assert!(matches!(unknown, Claiming::Nothing));
+    let third = claimed(&**store, session, 800).await;
+    let for_ever = store.postpone_refresh(&third.claim, None).await;
+    assert!(for_ever.expect("written"));
+    for unknown in [session, SessionId::from_bytes([9; 16])] {
+        let found = claim(&**store, unknown, 1_000_000).await;
+        assert!(matches!(found, Claiming::Nothing));
+    }
 }
 
 pub(crate) async fn a_rotated_token_is_the_next_claims(store: &AnyStore) {
@@ -1441,7 +1488,7 @@ async fn assert_lost(store: &dyn Store, claim: &Claim) {
         .settle_refresh(claim, &looked_at("ada", 9), &change)
         .await;
     assert_eq!(settled.expect("an answer"), Settled::Lost);
-    let postponed = store.postpone_refresh(claim, seconds(620)).await;
+    let postponed = store.postpone_refresh(claim, Some(seconds(620))).await;
     assert!(!postponed.expect("an answer"));
     assert!(
         !store

@@ -9,10 +9,12 @@
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod sealing;
+mod signing_keys;
 pub mod sqlite;
 pub mod traits;
 mod upstream_tokens;
 
+pub use signing_keys::*;
 pub use traits::*;
 pub use upstream_tokens::*;
 

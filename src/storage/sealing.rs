@@ -37,6 +37,8 @@ pub enum Purpose {
     RefreshToken,
     /// Where somebody who signs out goes on to: an address that can hold an ID token.
     SignOut,
+    /// The private half of a key of ours.
+    SigningKey,
 }
 
 impl Purpose {
@@ -49,6 +51,7 @@ impl Purpose {
             Self::AccessToken => "access token",
             Self::RefreshToken => "refresh token",
             Self::SignOut => "sign-out",
+            Self::SigningKey => "signing key",
         }
     }
 

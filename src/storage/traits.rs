@@ -20,7 +20,7 @@ use crate::domain::upstream_logout::{
     EndedUpstream, LogoutNotice, NoticeRefused, SignedOutMeanwhile, UpstreamLogin,
 };
 
-use super::{NewTokens, StorageError, UpstreamTokenStore};
+use super::{NewTokens, SigningKeys, StorageError, UpstreamTokenStore};
 
 /// An anonymous request was not remembered because too many wait already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -454,6 +454,7 @@ pub trait Store:
     + Sessions
     + SignIns
     + SignOuts
+    + SigningKeys
     + UpstreamLogouts
     + UpstreamTokenStore
     + Users
@@ -467,6 +468,7 @@ impl<T> Store for T where
         + Sessions
         + SignIns
         + SignOuts
+        + SigningKeys
         + UpstreamLogouts
         + UpstreamTokenStore
         + Users

@@ -139,11 +139,11 @@ pub trait UpstreamTokenStore: Send + Sync {
         change: Change<'_>,
     ) -> Result<Settled, StorageError>;
 
-    /// Gives the claim back after a try that failed, until `due_at`. Whether it held.
+    /// Gives the claim back after a try that failed, until `due_at`, or for ever. Whether it held.
     async fn postpone_refresh(
         &self,
         claim: &Claim,
-        due_at: OffsetDateTime,
+        due_at: Option<OffsetDateTime>,
     ) -> Result<bool, StorageError>;
 
     /// Ends the session of a claim, as [`Sessions::end_sessions`](super::Sessions::end_sessions) does. Whether the

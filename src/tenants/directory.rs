@@ -264,6 +264,7 @@ fn tenant(settings: &TenantSettings, providers: Vec<UpstreamProvider>) -> Tenant
             .parent_cookie
             .as_ref()
             .map(|settings| Box::new(settings.cookie.clone())),
+        signing: settings.signing,
     }
 }
 

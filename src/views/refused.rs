@@ -42,6 +42,8 @@ pub enum RefusedClass {
     Role,
     /// The provider it signed in through.
     Provider,
+    /// Where they are: the network.
+    Network,
     /// Nothing: nobody may open this.
     Nobody,
 }
@@ -52,13 +54,21 @@ impl From<Refusal> for RefusedClass {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::EmailDomain => Self::Domain,
-            Refusal::Email => Self::Address,
+            Refusal::Email | Refusal::User => Self::Address,
             Refusal::Group => Self::Group,
             Refusal::Role => Self::Role,
             Refusal::Provider => Self::Provider,
-            Refusal::NoRule | Refusal::Nobody | Refusal::PathUnknown | Refusal::MethodUnknown => {
-                Self::Nobody
-            }
+            Refusal::Network => Self::Network,
+            // What only tokens have, no account has.
+            Refusal::NoRule
+            | Refusal::Nobody
+            | Refusal::PathUnknown
+            | Refusal::MethodUnknown
+            | Refusal::Scheme
+            | Refusal::Issuer
+            | Refusal::Client
+            | Refusal::Permission
+            | Refusal::Scope => Self::Nobody,
         }
     }
 }

@@ -109,6 +109,7 @@ pub(super) async fn decide(
         Verdict::Unaccepted(unaccepted) => {
             challenges::unaccepted(&mut response, &unaccepted, door.prefix());
         }
+        Verdict::ScopeMissing(missing) => challenges::scope_missing(&mut response, &missing),
         Verdict::OverLimit(over) => reply::retry_after(&mut response, over),
         _ => {}
     }
@@ -162,6 +163,7 @@ impl Endpoint {
             Verdict::OverLimit(_) if self.is_relayed() => StatusCode::TOO_MANY_REQUESTS,
             Verdict::Ambiguous(_)
             | Verdict::Refused(_)
+            | Verdict::ScopeMissing(_)
             | Verdict::UnknownHost
             | Verdict::OverLimit(_)
             | Verdict::OwnPath(_) => StatusCode::FORBIDDEN,

@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 
 use super::cookies;
-use crate::access::{CredentialFault, Unaccepted};
+use crate::access::{CredentialFault, ScopeMissing, Unaccepted};
 use crate::domain::caller::{Scheme, Schemes};
 
 /// Adds the challenges of an app of `tenant`.
@@ -42,6 +42,15 @@ pub(super) fn unaccepted(response: &mut Response, unaccepted: &Unaccepted, prefi
         let error = (scheme == unaccepted.scheme).then_some(error);
         add(response, text(scheme, tenant, prefix, error));
     }
+}
+
+/// 403 says which scopes it takes (RFC 6750 §3.1).
+pub(super) fn scope_missing(response: &mut Response, missing: &ScopeMissing) {
+    let ScopeMissing { tenant, scopes } = missing;
+    add(
+        response,
+        format!("Bearer realm=\"{tenant}\", error=\"insufficient_scope\", scope=\"{scopes}\""),
+    );
 }
 
 /// The status of what is not accepted.

@@ -66,6 +66,7 @@ pub(super) async fn answer(
         Verdict::Unaccepted(unaccepted) => {
             challenges::unaccepted(&mut response, &unaccepted, door.prefix());
         }
+        Verdict::ScopeMissing(missing) => challenges::scope_missing(&mut response, &missing),
         Verdict::OverLimit(over) => reply::retry_after(&mut response, over),
         _ => {}
     }
@@ -95,6 +96,7 @@ pub(crate) fn status(verdict: &Verdict) -> StatusCode {
         Verdict::Unaccepted(unaccepted) => challenges::status(unaccepted.fault),
         // nginx shows any other refusal than 403 as a fault of its own.
         Verdict::Refused(_)
+        | Verdict::ScopeMissing(_)
         | Verdict::Ambiguous(_)
         | Verdict::UnknownHost
         | Verdict::OwnPath(_)

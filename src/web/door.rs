@@ -11,6 +11,7 @@ use crate::ports::{Clock, SecureRandom};
 use crate::providers::issuers::IssuerMetadata;
 use crate::relying_party::RelyingParty;
 use crate::sessions::{AppSessions, Sessions};
+use crate::signing::Signing;
 use crate::storage::sealing::SealingKeys;
 use crate::storage::{Store, WaitingCaps};
 use crate::telemetry::metrics::sessions_in_memory;
@@ -30,6 +31,8 @@ pub struct Parts {
     pub revocations: Arc<Revocations>,
     /// Sessions.
     pub sessions: Arc<Sessions>,
+    /// Our own keys.
+    pub signing: Signing,
     /// Sign-ins and sign-outs under way.
     pub store: Arc<dyn Store>,
     /// Pages.
@@ -108,6 +111,9 @@ impl Door {
         if let Err(error) = self.parts.sessions.poll_ended().await {
             tracing::error!(%error, "no news of ended sessions: after 5 s nobody is let in from memory");
         }
+        if let Err(error) = self.parts.signing.poll().await {
+            tracing::error!(%error, "no news of signing keys: after 5 s no tokens are issued");
+        }
         self.parts.relying_party.documents.tick();
         self.parts.relying_party.key_sets.tick();
         self.parts.issuer_metadata.tick();
@@ -118,8 +124,20 @@ impl Door {
         sessions_in_memory(sessions, app_sessions);
     }
 
-    /// What has to be done each minute: write down uses, forget what is over.
+    /// Makes signing keys for tenants that have none, and replaces those whose time has come. RSA keys take a
+    /// second each.
+    pub async fn turn_signing_keys(&self) {
+        let directory = self.parts.directory.snapshot();
+        let tenants = directory.tenants().iter();
+        let rules: Vec<_> = tenants
+            .map(|tenant| (tenant.id.clone(), tenant.signing))
+            .collect();
+        self.parts.signing.turn(&rules).await;
+    }
+
+    /// What has to be done each minute: write down uses, forget what is over, make keys that will be needed.
     pub async fn housekeeping(&self) {
+        self.turn_signing_keys().await;
         if let Err(error) = self.parts.sessions.sweep().await {
             tracing::error!(%error, "what is over cannot be deleted; it will be tried again");
         }

@@ -215,7 +215,7 @@ const fn in_our_words(refused: &LogoutTokenRefused) -> &'static str {
         LogoutTokenRefused::Key(_) | LogoutTokenRefused::KeyIssuer => {
             "no key of the provider fits the logout token"
         }
-        LogoutTokenRefused::Signature(_) => "the signature of the logout token does not fit",
+        LogoutTokenRefused::Signature => "the signature of the logout token does not fit",
         LogoutTokenRefused::Malformed => "the logout token cannot be read",
         LogoutTokenRefused::Issuer => "iss is not this provider's",
         LogoutTokenRefused::Audience => "aud does not name this client",

@@ -280,7 +280,9 @@ impl Door {
             )
             .await?;
         match settled {
-            Settled::AnotherPerson => Err(NotRefreshed::Refused(UpstreamTrouble::Subject).into()),
+            Settled::AnotherPerson => {
+                Err(NotRefreshed::Refused(UpstreamTrouble::AnotherPerson).into())
+            }
             Settled::Lost => {
                 self.revoke_late(claimed, late).await;
                 Err(Failed::Lost)
@@ -299,7 +301,7 @@ impl Door {
                 {
                     self.looks.rest(claimed, self.parts.clock.monotonic());
                 }
-                (!matches!(refused, NotRefreshed::Trouble(_)), refused)
+                (refused.is_about_the_person(), refused)
             }
             Failed::Store(error) => {
                 tracing::error!(session = %claim.session, %error, "a person cannot be looked at again; it will be tried again");
@@ -309,6 +311,8 @@ impl Door {
         };
         let done = if over {
             sessions.end_claimed(claim).await
+        } else if matches!(reason, NotRefreshed::NothingToAskWith) {
+            sessions.give_up_refreshing(claim).await.map(|()| false)
         } else {
             sessions.postpone_refresh(claimed).await.map(|()| false)
         };
@@ -322,6 +326,14 @@ impl Door {
                 "ended"
             }
             Ok(false) if over => "lost",
+            Ok(false) if matches!(reason, NotRefreshed::NothingToAskWith) => {
+                tracing::warn!(
+                    target: "audit", event = "refresh_ended", tenant = %claim.tenant, provider = %claimed.provider,
+                    session = %claim.session, %reason,
+                    "a person is not looked at again before their next sign-in: their session goes on"
+                );
+                "failed"
+            }
             Ok(false) => {
                 tracing::warn!(
                     tenant = %claim.tenant, provider = %claimed.provider, session = %claim.session, %reason,

@@ -9,6 +9,7 @@ export { chooseAccount, startEmulator } from './support/emulators.mjs';
 export {
   keycloakPassword, people, realm, realmRoles, signInAtKeycloak, startKeycloak,
 } from './support/keycloak.mjs';
+export { motoPassword, startMoto } from './support/moto.mjs';
 export { derivePreset } from './support/presets.mjs';
 export { accounts, password, startProvider } from './support/provider.mjs';
 export { siteSuite } from './support/site.mjs';

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 
 /// A folder or file of `src/`, and what of ours it may use. Itself is always allowed.
 const DIRECTION: &[(&str, &[&str])] = &[
-    // These four are the crate without the feature `server`.
+    // These five are the crate without the feature `server`.
     ("domain", &[]),
     ("ports", &[]),
     ("outbound", &["domain", "ports"]),
     ("jose", &["domain", "ports", "outbound"]),
+    ("api", &["domain", "ports", "outbound", "jose"]),
     ("config", &["domain", "ports"]),
     ("telemetry", &["domain", "ports", "config"]),
     ("storage", &["domain", "ports", "config", "telemetry"]),
@@ -52,6 +53,10 @@ const DIRECTION: &[(&str, &[&str])] = &[
         &["domain", "ports", "config", "telemetry", "storage"],
     ),
     (
+        "signing",
+        &["domain", "ports", "config", "telemetry", "jose", "storage"],
+    ),
+    (
         "access",
         &[
             "domain",
@@ -64,6 +69,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
             "providers",
             "tenants",
             "sessions",
+            "signing",
         ],
     ),
     ("views", &["domain"]),
@@ -81,6 +87,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
             "tenants",
             "relying_party",
             "sessions",
+            "signing",
             "access",
             "views",
         ],
@@ -99,6 +106,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
             "tenants",
             "relying_party",
             "sessions",
+            "signing",
             "access",
             "views",
             "web",
@@ -109,6 +117,10 @@ const DIRECTION: &[(&str, &[&str])] = &[
 /// Crates, and modules of `std`, that live in one place: the beginnings of paths in `src/`.
 const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["web", "cli/demo"]),
+    // Extractors and layers for other people's servers.
+    ("axum_core", &["api"]),
+    ("tower_layer", &["api"]),
+    ("tower_service", &["api"]),
     // Connections are served by hyper, and the demo's proxy asks the broker as a service.
     // The connectors of the client for apps are services too.
     ("tower", &["web", "cli/demo", "outbound/app_client.rs"]),

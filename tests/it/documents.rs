@@ -206,6 +206,40 @@ fn the_page_of_the_other_providers_is_right() {
     Directory::build(&config, &presets, 1).unwrap_or_else(|faults| panic!("{faults}"));
 }
 
+/// Each block of the page of claims, below a provider that knows what it is about.
+#[test]
+fn the_page_of_claims_is_right() {
+    let presets = Presets::load(None).expect("presets");
+    let environment = std::collections::BTreeMap::from([(
+        "SEAL".to_owned(),
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned(),
+    )]);
+    for block in blocks(&read("docs/claims.md"), "toml") {
+        let entra = "preset = \"entra\"\ntenant = \"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\"\n";
+        let keycloak = "preset = \"keycloak\"\nurl = \"https://sso.example\"\nrealm = \"main\"\n";
+        let preset = if block.contains("guests") || block.starts_with("groups_claim") {
+            entra
+        } else {
+            keycloak
+        };
+        let own = block.split("# …\n").last().expect("a block");
+        let table = if own.starts_with("condition") {
+            "[tenants.providers.restrictions]\n"
+        } else {
+            ""
+        };
+        let configuration = format!(
+            "[storage]\nsqlite = \"doorward.db\"\nsealing_keys = [{{ env = \"SEAL\" }}]\n\
+             [[tenants]]\nid = \"acme\"\nbase_url = \"https://login.example.com\"\n\
+             [[tenants.providers]]\nid = \"sso\"\n{preset}client_id = \"doorward\"\n\
+             client_secret = {{ env = \"SEAL\" }}\n{table}{own}"
+        );
+        let config = config::parse(&configuration, Path::new("doorward.toml"), &environment)
+            .unwrap_or_else(|faults| panic!("{block}\n{faults}"));
+        Directory::build(&config, &presets, 1).unwrap_or_else(|faults| panic!("{block}\n{faults}"));
+    }
+}
+
 /// Words that a preset can use are asked for by name.
 #[test]
 fn every_word_of_a_preset_is_described() {

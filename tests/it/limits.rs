@@ -202,7 +202,9 @@ async fn checks_that_mean_nothing_are_counted(
         assert_eq!(page.status, StatusCode::FORBIDDEN);
         assert_eq!(!page.header("retry-after").is_empty(), number >= 20);
     }
-    let lines = audit::here();
+    let mut lines = audit::here();
+    // The start has its own.
+    lines.retain(|line| line.event() != "signing_key_made");
     assert_eq!(lines.len(), 20 + 1, "{lines:#?}");
     assert_eq!(rate_limited().len(), 1);
 }

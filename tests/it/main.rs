@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says so and ends"
 )]
 
+mod api;
 mod app_host;
 mod architecture;
 mod authz;
@@ -22,4 +23,5 @@ mod refresh;
 mod sessions;
 mod sign_out;
 mod support;
+mod trusted_issuers;
 mod upstream;

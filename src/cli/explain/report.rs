@@ -282,7 +282,7 @@ fn who(allow: &Allow) -> String {
     match allow {
         Allow::Nobody => "nobody passes".into(),
         Allow::Public => "anybody passes".into(),
-        Allow::SignedIn(requirements) if *requirements == Requirements::default() => {
+        Allow::SignedIn(requirements) if **requirements == Requirements::default() => {
             "whoever is signed in passes".into()
         }
         Allow::SignedIn(requirements) => {

@@ -79,6 +79,10 @@ fn judged(
             "No login is offered: this is no page that a person opens (see the method, `Accept`, \
              `Sec-Fetch-Mode`,\n`Sec-Fetch-Dest`, `X-Requested-With`, `Upgrade` and `Authorization`).",
         ),
+        Verdict::ScopeMissing(missing) => Why::new(
+            Refusal::Scope.to_string(),
+            format!("It takes: {}.", missing.scopes),
+        ),
         Verdict::Unaccepted(unaccepted) => Why::plain(unaccepted.reason.to_string()),
         Verdict::Refused(refusal) => Why {
             because: refusal.to_string(),

@@ -756,6 +756,10 @@ fn at_claim(name: &str) -> ClaimPath {
 #[case::one_of(ClaimDemand::OneOf { claim: at_claim("ver"), values: vec![json!("1.0"), json!("2.0")] }, json!({"ver": "2.0"}), true)]
 #[case::none_of(ClaimDemand::OneOf { claim: at_claim("ver"), values: vec![json!("1.0")] }, json!({"ver": "2.0"}), false)]
 #[case::none_at_all(ClaimDemand::OneOf { claim: at_claim("ver"), values: vec![] }, json!({"ver": "2.0"}), false)]
+#[case::not_among(ClaimDemand::NoneOf { claim: at_claim("tid"), values: vec![json!("personal")] }, json!({"tid": "acme"}), true)]
+#[case::among(ClaimDemand::NoneOf { claim: at_claim("tid"), values: vec![json!("personal")] }, json!({"tid": "personal"}), false)]
+#[case::among_nothing(ClaimDemand::NoneOf { claim: at_claim("tid"), values: vec![json!("personal")] }, json!({}), false)]
+#[case::among_null(ClaimDemand::NoneOf { claim: at_claim("tid"), values: vec![json!("personal")] }, json!({"tid": null}), false)]
 #[case::b2c_policy(ClaimDemand::OneOfInAnyCase { claim: at_claim("tfp"), values: vec!["B2C_1_signin".into()] }, json!({"tfp": "b2c_1_SignIn"}), true)]
 #[case::b2c_other_policy(ClaimDemand::OneOfInAnyCase { claim: at_claim("tfp"), values: vec!["B2C_1_signin".into()] }, json!({"tfp": "b2c_1_reset"}), false)]
 #[case::present(ClaimDemand::Present(at_claim("scp")), json!({"scp": "read"}), true)]
@@ -1030,7 +1034,9 @@ async fn t05_kid_flood() {
             // The first one has the keys asked for; the others come too soon after it.
             assert!(matches!(
                 refused,
-                TokenRefused::Key(KeyRefused::UnknownKid(_) | KeyRefused::TooSoon(_))
+                TokenRefused::Key(
+                    KeyRefused::UnknownKid(_) | KeyRefused::TooSoon(_) | KeyRefused::NotRenewed(..)
+                )
             ));
         }
         assert_eq!(fixture.server.hits() - before, 1);

@@ -5,7 +5,6 @@
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::numeric_date::{date, numeric_date};
 use super::refused::TokenRefused;
 use super::trusted_issuer::{
     AnyOf, ClaimDemand, Issuers, TimeRules, TokenKind, TrustedIssuer, TypRule,
@@ -13,6 +12,7 @@ use super::trusted_issuer::{
 use crate::domain::claims::ClaimPath;
 use crate::domain::issuer_template::IssuerTemplate;
 use crate::domain::upstream_provider::KeyIssuer;
+use crate::jose::claims::{date, numeric_date, text_claim};
 use crate::jose::shown;
 
 /// Longest `sub` and `jti`, in bytes (OIDC Core 1.0 §2 says 255 of `sub`).
@@ -157,6 +157,14 @@ pub(super) fn check_kind(claims: &Value, kind: TokenKind) -> Result<(), TokenRef
     Ok(())
 }
 
+/// A time that is there must be one.
+fn time_claim(
+    claims: &Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<OffsetDateTime>, TokenRefused> {
+    numeric_date(claims.get(name)).map_err(|_| TokenRefused::Time(name))
+}
+
 /// `exp`, `nbf` and `iat` (RFC 7519 §4.1.4 to §4.1.6). `exp`, where there is one.
 pub(super) fn check_times(
     claims: &Map<String, Value>,
@@ -168,7 +176,7 @@ pub(super) fn check_times(
         |by: std::time::Duration| now.saturating_add(by.try_into().unwrap_or(time::Duration::MAX));
     let earlier =
         |by: std::time::Duration| now.saturating_sub(by.try_into().unwrap_or(time::Duration::MAX));
-    let expires_at = numeric_date(claims, "exp")?;
+    let expires_at = time_claim(claims, "exp")?;
     match expires_at {
         None if rules.expiry_required => return Err(TokenRefused::Time("exp")),
         // "On or after which" it is not accepted.
@@ -176,12 +184,12 @@ pub(super) fn check_times(
         _ => {}
     }
     for name in ["nbf", "iat"] {
-        if numeric_date(claims, name)?.is_some_and(|at| at > later(rules.skew)) {
+        if time_claim(claims, name)?.is_some_and(|at| at > later(rules.skew)) {
             return Err(TokenRefused::Early(name));
         }
     }
     if let Some(oldest) = rules.oldest {
-        let issued_at = numeric_date(claims, "iat")?.ok_or(TokenRefused::Time("iat"))?;
+        let issued_at = time_claim(claims, "iat")?.ok_or(TokenRefused::Time("iat"))?;
         if issued_at < earlier(oldest.saturating_add(rules.skew)) {
             return Err(TokenRefused::Old);
         }
@@ -257,11 +265,8 @@ pub(super) fn check_unbound(claims: &Map<String, Value>) -> Result<(), TokenRefu
 /// `sub` and `jti` are text where they stand.
 pub(super) fn check_names(claims: &Map<String, Value>) -> Result<(), TokenRefused> {
     for name in ["sub", "jti"] {
-        match claims.get(name) {
-            None => {}
-            Some(Value::String(text)) if text.len() <= LONGEST_NAME => {}
-            Some(_) => return Err(TokenRefused::Shape(name)),
-        }
+        let text = text_claim(claims.get(name), 0..=LONGEST_NAME);
+        text.map_err(|_| TokenRefused::Shape(name))?;
     }
     Ok(())
 }
@@ -281,6 +286,12 @@ pub(super) fn check_demands(
                 claim
                     .find(claims)
                     .is_some_and(|found| values.contains(found)),
+            ),
+            ClaimDemand::NoneOf { claim, values } => (
+                claim,
+                claim
+                    .find(claims)
+                    .is_some_and(|found| !values.contains(found)),
             ),
             ClaimDemand::OneOfInAnyCase { claim, values } => {
                 let found = claim.find(claims).and_then(Value::as_str);

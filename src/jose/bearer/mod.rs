@@ -10,7 +10,6 @@
 mod answer;
 mod checks;
 mod memory;
-mod numeric_date;
 mod refused;
 mod revocations;
 mod secret;

@@ -114,6 +114,15 @@ impl From<KeyRefused> for TokenRefused {
     fn from(refused: KeyRefused) -> Self {
         match refused {
             KeyRefused::Unavailable(fault) => Self::KeysUnavailable(fault),
+            KeyRefused::Signature => Self::Signature,
+            // With the keys at hand it is not let in, and its sender hears 401, not 503: anybody can make a token
+            // that no key here has signed, and would have the door called broken with it. Who holds a good one
+            // loses nothing, and is let in with it once the keys are there.
+            KeyRefused::TooSoon(inner) | KeyRefused::NotRenewed(inner, _)
+                if *inner == KeyRefused::Signature =>
+            {
+                Self::Signature
+            }
             other => Self::Key(other),
         }
     }

@@ -197,6 +197,13 @@ pub enum ClaimDemand {
         /// What.
         values: Vec<Value>,
     },
+    /// It is there, and none of these values (Entra's `organizations`, without personal accounts).
+    NoneOf {
+        /// Where.
+        claim: ClaimPath,
+        /// What it must not be.
+        values: Vec<Value>,
+    },
     /// One of these texts, whatever the case of their letters (the policies of B2C).
     OneOfInAnyCase {
         /// Where.
@@ -206,10 +213,44 @@ pub enum ClaimDemand {
     },
     /// It is there, and no empty text, list or object.
     Present(ClaimPath),
-    /// At least one of these is there so (Entra: `scp` or `roles`).
+    /// At least one of these is there so. Not enough against Entra's ID tokens, which can have `roles` too: people
+    /// need `scp` there, and programs `idtyp`.
     AnyPresent(Vec<ClaimPath>),
     /// It is not there, not even as null.
     Absent(ClaimPath),
     /// It is there, a time, and not in the future (Firebase: `auth_time`).
     Past(ClaimPath),
+}
+
+impl ClaimDemand {
+    /// The claim `claim` (a name, or a JSON pointer) is exactly `value`.
+    ///
+    /// ```
+    /// use doorward::jose::ClaimDemand;
+    ///
+    /// ClaimDemand::is("token_use", "access");
+    /// ClaimDemand::is("/firebase/sign_in_provider", "password");
+    /// ```
+    #[must_use]
+    pub fn is(claim: &str, value: impl Into<Value>) -> Self {
+        Self::Is {
+            claim: ClaimPath::new(claim),
+            value: value.into(),
+        }
+    }
+
+    /// The claim `claim` is one of `values`.
+    #[must_use]
+    pub fn one_of(claim: &str, values: &[&str]) -> Self {
+        Self::OneOf {
+            claim: ClaimPath::new(claim),
+            values: values.iter().map(|each| Value::from(*each)).collect(),
+        }
+    }
+
+    /// At least one of `claims` is there, and not empty.
+    #[must_use]
+    pub fn any_present(claims: &[&str]) -> Self {
+        Self::AnyPresent(claims.iter().map(|claim| ClaimPath::new(claim)).collect())
+    }
 }

@@ -17,8 +17,9 @@ use super::trusted_issuer::{TrustedIssuer, TrustedKeys};
 use super::unverified::UnverifiedToken;
 use crate::domain::claims::ClaimPath;
 use crate::jose::algorithm::SignatureAlgorithm;
+use crate::jose::claims::date;
 use crate::jose::header::JoseHeader;
-use crate::jose::key_set::{Jwk, KeySet};
+use crate::jose::key_set::Jwk;
 use crate::jose::key_sets::KeySets;
 use crate::outbound::{Budget, Spending};
 use crate::ports::Clock;
@@ -161,7 +162,9 @@ impl TokenVerifier {
             }
             TrustedKeys::Inline { algorithm, keys } => {
                 let header = JoseHeader::new(*algorithm, seal.kid.clone(), None);
-                let key = seal.made_by(*algorithm, &keys.select(&header, *algorithm)?);
+                let selected = keys.select(&header, *algorithm)?;
+                let mut selected = selected.keys().iter();
+                let key = selected.find_map(|key| seal.made_by(*algorithm, key));
                 key.map(Some).ok_or(TokenRefused::Signature)
             }
             TrustedKeys::Published {
@@ -171,28 +174,18 @@ impl TokenVerifier {
                 tenant,
                 cool_down,
             } => {
-                let pinned = *algorithm;
-                let header = JoseHeader::new(pinned, seal.kid.clone(), None);
+                let header = JoseHeader::new(*algorithm, seal.kid.clone(), None);
                 let spending = Spending {
                     tenant: tenant.clone(),
                     budget: Budget::Bearer,
                     cool_down: *cool_down,
                 };
-                let selected = self
+                let made_by = |key: &Arc<Jwk>| seal.made_by(*algorithm, key);
+                let key = self
                     .key_sets
-                    .keys_for(address, client, &header, pinned, &spending)
+                    .verified(address, client, &header, *algorithm, &spending, made_by)
                     .await?;
-                if let Some(key) = seal.made_by(pinned, &selected) {
-                    return Ok(Some(key));
-                }
-                // A new key under the old name, or without one.
-                let other = self
-                    .key_sets
-                    .keys_instead_of(&selected, address, client, &header, pinned, &spending)
-                    .await
-                    .ok_or(TokenRefused::Signature)?;
-                let key = seal.made_by(pinned, &other);
-                key.map(Some).ok_or(TokenRefused::Signature)
+                Ok(Some(key))
             }
         }
     }
@@ -206,12 +199,10 @@ struct Seal<'a> {
 }
 
 impl Seal<'_> {
-    /// The one key of `selected`, if it made the signature.
-    fn made_by(&self, algorithm: SignatureAlgorithm, selected: &KeySet) -> Option<Arc<Jwk>> {
-        match selected.keys() {
-            [key] if key.verifies(algorithm, self.message, self.signature) => Some(Arc::clone(key)),
-            _ => None,
-        }
+    /// `key`, if it made the signature.
+    fn made_by(&self, algorithm: SignatureAlgorithm, key: &Arc<Jwk>) -> Option<Arc<Jwk>> {
+        let made = key.verifies(algorithm, self.message, self.signature);
+        made.then(|| Arc::clone(key))
     }
 }
 
@@ -283,7 +274,7 @@ impl VerifiedToken {
     /// `iat` (RFC 7519 §4.1.6).
     #[must_use]
     pub fn issued_at(&self) -> Option<OffsetDateTime> {
-        self.claims.get("iat").and_then(super::numeric_date::date)
+        self.claims.get("iat").and_then(date)
     }
 
     /// Whether the text at `claim` is the base64 of the SHA-256 of `value`: the token is bound to another

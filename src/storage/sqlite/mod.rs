@@ -11,6 +11,7 @@ mod attempts;
 mod rows;
 mod sessions;
 mod sign_ins;
+mod signing_keys;
 #[cfg(test)]
 pub(crate) mod tests;
 mod upkeep;
@@ -51,7 +52,7 @@ const BUSY: Duration = Duration::from_millis(1500);
 const READERS: u32 = 2;
 
 /// The migrations, oldest first: version, what it brings, SQL.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (
         1,
         "people, logins, sessions",
@@ -71,6 +72,11 @@ const MIGRATIONS: [(i64, &str, &str); 4] = [
         4,
         "upstream logouts",
         include_str!("../migrations/sqlite/0004_upstream_logouts.sql"),
+    ),
+    (
+        5,
+        "signing keys",
+        include_str!("../migrations/sqlite/0005_signing_keys.sql"),
     ),
 ];
 

@@ -35,12 +35,11 @@ impl Sessions for SqliteStore {
             if was_ended_upstream(&mut writing, tenant, &session.upstream).await? {
                 return Ok(Err(SignedOutMeanwhile));
             }
-            let user = match find_user(&mut writing, &known(identity)).await? {
-                Some(user) => user,
-                None => {
-                    let (new, now) = (session.new_user, session.times.began_at);
-                    insert_user(&mut writing, &known(identity), new, now).await?
-                }
+            let user = if let Some(user) = find_user(&mut writing, &known(identity)).await? {
+                user
+            } else {
+                let (new, now) = (session.new_user, session.times.began_at);
+                insert_user(&mut writing, &known(identity), new, now).await?
             };
             sqlx::query(
                 "INSERT INTO session

@@ -55,6 +55,8 @@ impl UpstreamLogouts for SqliteStore {
                     let persons = of_subject(&mut writing, tenant, &subject).await?;
                     found.extend(persons.into_iter().filter(|row| row.session.is_none()));
                     remember(&mut writing, tenant, session.as_bytes(), now).await?;
+                    let unnamed = subject.unnamed_session();
+                    remember(&mut writing, tenant, unnamed.as_bytes(), now).await?;
                     found
                 }
             };
@@ -117,22 +119,29 @@ fn found(row: &SqliteRow) -> Result<Found, StorageError> {
     })
 }
 
+/// Live sessions that `query` finds, by tenant and name.
+async fn live_by(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    query: &'static str,
+    name: &[u8],
+) -> Result<Vec<Found>, StorageError> {
+    let rows = sqlx::query(query)
+        .bind(tenant.as_str())
+        .bind(name)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(found).collect()
+}
+
 async fn of_session(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
     session: &Digest<UpstreamSessionKind>,
 ) -> Result<Vec<Found>, StorageError> {
-    sqlx::query(
-        "SELECT id, user, upstream_session, upstream_subject FROM session
-         WHERE tenant = ? AND upstream_session = ? AND ended_at IS NULL",
-    )
-    .bind(tenant.as_str())
-    .bind(session.as_bytes().as_slice())
-    .fetch_all(connection)
-    .await?
-    .iter()
-    .map(found)
-    .collect()
+    let query = "SELECT id, user, upstream_session, upstream_subject FROM session
+         WHERE tenant = ? AND upstream_session = ? AND ended_at IS NULL";
+    live_by(connection, tenant, query, session.as_bytes()).await
 }
 
 async fn of_subject(
@@ -140,17 +149,9 @@ async fn of_subject(
     tenant: &TenantId,
     subject: &Digest<UpstreamSubjectKind>,
 ) -> Result<Vec<Found>, StorageError> {
-    sqlx::query(
-        "SELECT id, user, upstream_session, upstream_subject FROM session
-         WHERE tenant = ? AND upstream_subject = ? AND ended_at IS NULL",
-    )
-    .bind(tenant.as_str())
-    .bind(subject.as_bytes().as_slice())
-    .fetch_all(connection)
-    .await?
-    .iter()
-    .map(found)
-    .collect()
+    let query = "SELECT id, user, upstream_session, upstream_subject FROM session
+         WHERE tenant = ? AND upstream_subject = ? AND ended_at IS NULL";
+    live_by(connection, tenant, query, subject.as_bytes()).await
 }
 
 async fn of_front_channel(
@@ -164,15 +165,10 @@ async fn of_front_channel(
         None => Vec::new(),
     };
     let Some(own) = own else { return Ok(Ok(all)) };
-    let own = sqlx::query(
-        "SELECT id, user, upstream_session, upstream_subject FROM session
-         WHERE tenant = ? AND id = ? AND ended_at IS NULL",
-    )
-    .bind(tenant.as_str())
-    .bind(own.as_bytes().as_slice())
-    .fetch_optional(connection)
-    .await?;
-    let Some(own) = own.map(|row| found(&row)).transpose()? else {
+    let query = "SELECT id, user, upstream_session, upstream_subject FROM session
+         WHERE tenant = ? AND id = ? AND ended_at IS NULL";
+    let mut own = live_by(connection, tenant, query, own.as_bytes()).await?;
+    let Some(own) = own.pop() else {
         return Ok(Ok(all));
     };
     match (own.session, named) {
@@ -258,17 +254,22 @@ async fn end_all(
 }
 
 /// Whether the provider ended this login after the person had been sent there. In the same instant counts: who
-/// signed out must not be signed in by it.
+/// signed out must not be signed in by it. A login whose session the provider does not name ends with any session
+/// of the person's that it names together with the person: not known is not another one.
 pub(super) async fn was_ended_upstream(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
     login: &UpstreamLogin,
 ) -> Result<bool, StorageError> {
+    let session = login.session.map_or_else(
+        || *login.subject.unnamed_session().as_bytes(),
+        |session| *session.as_bytes(),
+    );
     let found = sqlx::query_scalar::<_, i64>(
         "SELECT 1 FROM upstream_logout WHERE tenant = ? AND name IN (?, ?) AND ended_at >= ?",
     )
     .bind(tenant.as_str())
-    .bind(upstream_session(login))
+    .bind(session.as_slice())
     .bind(login.subject.as_bytes().as_slice())
     .bind(stamp(login.asked_at))
     .fetch_optional(connection)

@@ -149,7 +149,7 @@ impl UpstreamTokenStore for SqliteStore {
     async fn postpone_refresh(
         &self,
         claim: &Claim,
-        due_at: OffsetDateTime,
+        due_at: Option<OffsetDateTime>,
     ) -> Result<bool, StorageError> {
         in_time(async {
             let Some(mut writing) = self.with_claim(claim).await? else {
@@ -159,7 +159,7 @@ impl UpstreamTokenStore for SqliteStore {
                 "UPDATE upstream_tokens SET due_at = ?, failures = failures + 1, leased_until = NULL
                  WHERE session = ? AND tenant = ?",
             )
-            .bind(stamp(due_at))
+            .bind(due_at.map(stamp))
             .bind(claim.session.as_bytes().as_slice())
             .bind(claim.tenant.as_str())
             .execute(&mut *writing)

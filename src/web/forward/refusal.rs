@@ -39,7 +39,7 @@ pub(crate) fn status(verdict: &Verdict, method: &Method) -> StatusCode {
         Verdict::SignInOffered(_) => reply::elsewhere(Some(method)),
         Verdict::SignInRequired { .. } => StatusCode::UNAUTHORIZED,
         Verdict::Unaccepted(unaccepted) => challenges::status(unaccepted.fault),
-        Verdict::Refused(_) => StatusCode::FORBIDDEN,
+        Verdict::Refused(_) | Verdict::ScopeMissing(_) => StatusCode::FORBIDDEN,
         Verdict::Ambiguous(_) => StatusCode::BAD_REQUEST,
         Verdict::OverLimit(_) => StatusCode::TOO_MANY_REQUESTS,
         Verdict::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -93,6 +93,11 @@ impl<'a> Asked<'a> {
             Verdict::Unaccepted(unaccepted) => {
                 let mut response = bare(status, "what the request shows is not accepted\n");
                 challenges::unaccepted(&mut response, &unaccepted, self.door.prefix());
+                self.done(&self.id(), response)
+            }
+            Verdict::ScopeMissing(missing) => {
+                let mut response = bare(status, "the token may not be used for this\n");
+                challenges::scope_missing(&mut response, &missing);
                 self.done(&self.id(), response)
             }
             Verdict::Refused(refusal) => self.refused(refusal, app_session).await,

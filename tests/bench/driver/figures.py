@@ -355,6 +355,22 @@ def verification_ratio(algorithm):
     yield f"verify_{algorithm}_ratio", f"{ratio:.2f}"
 
 
+def mint_es256_ratio():
+    return minting_ratio("es256")
+
+
+def mint_eddsa_ratio():
+    return minting_ratio("eddsa")
+
+
+def minting_ratio(algorithm):
+    """A token of ours, from its claims to its text, over its signature alone."""
+    pairs = tool("mint", "--algorithm", algorithm, core=SERVER_CORE)
+    say("  signature, whole way: " + ", ".join(f"{raw:.1f} {whole:.1f}" for raw, whole in pairs) + " µs")
+    ratio = statistics.median(whole / raw for raw, whole in pairs)
+    yield f"mint_{algorithm}_ratio", f"{ratio:.2f}"
+
+
 ALL = [
     forward_auth_session_ratio,
     forward_auth_session_wrk_ratio,
@@ -364,6 +380,8 @@ ALL = [
     proxy_ratio,
     verify_rs256_ratio,
     verify_es256_ratio,
+    mint_es256_ratio,
+    mint_eddsa_ratio,
     idle_rss_mib,
     session_bytes,
     ready_ms,

@@ -11,6 +11,7 @@
 mod bare;
 mod closed_loop;
 mod grpc;
+mod mint;
 mod open_loop;
 mod parts;
 mod provider;
@@ -45,6 +46,8 @@ enum Tool {
     Parts(parts::Arguments),
     /// What a token of a stranger costs beside its signature.
     Verify(verify::Arguments),
+    /// What a token of ours costs beside its signature.
+    Mint(mint::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -60,6 +63,7 @@ fn main() -> anyhow::Result<()> {
         Tool::Provider(arguments) => runtime()?.block_on(provider::run(arguments)),
         Tool::Parts(arguments) => runtime()?.block_on(parts::run(arguments)),
         Tool::Verify(arguments) => runtime()?.block_on(verify::run(arguments)),
+        Tool::Mint(arguments) => mint::run(&arguments),
     }
 }
 

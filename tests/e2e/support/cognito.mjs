@@ -35,15 +35,15 @@ export async function startCognito(folder, port) {
 }
 
 /**
- * Metadata of a pool as Amazon writes it: the issuer on one host, the endpoints on the pool's own domain. Answers its
- * address, and `stop`.
+ * Metadata of a pool as Amazon writes it: the issuer and, if nothing else is said, the keys on one host, the endpoints on
+ * the pool's own domain. Answers its address, and `stop`.
  */
-export async function serveMetadata(port, { issuer, domain }) {
+export async function serveMetadata(port, { issuer, domain, keys = `${issuer}/.well-known/jwks.json` }) {
   const document = JSON.stringify({
     authorization_endpoint: `${domain}/oauth2/authorize`,
     id_token_signing_alg_values_supported: ['RS256'],
     issuer,
-    jwks_uri: `${issuer}/.well-known/jwks.json`,
+    jwks_uri: keys,
     response_types_supported: ['code', 'token'],
     scopes_supported: ['openid', 'email', 'phone', 'profile'],
     subject_types_supported: ['public'],

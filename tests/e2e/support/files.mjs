@@ -19,6 +19,9 @@ const targets = process.env.CARGO_TARGET_DIR ?? path.join(repository, 'target');
 /** The broker as most tests start it; `DOORWARD_BIN` tests another one. */
 export const doorwardProgram = process.env.DOORWARD_BIN ?? path.join(targets, 'debug/doorward');
 
+/** The library as somebody uses it who verifies access tokens of Cognito. */
+export const cognitoExample = path.join(targets, 'debug/examples/cognito_access_token');
+
 export const nginxProgram = process.env.NGINX_BIN ?? '/usr/sbin/nginx';
 export const haproxyProgram = process.env.HAPROXY_BIN ?? '/usr/sbin/haproxy';
 export const apacheProgram = process.env.APACHE_BIN ?? '/usr/sbin/apache2';
@@ -27,6 +30,7 @@ const tools = path.join(repository, 'target/tools/venv/bin');
 export const caddyProgram = process.env.CADDY_BIN ?? path.join(tools, 'caddy');
 export const traefikProgram = process.env.TRAEFIK_BIN ?? path.join(tools, 'traefik');
 export const envoyProgram = process.env.ENVOY_BIN ?? path.join(tools, 'envoy');
+export const motoProgram = process.env.MOTO_BIN ?? path.join(tools, 'moto_server');
 export const javaProgram = process.env.JAVA_BIN ?? '/usr/bin/java';
 /** Keycloak as `tests/install` unpacks and prepares it. */
 export const keycloakFolder = process.env.KEYCLOAK_HOME ?? path.join(repository, 'target/tools/keycloak/current');

@@ -70,6 +70,23 @@ signed_in = true
 paths = ["/api"]
 methods = ["POST", "DELETE"]
 groups = ["admins"]
+[[tenants.apps.rules]]
+paths = ["/hook"]
+networks = ["203.0.113.0/24", "2001:db8::/32"]
+public = true
+[[tenants.apps.rules]]
+paths = ["/office"]
+networks = ["203.0.113.0/24"]
+signed_in = true
+[[tenants.apps.rules]]
+paths = ["/either"]
+any_of = [{ groups = ["admins"] }, { email_domains = ["other.example"] }]
+[[tenants.apps.rules]]
+paths = ["/all-groups"]
+all_groups = ["staff", "admins"]
+[[tenants.apps.rules]]
+paths = ["/scopes"]
+scopes = ["orders:read"]
 "#;
 
 #[fixture]
@@ -113,6 +130,13 @@ async fn signed_in(broker: &Broker, person: &str, provider: &str) -> Browser {
 // Groups: everybody is in `staff`.
 #[case::group("bob", "GET", "/group", 202)]
 #[case::no_fall_through("bob", "GET", "/both", 403)]
+#[case::in_one_of_two("ada", "GET", "/all-groups", 403)]
+#[case::neither("ada", "GET", "/either", 403)]
+#[case::the_other("dan@other.example", "GET", "/either", 202)]
+// A session has no scopes: what may be done with a token is not what a person may do.
+#[case::scopes("ada", "GET", "/scopes", 403)]
+// Networks: the tests' own machine is in none of these.
+#[case::network("ada", "GET", "/office", 403)]
 // Providers.
 #[case::other_provider("ada", "GET", "/second", 403)]
 // Methods.
@@ -136,7 +160,7 @@ async fn the_first_rule_that_covers_decides(
     let stranger = broker.check(&broker.browser(), method, APP, path).await;
     let expected = match (path, expected) {
         ("/public", _) => 202,
-        ("/" | "/elsewhere", _) => 403,
+        ("/" | "/elsewhere" | "/office", _) => 403,
         ("/api", _) if ["PUT", "HEAD", "OPTIONS"].contains(&method) => 403,
         _ => 401,
     };
@@ -280,4 +304,36 @@ async fn a_proxy_can_limit_an_app_further(#[case] query: &str, #[case] expected:
         .request(http::Method::GET, &address, &headers)
         .await;
     assert_eq!(page.status, StatusCode::UNAUTHORIZED);
+}
+
+/// The person's address counts, as far as trusted proxies tell it; whoever is not where the rule says is refused
+/// before anybody asks who they are.
+#[rstest]
+#[case::within("/hook", "203.0.113.9", 202)]
+#[case::six("/hook", "2001:db8::9", 202)]
+#[case::mapped("/hook", "::ffff:203.0.113.9", 202)]
+#[case::beside("/hook", "203.0.114.9", 403)]
+#[case::a06_no_address("/hook", "office", 403)]
+#[case::a06_last_word_unreadable("/hook", "203.0.113.9, office", 403)]
+#[case::a01_claimed_in_front("/hook", "203.0.113.9, 198.51.100.7", 403)]
+#[case::behind_a_trusted_proxy("/hook", "203.0.113.9, 127.0.0.1", 202)]
+#[case::then_signed_in("/office", "203.0.113.9", 401)]
+#[case::not_even_asked("/office", "198.51.100.7", 403)]
+#[tokio::test]
+async fn a_rule_can_ask_for_a_network(
+    #[future(awt)] broker: Broker,
+    #[case] path: &str,
+    #[case] from: &str,
+    #[case] expected: u16,
+) {
+    let page = broker
+        .check_with(
+            &broker.browser(),
+            "GET",
+            APP,
+            path,
+            &[("x-forwarded-for", from)],
+        )
+        .await;
+    assert_eq!(page.status, expected);
 }

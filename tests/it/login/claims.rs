@@ -82,6 +82,34 @@ async fn changes_make_nobody_another_person() {
     assert_eq!(of(&plain).await, before);
 }
 
+/// As the page of claims has it: a raw claim becomes a group, another a role, and neither is kept as it was.
+#[rstest]
+#[case::on_call(json!({"department": "Sales", "on_call": true}), "staff,Sales", "on-call")]
+#[case::off_duty(json!({"department": ["Sales", "Board"], "on_call": false}), "staff,Sales,Board", "")]
+#[case::neither(json!({}), "staff", "")]
+#[tokio::test]
+async fn raw_claims_count_as_what_the_page_makes_of_them(
+    #[case] raw: Value,
+    #[case] groups: &str,
+    #[case] roles: &str,
+) {
+    let page = include_str!("../../../docs/claims.md");
+    let (_, section) = page.split_once("## Raw claims\n").expect("the section");
+    let (_, block) = section.split_once("```toml\n").expect("a block");
+    let (block, _) = block.split_once("```").expect("its end");
+    let (broker, provider) = start(block).await;
+    says(&provider, &raw);
+    let mut browser = broker.browser();
+    let check = signs_in_at_second(&broker, &mut browser).await;
+    assert_eq!(check.header("x-groups"), groups);
+    assert_eq!(check.header("x-roles"), roles);
+    let known = browser.open(&broker.url(WIKI, "/oauth2/userinfo")).await;
+    let known: Value = serde_json::from_str(&known.text()).expect("JSON");
+    for claim in ["department", "on_call"] {
+        assert_eq!(known.get(claim), None, "{claim}");
+    }
+}
+
 /// Without the header nobody keeps where the picture is.
 #[tokio::test]
 async fn what_no_app_is_told_is_not_kept() {

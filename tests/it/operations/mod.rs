@@ -4,6 +4,7 @@ mod dashboard;
 mod explain;
 mod faults;
 mod health;
+mod keys;
 mod log_lines;
 mod process;
 mod provider_test;

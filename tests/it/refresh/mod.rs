@@ -283,6 +283,33 @@ async fn without_a_refresh_token_the_access_token_has_to_do() {
     assert_eq!(ended().len(), 1);
 }
 
+/// Once it has expired there is nothing to ask with: that is found out once, told, and the session goes on.
+#[tokio::test]
+async fn an_expired_access_token_without_a_refresh_token_is_looked_at_once() {
+    let broker = Broker::with(setup()).await;
+    broker.provider.configure(|settings| {
+        settings.refresh.scope = "never";
+        settings.access_token_lifetime = 1200;
+    });
+    let browser = signs_in(&broker).await;
+    used_after(&broker, &browser, Duration::from_mins(30)).await;
+    let given_up = || {
+        let mut lines = audit::here();
+        lines.retain(|line| line.event() == "refresh_ended");
+        lines.len()
+    };
+    assert_eq!(given_up(), 1);
+    for _ in 0..3 {
+        let check = used_after(&broker, &browser, Duration::from_mins(15)).await;
+        assert_eq!(check.status, StatusCode::ACCEPTED);
+    }
+    let mut lines = audit::everything_here();
+    lines.retain(|line| !line.field("failures").is_empty());
+    assert_eq!((given_up(), lines.len()), (1, 0));
+    assert_eq!(broker.provider.count(Endpoint::Userinfo), 0);
+    assert!(ended().is_empty());
+}
+
 #[tokio::test]
 async fn a_restart_loses_nothing() {
     let (broker, browser) = signed_in().await;

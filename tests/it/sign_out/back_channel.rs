@@ -625,6 +625,47 @@ async fn t05_a_token_of_a_new_key_is_only_put_off() {
     assert!(!is_in(&broker, &browser, WIKI).await);
 }
 
+/// The same where the new key has the name of the old one, so that only the signature does not fit.
+#[tokio::test]
+async fn t05_a_token_of_a_new_key_under_the_old_name_is_only_put_off() {
+    let broker = Broker::start().await;
+    let browser = signed_in(&broker, "ada", "s1", WIKI).await;
+    broker.provider.set(F::BadSignature);
+    let token = broker.provider.logout_token(json!({"sid": "s1"}));
+    broker.provider.behave();
+    let answer = tell(&broker, AT_ACME, &token).await;
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "it was asked");
+    broker.provider.rotate_under_the_old_name();
+    let token = broker.provider.logout_token(json!({"sid": "s1"}));
+    let answer = tell(&broker, AT_ACME, &token).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(is_in(&broker, &browser, WIKI).await);
+    broker.advance(Duration::from_secs(31)).await;
+    let answer = tell(&broker, AT_ACME, &token).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(!is_in(&broker, &browser, WIKI).await);
+}
+
+/// The set at hand does not have the key, and the newer one cannot be had: nobody knows whose the token is.
+#[tokio::test]
+async fn a41_a_new_key_that_cannot_be_fetched_is_no_refusal() {
+    let broker = Broker::start().await;
+    let browser = signed_in(&broker, "ada", "s1", WIKI).await;
+    broker.provider.rotate();
+    let token = broker.provider.logout_token(json!({"sid": "s1"}));
+    broker
+        .provider
+        .trouble(Endpoint::Jwks, Trouble::Status(503));
+    let answer = tell(&broker, AT_ACME, &token).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(is_in(&broker, &browser, WIKI).await);
+    broker.provider.behave();
+    broker.advance(Duration::from_secs(31)).await;
+    let answer = tell(&broker, AT_ACME, &token).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(!is_in(&broker, &browser, WIKI).await);
+}
+
 #[rstest]
 #[case::get(Method::GET)]
 #[case::head(Method::HEAD)]
@@ -732,15 +773,19 @@ async fn who_is_not_listened_to_finds_nothing_here(#[case] setting: &str, #[case
 
 /// Somebody signs out at the provider while their code is exchanged here: the sign-out wins.
 #[rstest]
-#[case::session(json!({"sid": "s1"}))]
-#[case::person(json!({"sub": "subject-of-ada"}))]
-#[case::both(json!({"sid": "s1", "sub": "subject-of-ada"}))]
+#[case::session("s1", json!({"sid": "s1"}))]
+#[case::person("s1", json!({"sub": "subject-of-ada"}))]
+#[case::both("s1", json!({"sid": "s1", "sub": "subject-of-ada"}))]
+#[case::both_and_a_login_without_a_name("", json!({"sid": "s1", "sub": "subject-of-ada"}))]
 #[tokio::test]
-async fn t25_a_login_under_way_does_not_survive_the_logout(#[case] about: Value) {
+async fn t25_a_login_under_way_does_not_survive_the_logout(
+    #[case] sid: &str,
+    #[case] about: Value,
+) {
     let broker = Broker::start().await;
     broker
         .provider
-        .configure(|settings| "s1".clone_into(&mut settings.session));
+        .configure(|settings| sid.clone_into(&mut settings.session));
     let mut browser = broker.browser();
     let callback = up_to_callback(&broker, &mut browser, WIKI).await;
     broker.provider.trouble(Endpoint::Token, Trouble::Held);

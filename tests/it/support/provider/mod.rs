@@ -364,6 +364,19 @@ impl TestProvider {
         state.keys.retired.push(old);
     }
 
+    /// The same, and the new key has the name of the old one.
+    pub(crate) fn rotate_under_the_old_name(&self) {
+        self.rotate();
+        let mut state = self.shared.lock();
+        let keys = &mut state.keys;
+        let old = keys.retired.last().expect("it was rotated");
+        let new = match old.algorithm() {
+            Algorithm::Rs256 => &mut keys.rsa,
+            Algorithm::Es256 => &mut keys.ec,
+        };
+        new.kid.clone_from(&old.kid);
+    }
+
     /// Publishes the key that the next [`TestProvider::rotate`] takes.
     pub(crate) fn announce_next_key(&self) {
         let mut state = self.shared.lock();
