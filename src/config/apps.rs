@@ -3,11 +3,11 @@
 use http::header::AUTHORIZATION;
 use http::{HeaderName, StatusCode};
 
+use super::accepted_tokens::{self, AcceptedTokens};
 use super::diagnostics::{Position, suggestion};
 use super::reader::{Item, Section};
 use super::server::Server;
 use super::table::{Key, Shape, Table};
-use super::trusted_issuers::{self, AcceptedTokens};
 use super::{Context, callers, rules, security_headers, upstreams};
 use crate::domain::caller::{Scheme, Schemes};
 use crate::domain::host::{Host, HostPattern};
@@ -68,7 +68,7 @@ pub(super) static TABLE: Table = Table::new(
             Shape::List(&Shape::Line(500)),
             "For whom tokens must be, beside what their issuer's own list says.",
         ),
-        Key::table("attestation", &trusted_issuers::ATTESTATION),
+        Key::table("attestation", &accepted_tokens::ATTESTATION),
         Key::table("allow", &callers::ALLOW),
         Key::tables("rules", &rules::TABLE),
         Key::new(

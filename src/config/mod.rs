@@ -8,6 +8,7 @@
 //! defaults that depend on the machine, and settings that are silently ignored.
 
 mod accent;
+mod accepted_tokens;
 mod addresses;
 mod apps;
 mod callers;
@@ -53,6 +54,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 pub use self::tracing::Tracing;
+pub use accepted_tokens::{AcceptedTokens, AttestationSettings};
 pub use apps::AppSettings;
 pub use client_authentication::{AssertionSettings, AudienceKind, AuthenticationMethod};
 pub use diagnostics::{Fault, Faults, Position, Severity, Style, nearest, quoted, suggestion};
@@ -71,16 +73,14 @@ pub use server::{Server, TargetHeaders, TrustedProxy};
 pub use storage::Storage;
 pub use tenants::TenantSettings;
 pub use tls::ServerCertificate;
-pub use trusted_issuers::{
-    AcceptedTokens, AttestationSettings, ClaimDemandSettings, SecretEncoding, TrustedIssuerSettings,
-};
+pub use trusted_issuers::{ClaimDemandSettings, SecretEncoding, TrustedIssuerSettings};
 pub use upstream_tokens::TokenSettings;
 
 pub(crate) use addresses::checked_url;
 pub(crate) use providers::{PRESET_WORDS, settings as provider_settings};
 pub(crate) use schema::{PresetKey, PresetTable, schema};
 pub(crate) use table::Shape;
-pub(crate) use trusted_issuers::settings as issuer_settings;
+pub(crate) use trusted_issuers::{PROFILE_WORDS, settings as issuer_settings};
 
 use crate::domain::session::SessionLifetimes;
 use reader::Document;

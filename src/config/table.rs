@@ -239,6 +239,7 @@ pub(crate) enum Word {
 static WORDS: LazyLock<HashMap<&'static str, Word>> = LazyLock::new(|| {
     let mut words: HashMap<_, _> = super::PRESET_WORDS
         .iter()
+        .chain(super::PROFILE_WORDS)
         .map(|name| (*name, Word::Known))
         .collect();
     let mut waiting = vec![&super::TABLE];

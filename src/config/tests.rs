@@ -1309,7 +1309,8 @@ fn every_declared_table_is_read_key_by_key() {
         "{HOST}[[tenants.apps.rules]]\npaths = [\"/a\"]\npublic = true\n\
          [[tenants.apps]]\nid = \"b\"\nhosts = [\"b.acme.example\"]\nupstream = {{ address = \"http://127.0.0.1:3000\" }}\n\
          allow = {{ any_of = [{{ groups = [\"a\"] }}, {{ scopes = [\"b\"] }}] }}\n\
-         [[tenants.apps]]\nid = \"c\"\nhosts = [\"c.acme.example\"]\nallow = {{ signed_in = true }}"
+         [[tenants.apps]]\nid = \"c\"\nhosts = [\"c.acme.example\"]\nallow = {{ signed_in = true }}\n\
+         [tenants.apps.attestation]\nissuer = \"it\""
     );
     // Files that are wrong are read to the end of their table all the same.
     let server = "[server]\nforward_to_apps = true\ntrusted_proxies = [{ networks = [\"10.0.0.0/8\"] }]\n\
@@ -1325,7 +1326,9 @@ fn every_declared_table_is_read_key_by_key() {
     reader::READ.with_borrow_mut(std::collections::BTreeSet::clear);
     let provider = "[tenants.providers.claims]\ngroups = { lower_case = true }\nroles = { lower_case = true }\n\
                     expressions = { name = \"null\" }\n\
-                    [tenants.providers.restrictions]\ngroups = [\"a\"]";
+                    [tenants.providers.restrictions]\ngroups = [\"a\"]\n\
+                    [[tenants.trusted_issuers]]\nid = \"it\"\n\
+                    required_claims = [{ claim = \"plan\" }]";
     let found = summary(&with(server, &tenant, provider, &app));
     assert_eq!(found.len(), 2, "no certificate, no key: {found:?}");
     let read = reader::READ.with_borrow(Clone::clone);

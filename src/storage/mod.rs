@@ -11,10 +11,12 @@ pub(crate) mod contract;
 pub mod sealing;
 mod signing_keys;
 pub mod sqlite;
+mod token_revocations;
 pub mod traits;
 mod upstream_tokens;
 
 pub use signing_keys::*;
+pub use token_revocations::*;
 pub use traits::*;
 pub use upstream_tokens::*;
 

@@ -20,7 +20,7 @@ use crate::domain::upstream_logout::{
     EndedUpstream, LogoutNotice, NoticeRefused, SignedOutMeanwhile, UpstreamLogin,
 };
 
-use super::{NewTokens, SigningKeys, StorageError, UpstreamTokenStore};
+use super::{NewTokens, SigningKeys, StorageError, TokenRevocations, UpstreamTokenStore};
 
 /// An anonymous request was not remembered because too many wait already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -458,6 +458,7 @@ pub trait Store:
     + UpstreamLogouts
     + UpstreamTokenStore
     + Users
+    + TokenRevocations
     + Upkeep
     + std::fmt::Debug
 {
@@ -472,6 +473,7 @@ impl<T> Store for T where
         + UpstreamLogouts
         + UpstreamTokenStore
         + Users
+        + TokenRevocations
         + Upkeep
         + std::fmt::Debug
 {

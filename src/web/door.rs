@@ -114,6 +114,9 @@ impl Door {
         if let Err(error) = self.parts.signing.poll().await {
             tracing::error!(%error, "no news of signing keys: after 5 s no tokens are issued");
         }
+        if let Err(error) = self.gate.credentials.poll_revocations().await {
+            tracing::error!(%error, "no news of revoked tokens: after 5 s no bearer is let in");
+        }
         self.parts.relying_party.documents.tick();
         self.parts.relying_party.key_sets.tick();
         self.parts.issuer_metadata.tick();

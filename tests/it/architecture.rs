@@ -169,7 +169,13 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tower_sessions_core", &["sessions"]),
     (
         "moka",
-        &["outbound", "jose", "sessions", "access/limiter.rs"],
+        &[
+            "outbound",
+            "jose",
+            "sessions",
+            "access/limiter.rs",
+            "access/credentials/bearer/opaque.rs",
+        ],
     ),
     ("governor", &["access/limiter.rs"]),
     ("reqwest", &["outbound"]),

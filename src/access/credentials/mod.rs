@@ -9,6 +9,7 @@ mod attestation;
 mod authorization;
 mod bearer;
 mod outside;
+mod revoked;
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,6 +19,8 @@ use metrics::Counter;
 use self::attestation::Attestations;
 use self::bearer::Bearer;
 pub use self::outside::Outside;
+pub use self::revoked::NoNews;
+use self::revoked::Revoked;
 use super::check::Found;
 use super::dialect::CheckRequest;
 use super::identity_headers::{HandedTokens, ReadyHeaders, identity_headers};
@@ -52,6 +55,7 @@ pub struct Credentials {
     shared: Shared,
     bearer: Bearer,
     attestations: Attestations,
+    revoked: Revoked,
 }
 
 /// What a request shows beside a session.
@@ -199,6 +203,7 @@ impl Credentials {
         Self {
             bearer: Bearer::new(&shared, outside, revocations),
             attestations: Attestations::new(&shared, outside, revocations),
+            revoked: Revoked::new(Arc::clone(revocations), Arc::clone(&shared.clock)),
             shared,
         }
     }
@@ -207,7 +212,7 @@ impl Credentials {
     pub(super) fn shown(&self, request: &CheckRequest<'_>, found: Found<'_>) -> Shown {
         for scheme in found.at.app.accepts.iter() {
             let standing = match scheme {
-                Scheme::Bearer => self.bearer.shown(request, found),
+                Scheme::Bearer => self.bearer.shown(request, found, &self.revoked),
                 Scheme::ApiKey | Scheme::Basic | Scheme::Session => Standing::NotShown,
             };
             match standing {
@@ -227,12 +232,21 @@ impl Credentials {
         found: Found<'_>,
     ) -> Result<Arc<KnownCaller>, Verdict> {
         let judged = match scheme {
+            Scheme::Bearer if !self.revoked.is_trusted() => Err(no_news()),
             Scheme::Bearer => self.bearer.judge(&self.shared, request, found).await,
             Scheme::ApiKey | Scheme::Basic | Scheme::Session => {
                 Err(NotAccepted::invalid("this scheme is not known"))
             }
         };
         judged.map_err(|refused| verdict(refused, scheme, found))
+    }
+
+    /// Hears which tokens were revoked, in this process or another. Called about once a second.
+    ///
+    /// # Errors
+    /// Why there is no news; after five seconds without any no token is let in.
+    pub async fn poll_revocations(&self) -> Result<(), NoNews> {
+        self.revoked.poll(&*self.shared.store).await
     }
 
     /// What each request to the app must show beside whoever calls.
@@ -242,9 +256,17 @@ impl Credentials {
         request: &CheckRequest<'_>,
         found: Found<'_>,
     ) -> Result<(), Verdict> {
-        let judged = self.attestations.judge(demanded, request.headers).await;
+        let judged = if self.revoked.is_trusted() {
+            self.attestations.judge(demanded, request.headers).await
+        } else {
+            Err(no_news())
+        };
         judged.map_err(|refused| verdict(refused, Scheme::Bearer, found))
     }
+}
+
+fn no_news() -> NotAccepted {
+    NotAccepted::unjudged("revoked tokens have not been looked for in five seconds")
 }
 
 fn verdict(refused: NotAccepted, scheme: Scheme, found: Found<'_>) -> Verdict {

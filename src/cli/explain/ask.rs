@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::endpoint::Endpoint;
 use super::question::Question;
 use crate::access::{AmbiguousTarget, Found, Gate, StartLine, Verdict, WholeTarget, Witness};
+use crate::domain::caller::Caller;
 use crate::domain::host::Host;
 use crate::domain::identity::Person;
 use crate::domain::path::CanonicalPath;
@@ -32,6 +33,8 @@ pub(super) struct Seen {
     pub(super) place: Option<Place>,
     pub(super) rule: Ruled,
     pub(super) person: Option<Person>,
+    /// Known by what the request itself shows.
+    pub(super) caller: Option<Caller>,
 }
 
 /// Where the question led.
@@ -86,6 +89,10 @@ impl Witness for Seen {
 
     fn recognized(&mut self, person: &Person) {
         self.person = Some(person.clone());
+    }
+
+    fn identified(&mut self, caller: &Caller) {
+        self.caller = Some(caller.clone());
     }
 }
 

@@ -1,7 +1,7 @@
 //! `doorward explain`: asks the check one question, and says who decided what and why.
 //!
 //! Invariants: the answer is that of [`Gate`], the very code that `serve` asks; nothing is written anywhere;
-//! what is given in `--cookie` and `--header` is never repeated.
+//! what is given in `--cookie`, `--header` and `--bearer-file` is never repeated.
 
 mod ask;
 mod endpoint;
@@ -59,6 +59,10 @@ pub(super) struct Arguments {
     /// `__Secure-dwd-` and the tenant's id), or the whole `Cookie` header.
     #[arg(long, value_name = "COOKIE", allow_hyphen_values = true)]
     cookie: Option<String>,
+    /// A file with a bearer token that the request shows; `-` is standard input. Never the token itself: a command
+    /// line is everybody's to read. Its issuer's keys are fetched, and an issuer of opaque tokens is asked.
+    #[arg(long, value_name = "FILE")]
+    bearer_file: Option<std::path::PathBuf>,
     /// How the check is asked: by the address that your proxy's configuration names, or by no proxy.
     #[arg(long, value_name = "ENDPOINT")]
     endpoint: Option<Endpoint>,
@@ -111,7 +115,8 @@ fn known_hosts(directory: &Directory) -> Vec<String> {
 /// What answers checks here: as in `serve`, but that nothing is counted.
 async fn gate(config: &Config, directory: Directory, question: &Question) -> Result<Gate, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let store = open(config, question.shown_cookie != ShownCookie::None).await?;
+    let needed = question.shown_cookie != ShownCookie::None || question.shows_bearer;
+    let store = open(config, needed).await?;
     // How often others asked is not known here.
     let limits = Limits {
         enabled: false,
@@ -125,16 +130,21 @@ async fn gate(config: &Config, directory: Directory, question: &Question) -> Res
         limiter: Arc::clone(&limiter),
     };
     let (outside, revocations) = start::outside(config, &clock);
+    let credentials = Credentials::new(shared, &outside, &revocations);
+    if needed {
+        let heard = credentials.poll_revocations().await;
+        heard.map_err(|error| anyhow::anyhow!("revoked tokens cannot be looked for: {error}"))?;
+    }
     let sessions = Sessions::new(store, clock, Arc::new(SystemRandom));
     Ok(Gate {
         directory: Arc::new(LiveDirectory::new(directory)),
         sessions: AppSessions::new(&sessions, 1),
-        credentials: Credentials::new(shared, &outside, &revocations),
+        credentials,
         limiter,
     })
 }
 
-/// The database, if the question is about a session.
+/// The database, if the question is about a session or a caller.
 async fn open(config: &Config, needed: bool) -> Result<Arc<dyn Store>, anyhow::Error> {
     let keys = SealingKeys::new(&config.storage.sealing_keys)?;
     let path = &config.storage.sqlite;

@@ -1,6 +1,9 @@
 //! What the command line asks, as a proxy would put it.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::net::IpAddr;
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -39,6 +42,8 @@ pub(super) struct Question {
     /// The cookies that count there.
     pub(super) cookies: Vec<String>,
     pub(super) shown_cookie: ShownCookie,
+    /// Whether it shows a bearer token.
+    pub(super) shows_bearer: bool,
 }
 
 /// What the request shows of a session.
@@ -87,6 +92,9 @@ impl Question {
         if let Some(cookie) = &arguments.cookie {
             headers.append(header::COOKIE, cookie_header(cookie, &cookies)?);
         }
+        if let Some(file) = &arguments.bearer_file {
+            headers.insert(header::AUTHORIZATION, bearer(file)?);
+        }
         if !headers.contains_key(header::ACCEPT) && !headers.contains_key("sec-fetch-mode") {
             headers.insert(header::ACCEPT, HeaderValue::from_static("text/html"));
         }
@@ -103,9 +111,30 @@ impl Question {
             family,
             cookies,
             shown_cookie: ShownCookie::of(&headers, shared),
+            shows_bearer: headers.contains_key(header::AUTHORIZATION),
             headers,
         })
     }
+}
+
+/// Longest file with a token, in bytes.
+const LONGEST_TOKEN: u64 = 64 * 1024;
+
+/// The token in a file, or in standard input, as a request shows it.
+fn bearer(file: &Path) -> anyhow::Result<HeaderValue> {
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin()
+            .take(LONGEST_TOKEN)
+            .read_to_string(&mut text)
+    } else {
+        File::open(file).and_then(|file| file.take(LONGEST_TOKEN).read_to_string(&mut text))
+    };
+    read.context("`--bearer-file` cannot be read")?;
+    let value = HeaderValue::from_str(&format!("Bearer {}", text.trim()));
+    let mut value = value.context("what `--bearer-file` holds is no token")?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// What the proxy adds to the request to say what it is about.

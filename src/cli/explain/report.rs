@@ -12,6 +12,7 @@ use super::question::Question;
 use super::why::why;
 use crate::access::Verdict;
 use crate::config::{Config, TargetHeaders};
+use crate::domain::caller::Caller;
 use crate::domain::identity::Person;
 use crate::domain::policy::{Allow, Refusal, Requirements, Rule};
 use crate::web::{check, forward};
@@ -81,11 +82,11 @@ impl Answer {
             rule: rule(outcome, seen),
             person: match seen.rule {
                 Ruled::NotAsked => None,
-                _ => Some(
-                    seen.person
-                        .as_ref()
-                        .map_or_else(|| "nobody".into(), describe_person),
-                ),
+                _ => Some(match (&seen.person, &seen.caller) {
+                    (Some(person), _) => describe_person(person),
+                    (None, Some(caller)) => describe_caller(caller),
+                    (None, None) => "nobody".into(),
+                }),
             },
             because: why.because,
             next: why.next,
@@ -305,6 +306,32 @@ fn who(allow: &Allow) -> String {
 fn joined<T: ToString>(entries: &[T]) -> String {
     let texts: Vec<_> = entries.iter().map(ToString::to_string).collect();
     texts.join(" or ")
+}
+
+/// `0123…, bearer of issuer ci, client shop, subject ana, with the scopes read`
+fn describe_caller(caller: &Caller) -> String {
+    let mut text = format!("{}, {}", caller.user, caller.scheme.as_str());
+    if let Some(issuer) = &caller.issuer {
+        let _ = write!(text, " of issuer {issuer}");
+    }
+    if let Some(client) = &caller.client {
+        let _ = write!(text, ", client {client}");
+    }
+    let _ = write!(text, ", subject {}", caller.subject);
+    if let Some(email) = &caller.email {
+        let _ = write!(text, ", e-mail {email}");
+    }
+    let lists = [
+        ("in", &caller.groups),
+        ("with the roles", &caller.roles),
+        ("with the scopes", &caller.scopes),
+        ("with the permissions", &caller.permissions),
+    ];
+    for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+        let _ = write!(text, ", {name} {}", list.join(", "));
+    }
+    // Somebody else's words go to a terminal.
+    text.replace(char::is_control, "\u{fffd}")
 }
 
 fn describe_person(person: &Person) -> String {

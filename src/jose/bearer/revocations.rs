@@ -16,37 +16,8 @@ use time::OffsetDateTime;
 use super::memory::TokenFacts;
 use super::verifier::VerifiedToken;
 use crate::domain::ids::TenantId;
+pub use crate::domain::revocation::Revocation;
 use crate::ports::Clock;
-
-/// What is revoked, in one tenant. An issuer that tokens do not name is the empty text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Revocation {
-    /// One token.
-    Token {
-        /// Its `iss`.
-        issuer: Box<str>,
-        /// Its `jti`, which is unique for its issuer only (RFC 7519 §4.1.7).
-        id: Box<str>,
-    },
-    /// All of a subject's that were issued by then.
-    Subject {
-        /// Their `iss`.
-        issuer: Box<str>,
-        /// Their `sub`.
-        subject: Box<str>,
-        /// Tokens with this `iat` or an earlier one, and those without, are refused. Later ones are a new
-        /// sign-in. Whole seconds are counted: one issued in the same second is refused. Add what the
-        /// issuer's clock may be ahead of ours.
-        issued_until: OffsetDateTime,
-    },
-    /// All of an issuer's that were issued by then.
-    Issuer {
-        /// Their `iss`.
-        issuer: Box<str>,
-        /// As for a subject.
-        issued_until: OffsetDateTime,
-    },
-}
 
 /// There is no room for another revocation: revoke the subject, or the issuer, or restart with more room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

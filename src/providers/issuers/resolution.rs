@@ -1,31 +1,26 @@
 //! How a profile and what the operator wrote become the rules for an issuer's tokens.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use secrecy::ExposeSecret as _;
-use serde_json::Value as Json;
+mod demands;
+mod keys;
+mod opaque;
+
 use url::Url;
 
-use super::profile::{Demand, Given, IssuerNames, Opaque, Profile, Rule, Typ};
-use super::rules::{IssuerRules, KeySource, OpaqueRules};
+use super::profile::{Given, IssuerNames, Profile, Typ};
+use super::rules::IssuerRules;
 use crate::config::{
-    Fault, Faults, ParameterValue, Position, SecretEncoding, TrustedIssuerSettings, checked_url,
-    issuer_settings, nearest, quoted, suggestion,
+    Fault, Faults, ParameterValue, Position, TrustedIssuerSettings, checked_url, issuer_settings,
+    nearest, quoted, suggestion,
 };
 use crate::domain::claims::ClaimPath;
 use crate::domain::ids::{Issuer, TenantId};
 use crate::domain::upstream_provider::UpstreamProvider;
-use crate::jose::{
-    AnyOf, ClaimDemand, HmacAlgorithm, Issuers, KeySet, SharedSecrets, SignatureAlgorithm,
-    TimeRules, TrustedIssuer, TrustedKeys, TypRule,
-};
+use crate::jose::{AnyOf, Issuers, TimeRules, TrustedIssuer, TypRule};
 use crate::providers::layers::CLIENT_ID;
 use crate::providers::mapping::Written;
 use crate::providers::parameters::{List, Lists, Parameter, is_name};
 use crate::providers::template::{Template, Values};
 
-/// How long an answer about an opaque token counts, unless the operator says otherwise.
-const CACHE: std::time::Duration = std::time::Duration::from_secs(30);
 /// What stands for the tenant of a cloud where its template has a place for it.
 const ANY: &str = "any";
 
@@ -234,202 +229,6 @@ impl Resolution<'_> {
         }
     }
 
-    /// What verifies, or where it is to be found. `may_lack`: where there is nothing to verify, somebody is asked.
-    fn keys(&mut self, issuers: &Issuers, may_lack: bool) -> Option<(TrustedKeys, KeySource)> {
-        let settings = self.settings;
-        let ways = [
-            settings.jwks_uri.as_ref().map(|it| &it.at),
-            settings.keys.as_ref().map(|it| &it.at),
-            settings.secret.as_ref().map(|it| &it.at),
-        ];
-        let mut ways = ways.into_iter().flatten();
-        if let (Some(_), Some(second)) = (ways.next(), ways.next()) {
-            let help = "use one of `jwks_uri`, `keys`, `keys_file` and `secret`";
-            self.fault(second, "there are two places for the keys", help);
-            return None;
-        }
-        let nothing = |algorithm| TrustedKeys::Inline {
-            algorithm,
-            keys: KeySet::default(),
-        };
-        let Some(algorithm) = self.algorithm()? else {
-            let nothing = nothing("RS256".parse().ok()?);
-            return may_lack.then_some((nothing, KeySource::Held));
-        };
-        let hmac = HmacAlgorithm::ALL
-            .into_iter()
-            .find(|each| each.as_str() == &*algorithm);
-        if let Some(hmac) = hmac {
-            return self.secret(hmac).map(|keys| (keys, KeySource::Held));
-        }
-        if let Some(secret) = &settings.secret {
-            let message = format!("`{algorithm}` needs keys, not a secret");
-            let help = "write algorithm = \"HS256\", or name the keys instead";
-            self.fault(&secret.at, message, help);
-            return None;
-        }
-        let algorithm: SignatureAlgorithm = algorithm.parse().ok()?;
-        if let Some(keys) = &settings.keys {
-            return match KeySet::parse(keys.value.as_bytes()) {
-                Ok(set) if set.keys().is_empty() => {
-                    let message = "there is no key in it that could verify anything";
-                    let help = "write a JSON Web Key Set with public keys: {\"keys\": […]}";
-                    self.fault(&keys.at, message, help);
-                    None
-                }
-                Ok(set) => Some((
-                    TrustedKeys::Inline {
-                        algorithm,
-                        keys: set,
-                    },
-                    KeySource::Held,
-                )),
-                Err(fault) => {
-                    let message = format!("the keys cannot be read: {fault}");
-                    let help = "write a JSON Web Key Set with public keys: {\"keys\": […]}";
-                    self.fault(&keys.at, message, help);
-                    None
-                }
-            };
-        }
-        let cool_down = self.profile.key_cool_down;
-        let address = match &settings.jwks_uri {
-            Some(url) => Some(url.value.clone()),
-            None => match self
-                .profile
-                .jwks_uri
-                .as_ref()
-                .and_then(|it| it.fill(&self.values))
-            {
-                Some(text) => Some(self.checked(&text)?),
-                None => None,
-            },
-        };
-        let source = match address {
-            Some(address) => KeySource::Published {
-                algorithm,
-                address,
-                cool_down,
-            },
-            None => KeySource::Discovered {
-                algorithm,
-                metadata: self.metadata(issuers)?,
-                names: self.names_of_metadata(issuers),
-                cool_down,
-            },
-        };
-        Some((nothing(algorithm), source))
-    }
-
-    /// The one algorithm. The inner none: the profile has nothing to verify.
-    #[expect(
-        clippy::option_option,
-        reason = "the outer one is a fault that was told"
-    )]
-    fn algorithm(&mut self) -> Option<Option<Box<str>>> {
-        let known = &self.profile.algorithms;
-        let Some(written) = &self.settings.algorithm else {
-            let secret = self.settings.secret.is_some();
-            let fits = |it: &str| it.starts_with("HS") == secret;
-            let first = known.iter().find(|it| fits(it)).or(known.first());
-            return Some(first.cloned());
-        };
-        if known.contains(&written.value) {
-            return Some(Some(written.value.clone()));
-        }
-        let profile = &self.settings.profile.value;
-        let message = format!(
-            "tokens of `{profile}` are never signed with {}",
-            written.value
-        );
-        let help = if known.is_empty() {
-            "leave it out: they are not signed for us at all".to_owned()
-        } else {
-            format!("use one of {}, or leave it out", known.join(", "))
-        };
-        self.fault(&written.at.clone(), message, help);
-        None
-    }
-
-    fn secret(&mut self, algorithm: HmacAlgorithm) -> Option<TrustedKeys> {
-        let Some(secret) = &self.settings.secret else {
-            let profile = &self.settings.profile.value;
-            self.at_profile(
-                format!(
-                    "the profile `{profile}` with {} needs `secret`",
-                    algorithm.as_str()
-                ),
-                "add secret = { env = \"NAME\" } or { file = \"path\" }",
-            );
-            return None;
-        };
-        let text = secret.value.expose_secret();
-        let encoding = self.settings.secret_encoding;
-        let bytes = match encoding.unwrap_or(self.profile.secret_encoding) {
-            SecretEncoding::Text => text.as_bytes().to_vec(),
-            SecretEncoding::Base64 => {
-                if let Ok(bytes) = BASE64_STANDARD.decode(text.trim()) {
-                    bytes
-                } else {
-                    self.fault(
-                        &secret.at,
-                        "what `secret` refers to is not base64",
-                        "write secret_encoding = \"text\" if it is meant as it stands",
-                    );
-                    return None;
-                }
-            }
-        };
-        match SharedSecrets::new(algorithm).with(&bytes, None) {
-            Ok(secrets) => Some(TrustedKeys::Shared(secrets)),
-            Err(refused) => {
-                self.fault(
-                    &secret.at,
-                    format!("`secret` cannot be used: {refused}"),
-                    "use the secret that the issuer gave out, whole",
-                );
-                None
-            }
-        }
-    }
-
-    fn metadata(&mut self, issuers: &Issuers) -> Option<Url> {
-        let written = self.profile.discovery.as_ref();
-        if let Some(text) = written.and_then(|it| it.fill(&self.values)) {
-            return self.checked(&text);
-        }
-        match issuers {
-            // OIDC Discovery 1.0 §4.1: a final slash is taken off first.
-            Issuers::OneOf(names) if let Some(first) = names.first() => {
-                let issuer = first.as_str();
-                let below = issuer.strip_suffix('/').unwrap_or(issuer);
-                self.checked(&format!("{below}/.well-known/openid-configuration"))
-            }
-            _ => {
-                self.at_profile(
-                    "it is not known where its keys are",
-                    "add `jwks_uri`, `keys`, `keys_file` or `secret`",
-                );
-                None
-            }
-        }
-    }
-
-    /// What its metadata may call itself: what the profile says, else as its tokens do.
-    fn names_of_metadata(&self, issuers: &Issuers) -> Vec<Box<str>> {
-        let own = self.profile.metadata_issuers.iter();
-        let own: Vec<Box<str>> = own.filter_map(|it| self.text(it)).collect();
-        if !own.is_empty() {
-            return own;
-        }
-        match issuers {
-            Issuers::OneOf(names) | Issuers::Unnamed(names) => {
-                names.iter().map(|name| name.as_str().into()).collect()
-            }
-            Issuers::Template { template, .. } => vec![template.clone()],
-        }
-    }
-
     fn typ(&self) -> TypRule {
         match (&self.settings.typ, &self.profile.typ) {
             (Some(typ), _) | (None, Typ::OneOf(typ)) => TypRule::OneOf(typ.clone()),
@@ -499,85 +298,6 @@ impl Resolution<'_> {
         Some(Some(AnyOf { claim, values }))
     }
 
-    fn demands(&mut self) -> Option<Vec<ClaimDemand>> {
-        let profile = self.profile.required_claims.iter();
-        let demands: Vec<Option<ClaimDemand>> = profile
-            .filter_map(|it| self.demand(it).transpose())
-            .collect();
-        let mut demands: Vec<ClaimDemand> = demands.into_iter().collect::<Option<_>>()?;
-        for own in &self.settings.required_claims {
-            let claim = ClaimPath::new(&own.claim);
-            demands.push(match &own.one_of {
-                None => ClaimDemand::Present(claim),
-                Some(texts) => ClaimDemand::OneOf {
-                    claim,
-                    values: texts.iter().map(|text| Json::from(&**text)).collect(),
-                },
-            });
-        }
-        Some(demands)
-    }
-
-    /// The inner none: nothing is demanded. The error of that: something that must be there is missing.
-    fn demand(&self, demand: &Demand) -> DemandMade {
-        let written = self.written();
-        let Some(claim) = written.path(&demand.claim) else {
-            return DemandMade::Missing;
-        };
-        let made = match &demand.rule {
-            Rule::IsTrue => ClaimDemand::Is {
-                claim,
-                value: true.into(),
-            },
-            Rule::IsOrAbsent(text) => match text.fill(&self.values) {
-                None => ClaimDemand::Absent(claim),
-                Some(text) => ClaimDemand::Is {
-                    claim,
-                    value: text.into(),
-                },
-            },
-            Rule::Is { text, any_case } => match text.fill(&self.values) {
-                // What the operator left out is not asked for.
-                None => return DemandMade::Nothing,
-                Some(text) if *any_case => ClaimDemand::OneOfInAnyCase {
-                    claim,
-                    values: vec![text.into()],
-                },
-                Some(text) => ClaimDemand::Is {
-                    claim,
-                    value: text.into(),
-                },
-            },
-            Rule::OneOf { list, any_case } => match self.lists.get(list) {
-                Some(List::Of(values)) if *any_case => ClaimDemand::OneOfInAnyCase {
-                    claim,
-                    values: values.clone(),
-                },
-                Some(List::Of(values)) => ClaimDemand::OneOf {
-                    claim,
-                    values: values.iter().map(|text| Json::from(&**text)).collect(),
-                },
-                Some(List::Unlimited(_)) | None => return DemandMade::Nothing,
-            },
-            Rule::Present(others) if others.is_empty() => ClaimDemand::Present(claim),
-            Rule::Present(others) => {
-                let others = others.iter().filter_map(|it| written.path(it));
-                ClaimDemand::AnyPresent(std::iter::once(claim).chain(others).collect())
-            }
-            Rule::Absent => ClaimDemand::Absent(claim),
-            Rule::Past => ClaimDemand::Past(claim),
-            Rule::PresentIf(condition) => match condition.fill(&self.values) {
-                None => return DemandMade::Nothing,
-                Some(_) => ClaimDemand::Present(claim),
-            },
-            Rule::AbsentIf(condition) => match condition.fill(&self.values) {
-                None => return DemandMade::Nothing,
-                Some(_) => ClaimDemand::Absent(claim),
-            },
-        };
-        DemandMade::Made(made)
-    }
-
     /// The provider whose people they are about: one of the same issuer, or the same names would be other people's.
     fn provider<'p>(
         &mut self,
@@ -604,62 +324,6 @@ impl Resolution<'_> {
         Some(found)
     }
 
-    fn check_asking(&mut self, opaque: Option<&OpaqueRules>) {
-        let settings = self.settings;
-        let given = [
-            settings.client_secret.as_ref().map(|it| &it.at),
-            settings.client_id.as_ref().map(|it| &it.at),
-        ];
-        if opaque.is_none()
-            && !self.profile.used.contains(CLIENT_ID)
-            && let Some(at) = given.into_iter().flatten().next()
-        {
-            let profile = &settings.profile.value;
-            let message = format!("nobody is asked about tokens of `{profile}`");
-            let help = "leave it out, or use the profile \"introspection\"";
-            self.fault(at, message, help);
-        }
-    }
-
-    fn opaque(&mut self, opaque: &Opaque) -> Option<OpaqueRules> {
-        let settings = self.settings;
-        let client = match (&settings.client_id, &settings.client_secret) {
-            (Some(id), Some(secret)) => Some((id.value.clone(), secret.value.clone())),
-            _ if opaque.authenticated => {
-                let profile = &settings.profile.value;
-                self.at_profile(
-                    format!("the profile `{profile}` needs `client_id` and `client_secret`"),
-                    "add what the issuer knows Doorward by, when it is asked about tokens",
-                );
-                return None;
-            }
-            _ => None,
-        };
-        let endpoint = match opaque
-            .endpoint
-            .as_ref()
-            .and_then(|it| it.fill(&self.values))
-        {
-            Some(text) => Some(self.checked(&text)?),
-            None => None,
-        };
-        let written = self.written();
-        let active = opaque.active.as_ref().and_then(|it| written.path(it));
-        let also_signed = opaque.also_signed.as_ref();
-        Some(OpaqueRules {
-            endpoint,
-            asking: opaque.asking,
-            parameter: opaque.parameter.clone(),
-            client,
-            active,
-            refused_status: opaque.refused_status.clone(),
-            numbers_as_text: opaque.numbers_as_text,
-            cache: settings.cache.unwrap_or(CACHE),
-            also_signed: also_signed
-                .is_some_and(|it| it.fill(&self.values).as_deref() == Some("yes")),
-        })
-    }
-
     fn written(&self) -> Written<'_> {
         Written {
             values: &self.values,
@@ -682,26 +346,6 @@ impl Resolution<'_> {
                 self.at_profile(message, fault.help);
                 None
             }
-        }
-    }
-}
-
-/// What became of a demand of the profile.
-enum DemandMade {
-    Made(ClaimDemand),
-    /// It is about something that the operator left out.
-    Nothing,
-    /// Its own place depends on something that was left out.
-    Missing,
-}
-
-impl DemandMade {
-    #[expect(clippy::option_option, reason = "left out, missing, or there")]
-    fn transpose(self) -> Option<Option<ClaimDemand>> {
-        match self {
-            Self::Made(demand) => Some(Some(demand)),
-            Self::Nothing => None,
-            Self::Missing => Some(None),
         }
     }
 }

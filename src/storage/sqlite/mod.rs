@@ -14,6 +14,7 @@ mod sign_ins;
 mod signing_keys;
 #[cfg(test)]
 pub(crate) mod tests;
+mod token_revocations;
 mod upkeep;
 mod upstream_logouts;
 mod upstream_tokens;
@@ -52,7 +53,7 @@ const BUSY: Duration = Duration::from_millis(1500);
 const READERS: u32 = 2;
 
 /// The migrations, oldest first: version, what it brings, SQL.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (
         1,
         "people, logins, sessions",
@@ -77,6 +78,11 @@ const MIGRATIONS: [(i64, &str, &str); 5] = [
         5,
         "signing keys",
         include_str!("../migrations/sqlite/0005_signing_keys.sql"),
+    ),
+    (
+        7,
+        "token revocations",
+        include_str!("../migrations/sqlite/0007_token_revocations.sql"),
     ),
 ];
 

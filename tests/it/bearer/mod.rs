@@ -3,8 +3,10 @@
 mod accepted;
 mod attacks;
 mod attestation;
+mod commands;
 mod opaque;
 mod profiles;
+mod revocation;
 
 use std::sync::OnceLock;
 

@@ -124,17 +124,17 @@ async fn an_issuer_is_asked_once_and_again_when_its_word_is_old() {
         question.ends_with(" token=opaque-1&token_type_hint=access_token"),
         "{question}"
     );
-    broker.clock.advance(Duration::from_secs(29));
+    broker.advance(Duration::from_secs(29)).await;
     assert_eq!(shown(&broker, "opaque-1").await, StatusCode::ACCEPTED);
     assert_eq!(asked.questions().len(), 1);
     asked.says(200, &json!({"active": false}));
-    broker.clock.advance(Duration::from_secs(2));
+    broker.advance(Duration::from_secs(2)).await;
     assert_eq!(shown(&broker, "opaque-1").await, StatusCode::UNAUTHORIZED);
     assert_eq!(asked.questions().len(), 2);
     // A "no" counts for ten seconds.
     asked.says(200, &active());
     assert_eq!(shown(&broker, "opaque-1").await, StatusCode::UNAUTHORIZED);
-    broker.clock.advance(Duration::from_secs(11));
+    broker.advance(Duration::from_secs(11)).await;
     assert_eq!(shown(&broker, "opaque-1").await, StatusCode::ACCEPTED);
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use self::opaque::OpaqueTokens;
 use super::authorization::{ByScheme, by_scheme};
 use super::outside::Outside;
+use super::revoked::Revoked;
 use super::{CredentialFault, KnownCaller, NotAccepted, Shared, Standing};
 use crate::access::check::Found;
 use crate::access::dialect::CheckRequest;
@@ -62,7 +63,12 @@ impl Bearer {
     }
 
     /// What the request shows, from memory.
-    pub(super) fn shown(&self, request: &CheckRequest<'_>, found: Found<'_>) -> Standing {
+    pub(super) fn shown(
+        &self,
+        request: &CheckRequest<'_>,
+        found: Found<'_>,
+        revoked: &Revoked,
+    ) -> Standing {
         let token = match by_scheme(request.headers, SCHEME) {
             ByScheme::Nothing => return Standing::NotShown,
             ByScheme::Several => return Standing::Unjudged,
@@ -71,7 +77,9 @@ impl Bearer {
         let recalled = token
             .zip(found.at.tokens)
             .and_then(|(token, tokens)| self.memory.recall(&tokens.scope.key(token)));
-        recalled.map_or(Standing::Unjudged, Standing::Known)
+        recalled
+            .filter(|_| revoked.is_trusted())
+            .map_or(Standing::Unjudged, Standing::Known)
     }
 
     /// Judges a token that is not in memory.
