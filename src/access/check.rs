@@ -9,6 +9,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, header};
 
 use super::asked::Asked;
+use super::assertion::Assertions;
 use super::client_address::client_address;
 use super::credentials::{Credentials, KnownCaller, Shown};
 use super::dialect::{CheckRequest, Dialect, before_forwarding, before_rules, read_target};
@@ -22,7 +23,7 @@ use crate::domain::caller::{Caller, Scheme, Subject};
 use crate::domain::handle::{AppSessionKind, Digest, Handle};
 use crate::domain::host::Host;
 use crate::domain::identity::Person;
-use crate::domain::identity_header::HeaderSet;
+use crate::domain::identity_header::{HeaderSet, IdentitySource};
 use crate::domain::ids::UserId;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::policy::{Refusal, Requirements, Ruling, Source, Target};
@@ -41,6 +42,8 @@ pub struct Gate {
     pub sessions: AppSessions<Prepared>,
     /// Who shows a token, a key or a password.
     pub credentials: Credentials,
+    /// What apps are told in a form that they can verify.
+    pub assertions: Assertions,
     /// How many checks may fail.
     pub limiter: Arc<Limiter>,
 }
@@ -288,7 +291,16 @@ impl Gate {
                 verdict => verdict,
             };
         }
-        known.make_ready(set, at.app);
+        if !known.is_ready(set) {
+            let mut tokens = HandedTokens::default();
+            if at.app.takes(IdentitySource::Assertion) {
+                match self.assertion(at, &caller.as_subject(), None) {
+                    Ok((assertion, _)) => tokens.assertion = Some(assertion),
+                    Err(error) => return Verdict::Unavailable(error),
+                }
+            }
+            known.make_ready(set, at.app, &tokens);
+        }
         known.allowed.increment(1);
         allowed(at.app, Told::Caller(known, set))
     }

@@ -1,6 +1,6 @@
-//! A provider's tokens for an app.
+//! Tokens for an app: a provider's, and our assertion.
 //!
-//! Invariants: an app is given one only where it and the provider both say so; none that has expired; what no header
+//! Invariants: an app is given a provider's only where it and the provider both say so; none that has expired; what no header
 //! takes is left out. They are unsealed once for a session at such an app, into headers that are good until the first
 //! of them expires; what a refresh brings comes with the news that the session is to be read again.
 
@@ -9,7 +9,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::check::Gate;
 use super::identity_headers::HandedTokens;
 use super::verdict::Prepared;
+use crate::domain::caller::Subject;
 use crate::domain::identity_header::IdentitySource;
+use crate::domain::ids::SessionId;
 use crate::domain::upstream_tokens::{TokensForApp, id_token_expiry};
 use crate::sessions::AppEntry;
 use crate::storage::StorageError;
@@ -29,13 +31,41 @@ impl Gate {
         at: AppAt<'_>,
         version: u64,
     ) -> Result<(), StorageError> {
-        if entry.ready().is_none() && at.app.takes_tokens() {
-            // In a box, so that a check that does not come here need not carry room for it.
-            let handed = Box::pin(self.handed(entry, at)).await?;
+        if entry.ready().is_some() {
+            return Ok(());
+        }
+        let (of_provider, ours) = (
+            at.app.takes_tokens(),
+            at.app.takes(IdentitySource::Assertion),
+        );
+        if of_provider || ours {
+            let mut handed = (HandedTokens::default(), i64::MAX);
+            if of_provider {
+                // In a box, so that a check that does not come here need not carry room for it.
+                handed = Box::pin(self.handed(entry, at)).await?;
+            }
+            if ours {
+                let subject = entry.person().as_subject();
+                let (assertion, until) = self.assertion(at, &subject, Some(entry.session()))?;
+                handed.0.assertion = Some(assertion);
+                handed.1 = handed.1.min(until);
+            }
             let handed = (&handed.0, handed.1);
             entry.prepared(|entry| Prepared::with_tokens(version, at, entry.person(), handed));
         }
         Ok(())
+    }
+
+    /// Our assertion about somebody, and until when it is handed out.
+    pub(super) fn assertion(
+        &self,
+        at: AppAt<'_>,
+        subject: &Subject<'_>,
+        session: Option<SessionId>,
+    ) -> Result<(SecretString, i64), StorageError> {
+        let signed = self.assertions.sign(at, subject, session);
+        // Without it the app would refuse, or worse, believe the network.
+        signed.map_err(|error| StorageError::Unavailable(format!("no assertion: {error}")))
     }
 
     /// What `entry` is given now, and when the first of it expires.
@@ -87,6 +117,7 @@ impl Gate {
         let handed = HandedTokens {
             access_token: fit(access_token, access_until, "access_token"),
             id_token: fit(id_token, id_until.unwrap_or(i64::MIN), "id_token"),
+            assertion: None,
         };
         Ok((handed, good_until))
     }

@@ -18,11 +18,12 @@ use crate::domain::ids::AppId;
 /// Header values that are ready to be sent.
 pub type ReadyHeaders = Box<[(HeaderName, HeaderValue)]>;
 
-/// The tokens that an app is given, each fit for a header. Most are given none.
+/// The tokens that an app is given, a provider's and ours, each fit for a header. Most are given none.
 #[derive(Debug, Default)]
 pub struct HandedTokens {
     pub(super) access_token: Option<SecretString>,
     pub(super) id_token: Option<SecretString>,
+    pub(super) assertion: Option<SecretString>,
 }
 
 impl HandedTokens {
@@ -31,6 +32,7 @@ impl HandedTokens {
         let token = match header.source {
             IdentitySource::AccessToken => self.access_token.as_ref(),
             IdentitySource::IdToken => self.id_token.as_ref(),
+            IdentitySource::Assertion => self.assertion.as_ref(),
             _ => None,
         };
         let scheme = if header.name == AUTHORIZATION {
@@ -85,7 +87,7 @@ pub fn identity_headers(
         .map(|(header, (begin, end))| {
             let value = HeaderValue::from_maybe_shared(text.slice(begin..end));
             let mut value = value.unwrap_or_else(|_| HeaderValue::from_static(""));
-            value.set_sensitive(header.source.is_token());
+            value.set_sensitive(header.source.is_secret());
             (header.name.clone(), value)
         })
         .collect()

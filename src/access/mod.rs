@@ -4,6 +4,7 @@
 //! for certain is refused; a person's headers are ours or empty, never the client's.
 
 mod asked;
+pub mod assertion;
 pub mod check;
 pub(crate) mod client_address;
 pub mod credentials;
@@ -18,6 +19,7 @@ pub mod target;
 pub mod verdict;
 
 pub use asked::Asked;
+pub use assertion::Assertions;
 pub use check::{Found, Gate, Witness};
 pub use credentials::{
     CredentialFault, Credentials, KnownCaller, NoNews, Outside, Shared, Unaccepted,

@@ -172,6 +172,38 @@ impl IssuerRules {
         self
     }
 
+    /// The same rules with these keys in place of the issuer's own: for the tests of a service, which then need no
+    /// network.
+    ///
+    /// ```
+    /// use doorward::api::{IssuerRules, TrustedIssuers};
+    /// use doorward::jose::{KeySet, SignatureAlgorithm, Signer, SigningAlgorithm};
+    /// use serde_json::json;
+    ///
+    /// fn rules() -> IssuerRules {
+    ///     IssuerRules::discovered("https://login.example.com", &["orders"])
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let signer = Signer::generate(SigningAlgorithm::Es256)?;
+    /// let keys = json!({ "keys": [signer.public_jwk()] }).to_string();
+    /// let keys = KeySet::parse(keys.as_bytes())?;
+    /// let issuers = TrustedIssuers::builder()
+    ///     .trust(rules().keys_here(keys, SignatureAlgorithm::Es256))
+    ///     .build()?;
+    ///
+    /// let claims = json!({"iss": "https://login.example.com", "aud": "orders", "sub": "ana", "exp": 4_102_444_800_u64});
+    /// let caller = issuers.verify(&signer.sign(&claims, "at+jwt")?).await?;
+    /// assert_eq!(caller.subject(), Some("ana"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn keys_here(mut self, keys: KeySet, algorithm: SignatureAlgorithm) -> Self {
+        self.source = KeySource::Here(TrustedKeys::Inline { algorithm, keys });
+        self
+    }
+
     /// Where the metadata are, when not at the usual place (RFC 8414 §3 puts the path behind the well-known
     /// part). Without effect where keys are not discovered.
     pub fn metadata_at(mut self, address: &str) -> Self {

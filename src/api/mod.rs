@@ -104,3 +104,8 @@ pub use extract::Bearer;
 pub use layer::{
     BearerLayer, BearerService, ScopesLayer, ScopesService, require_any_scope, require_scopes,
 };
+
+/// The blocks of the page compile.
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../../docs/bearer.md")]
+mod page {}

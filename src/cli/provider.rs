@@ -51,12 +51,21 @@ fn presets(folder: &Folder) -> Result<Presets, Failure> {
 
 /// A table, for people. Writing to a `String` cannot fail.
 fn list(presets: &Presets) -> String {
+    let explanations: Vec<_> = presets.explanations().collect();
+    let widest = |text: fn(&Explanation) -> &str| {
+        let lengths = explanations.iter().map(|it| text(it).chars().count());
+        lengths.max().unwrap_or_default().max("PROVIDER".len())
+    };
+    let (names, titles) = (widest(|it| &it.name), widest(|it| &it.title));
     let mut out = String::new();
     let mut line = |name: &str, title: &str, protocol: &str, known: &str| {
-        let _ = writeln!(out, "{name:12} {title:16} {protocol:15} {known}");
+        let _ = writeln!(
+            out,
+            "{name:names$}  {title:titles$}  {protocol:14}  {known}"
+        );
     };
     line("PRESET", "PROVIDER", "SPEAKS", "KNOWN FROM");
-    for it in presets.explanations() {
+    for it in &explanations {
         line(&it.name, &it.title, it.protocol, it.known_from);
     }
     out
@@ -89,10 +98,14 @@ mod tests {
             .filter_map(|line| line.split_whitespace().next())
             .collect();
         assert_eq!(named, presets.names().collect::<Vec<_>>());
-        assert!(
-            list.contains("Fitbit           OAuth 2         the past: it ends"),
-            "{list}"
-        );
+        // However long a name is, the columns stand below their titles.
+        let speaks = list.find("SPEAKS").expect("a title");
+        for line in list.lines() {
+            let column: String = line.chars().skip(speaks).collect();
+            let fits = ["SPEAKS", "OpenID Connect", "OAuth 2 "];
+            assert!(fits.iter().any(|it| column.starts_with(it)), "{line}");
+        }
+        assert!(list.contains("  the past: it ends"), "{list}");
     }
 
     #[test]

@@ -189,7 +189,7 @@ pub async fn door(
         issuer_metadata: Arc::new(issuer_metadata),
         revocations: Arc::new(revocations),
         sessions: Arc::new(sessions),
-        signing,
+        signing: Arc::new(signing),
         store,
         views: Views::new(None).context("the pages cannot be used")?,
         clock,

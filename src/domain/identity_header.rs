@@ -76,11 +76,13 @@ pub enum IdentitySource {
     AccessToken,
     /// The newest ID token that the provider gave about the person.
     IdToken,
+    /// All of this in a token that we signed for the app.
+    Assertion,
 }
 
 impl IdentitySource {
     /// All of them, with the word of the configuration.
-    pub const ALL: [(&'static str, Self); 12] = [
+    pub const ALL: [(&'static str, Self); 13] = [
         ("user", Self::User),
         ("subject", Self::Subject),
         ("email", Self::Email),
@@ -93,12 +95,19 @@ impl IdentitySource {
         ("provider", Self::Provider),
         ("access_token", Self::AccessToken),
         ("id_token", Self::IdToken),
+        ("assertion", Self::Assertion),
     ];
 
     /// Whether it is a token of the provider, which is nothing about the person.
     #[must_use]
     pub const fn is_token(self) -> bool {
         matches!(self, Self::AccessToken | Self::IdToken)
+    }
+
+    /// Whether whoever has it could use it: it is neither printed nor indexed.
+    #[must_use]
+    pub const fn is_secret(self) -> bool {
+        self.is_token() || matches!(self, Self::Assertion)
     }
 
     /// The value for `subject`, empty where there is none; and the groups or roles that a list with commas
@@ -117,8 +126,8 @@ impl IdentitySource {
             Self::Locale => plain(subject.details.and_then(|it| it.locale.as_deref())),
             Self::Groups => joined(subject.groups),
             Self::Roles => joined(subject.roles),
-            // They are nothing about the person, and kept elsewhere.
-            Self::AccessToken | Self::IdToken => plain(None),
+            // They are made elsewhere.
+            Self::AccessToken | Self::IdToken | Self::Assertion => plain(None),
         }
     }
 }

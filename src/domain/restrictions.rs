@@ -61,7 +61,8 @@ pub struct Candidate<'a> {
     pub known: Known<'a>,
 }
 
-/// The first restriction that somebody does not meet. For operators; people are told to use another account.
+/// The first restriction that somebody does not meet. For operators; people are told to use another account, or to
+/// sign in again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotMet {
     /// `email_domains`
@@ -99,6 +100,19 @@ pub enum NotMet {
     /// `condition`
     #[error("`condition`: {}", .0.as_ref().map_or_else(|| "it is not true".to_owned(), ToString::to_string))]
     Condition(Option<ExpressionFailed>),
+}
+
+impl NotMet {
+    /// Whether it is about how, or when, the person signed in, and not about who they are.
+    #[must_use]
+    pub const fn is_about_the_sign_in(&self) -> bool {
+        matches!(
+            self,
+            Self::AuthenticationContext(_)
+                | Self::AuthenticationMethod { .. }
+                | Self::AuthenticationAge(_)
+        )
+    }
 }
 
 /// What is known of somebody who is not known to be a member.

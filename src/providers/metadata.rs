@@ -146,14 +146,14 @@ impl ProviderMetadata {
     }
 
     /// Which ways of a login at `provider` its metadata do not list, in the words of the metadata. A list that is
-    /// not there says nothing, and some providers' lists are not whole.
+    /// not there says nothing, and some providers' lists are not whole: `none` is often missing, so that whether a
+    /// client without a secret is taken is only known to the token endpoint.
     #[must_use]
     pub fn unlisted(&self, provider: &UpstreamProvider) -> Vec<&'static str> {
         let lacks = |list: &[String], any_of: &[&str]| {
             !list.is_empty() && !list.iter().any(|listed| any_of.contains(&listed.as_str()))
         };
         let methods: &[&str] = match self.client_authentication(&provider.client_authentication) {
-            _ if provider.has_no_credentials() => &["none"],
             ClientAuthentication::Basic | ClientAuthentication::Discovered => {
                 &["client_secret_basic"]
             }
@@ -172,7 +172,7 @@ impl ProviderMetadata {
             (&self.code_challenge_methods_supported, &["S256"]),
             (&self.response_modes_supported, &[mode]),
         ];
-        let asked = [true, provider.pkce, true];
+        let asked = [!provider.has_no_credentials(), provider.pkce, true];
         wanted
             .into_iter()
             .zip(asked)

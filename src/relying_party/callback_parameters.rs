@@ -33,6 +33,9 @@ pub enum InvalidCallback {
     /// `iss` is longer than any issuer.
     #[error("`iss` is too long")]
     Issuer,
+    /// `code` or `id_token` is longer than 8192 bytes.
+    #[error("`{0}` is longer than {LONGEST_CODE} bytes, which are taken at most")]
+    TooLong(&'static str),
     /// Neither `code` (from a page of the operator's: `id_token`) nor `error`.
     #[error("there is neither `code` nor `error`")]
     Empty,
@@ -92,9 +95,10 @@ impl CallbackParameters {
         }
         let answer = match (error, code) {
             (Some(error), _) => Err(ProviderError::new(&error)),
-            (None, Some(code)) if (1..=LONGEST_CODE).contains(&code.len()) => {
-                Ok(SecretString::from(code))
+            (None, Some(code)) if code.len() > LONGEST_CODE => {
+                return Err(InvalidCallback::TooLong(answer));
             }
+            (None, Some(code)) if !code.is_empty() => Ok(SecretString::from(code)),
             _ => return Err(InvalidCallback::Empty),
         };
         Ok(Self {
@@ -175,12 +179,28 @@ mod tests {
     #[case::issuer_twice(format!("code=c&iss=a&iss=a&state={STATE}"), InvalidCallback::Duplicate("iss"))]
     #[case::nothing(format!("state={STATE}"), InvalidCallback::Empty)]
     #[case::empty_code(format!("code=&state={STATE}"), InvalidCallback::Empty)]
+    #[case::long_code(format!("code={}&state={STATE}", "c".repeat(8193)), InvalidCallback::TooLong("code"))]
     #[case::empty(String::new(), InvalidCallback::State)]
     fn what_is_ambiguous_or_foreign_is_refused(
         #[case] query: String,
         #[case] reason: InvalidCallback,
     ) {
         assert_eq!(CallbackParameters::parse(&query).err(), Some(reason));
+    }
+
+    #[test]
+    fn the_longest_code_is_an_answer() {
+        let query = format!("code={}&state={STATE}", "c".repeat(LONGEST_CODE));
+        assert!(CallbackParameters::parse(&query).is_ok());
+        let posted = format!("id_token={}&state={STATE}", "c".repeat(LONGEST_CODE + 1));
+        let refused = CallbackParameters::parse_with(&posted, "id_token").err();
+        let refused = refused.expect("too long");
+        assert_eq!(refused, InvalidCallback::TooLong("id_token"));
+        assert!(
+            refused
+                .to_string()
+                .contains("`id_token` is longer than 8192")
+        );
     }
 
     #[test]

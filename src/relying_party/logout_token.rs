@@ -257,11 +257,11 @@ fn check_event(claims: &Value) -> Result<(), LogoutTokenRefused> {
 }
 
 fn who(claims: &Value, names: &UpstreamNames<'_>) -> Result<SignedOutUpstream, LogoutTokenRefused> {
-    let named = |claim: &str, longest| {
+    let text = |claim: &str, longest| {
         text_claim(claims.get(claim), 1..=longest).map_err(|_| LogoutTokenRefused::Nobody)
     };
-    let session = named("sid", LONGEST_NAME)?;
-    let subject = named("sub", LONGEST_SUBJECT)?;
+    let session = text("sid", LONGEST_NAME)?;
+    let subject = text("sub", LONGEST_SUBJECT)?;
     match (session, subject) {
         (Some(sid), None) => Ok(SignedOutUpstream::Session(names.session(sid))),
         (None, Some(sub)) => Ok(SignedOutUpstream::Person(names.subject(sub))),

@@ -115,9 +115,6 @@ pub enum UpstreamTrouble {
         /// What says so.
         mark: Box<str>,
     },
-    /// It could not be reached a moment ago, and is left alone for a while.
-    #[error("the provider could not be reached a moment ago")]
-    Resting,
     /// The answer lacks what every answer of this provider to us says.
     #[error("the claim `{0}` is missing or not what the preset requires")]
     RequiredClaim(Box<str>),
@@ -174,7 +171,6 @@ impl UpstreamTrouble {
             | Self::TokenRefused(_)
             | Self::TokenAnswer(_)
             | Self::Slow(_)
-            | Self::Resting
             | Self::Status(..)
             | Self::ProfileAnswer(..)
             | Self::Address(_) => false,

@@ -12,7 +12,9 @@ use http::{StatusCode, header};
 use serde_json::Value;
 use url::Url;
 
-use self::judgement::{Answer, Expectation, judge_client, judge_redirect_uri};
+use self::judgement::{
+    Answer, Expectation, judge_client, judge_client_without_secret, judge_redirect_uri,
+};
 use super::begin_login::{authorization_request, spaces_as_everywhere};
 use super::complete_login::posted_token_algorithm;
 use super::{RelyingParty, UpstreamTrouble};
@@ -314,7 +316,7 @@ impl RelyingParty {
             Err(trouble) => return Step::of_trouble(WHAT, &trouble),
         };
         if provider.has_no_credentials() {
-            return judge_client(WHAT, &ours, None);
+            return judge_client_without_secret(WHAT, &ours);
         }
         let stranger = UpstreamProvider {
             client_secret: Some(self.secret()),

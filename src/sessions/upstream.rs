@@ -14,7 +14,9 @@ use super::record;
 use crate::domain::identity::Profile;
 use crate::domain::ids::{ProviderId, SessionId};
 use crate::domain::upstream_tokens::{Refresh, UpstreamTokens};
-use crate::storage::{Claim, Claimed, Claiming, LookedAt, NewTokens, Settled, StorageError};
+use crate::storage::{
+    Claim, Claimed, Claiming, LookedAt, NewTokens, Settled, StorageError, TokensOf,
+};
 
 /// How long a look may take, all in all. After it somebody else may begin one.
 pub const LEASE: Duration = Duration::from_mins(1);
@@ -58,6 +60,27 @@ impl Sessions {
     #[must_use]
     pub fn take_due(&self) -> Option<SessionId> {
         self.live().due().take()
+    }
+
+    /// Whose tokens of `session` are looked with. `None`: none are, or not any more.
+    ///
+    /// # Errors
+    /// The store's. It is tried again at a later use.
+    pub async fn find_whose_tokens(
+        &self,
+        session: SessionId,
+    ) -> Result<Option<TokensOf>, StorageError> {
+        let found = self.live().store().find_whose_tokens(session).await;
+        if found.is_err() {
+            self.put_off(session, STORE_AGAIN);
+        }
+        found
+    }
+
+    /// Has a use of `session` find it due only when so much time has passed. Nothing is written.
+    pub fn put_off(&self, session: SessionId, wait: Duration) {
+        let again = self.live().clock().now() + wait;
+        self.live().set_due(session, Some(again));
     }
 
     /// The right to look at the person of `session`. `None`: it is not due, or in another hand.

@@ -1536,6 +1536,13 @@ pub(crate) async fn a_claim_is_lost_to_a_new_sign_in(store: &AnyStore) {
     ));
 }
 
+fn entras() -> TokensOf {
+    TokensOf {
+        tenant: tenant("acme"),
+        provider: "entra".parse().expect("a name"),
+    }
+}
+
 async fn assert_lost(store: &dyn Store, claim: &Claim) {
     let change = |_: &str| Ok(Some("late".to_owned()));
     let kept = store.keep_rotated(claim, &"late".into()).await;
@@ -1559,14 +1566,23 @@ pub(crate) async fn tokens_of_an_ended_session_are_taken_out_once(store: &AnySto
         begin_with_tokens(&**store, number).await;
     }
     let acme = tenant("acme");
-    let alive = store.take_ended_tokens(10).await.expect("read");
+    let alive = store.take_ended_tokens(&entras(), 10).await.expect("read");
     assert!(alive.is_empty(), "{alive:?}");
+    assert!(store.find_ended_tokens().await.expect("read").is_empty());
     for number in [2, 1] {
         let at = seconds(i64::from(10 - number));
         let ended = store.end_by_handle(&acme, handle(number), at).await;
         assert!(ended.expect("written").is_some());
     }
-    let oldest = store.take_ended_tokens(1).await.expect("read");
+    let waiting = store.find_ended_tokens().await.expect("read");
+    assert_eq!(waiting, [entras()]);
+    let of_another = TokensOf {
+        provider: "main".parse().expect("a name"),
+        ..entras()
+    };
+    let others = store.take_ended_tokens(&of_another, 10).await;
+    assert!(others.expect("read").is_empty());
+    let oldest = store.take_ended_tokens(&entras(), 1).await.expect("read");
     let [oldest] = oldest.as_slice() else {
         panic!("{oldest:?}");
     };
@@ -1582,7 +1598,13 @@ pub(crate) async fn tokens_of_an_ended_session_are_taken_out_once(store: &AnySto
     let tries: Vec<_> = (0..10)
         .map(|_| {
             let store = Arc::clone(store);
-            tokio::spawn(async move { store.take_ended_tokens(10).await.expect("read").len() })
+            tokio::spawn(async move {
+                store
+                    .take_ended_tokens(&entras(), 10)
+                    .await
+                    .expect("read")
+                    .len()
+            })
         })
         .collect();
     let mut taken = 0;

@@ -93,6 +93,15 @@ pub enum Settled {
     Lost,
 }
 
+/// Whose tokens, and who gave them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TokensOf {
+    /// Whose session it is.
+    pub tenant: TenantId,
+    /// Who gave them.
+    pub provider: ProviderId,
+}
+
 /// Tokens of a session that has ended.
 #[derive(Clone, Debug)]
 pub struct EndedTokens {
@@ -112,6 +121,10 @@ pub type Change<'a> = &'a (dyn Fn(&str) -> Result<Option<String>, StorageError> 
 /// Tokens of providers.
 #[async_trait]
 pub trait UpstreamTokenStore: Send + Sync {
+    /// Whose tokens of this live session are looked with. `None`: none are, or not any more.
+    async fn find_whose_tokens(&self, session: SessionId)
+    -> Result<Option<TokensOf>, StorageError>;
+
     /// Takes the right to look at the person of a live session until `until`, if that is due at `now` and in
     /// nobody's hand.
     async fn claim_refresh(
@@ -158,6 +171,13 @@ pub trait UpstreamTokenStore: Send + Sync {
         wanted: &[IdentitySource],
     ) -> Result<Option<TokensForApp>, StorageError>;
 
+    /// Whose tokens wait to be taken out.
+    async fn find_ended_tokens(&self) -> Result<Vec<TokensOf>, StorageError>;
+
     /// Takes out the tokens of at most `most` sessions that have ended, the oldest first.
-    async fn take_ended_tokens(&self, most: u32) -> Result<Vec<EndedTokens>, StorageError>;
+    async fn take_ended_tokens(
+        &self,
+        of: &TokensOf,
+        most: u32,
+    ) -> Result<Vec<EndedTokens>, StorageError>;
 }

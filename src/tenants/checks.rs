@@ -341,7 +341,8 @@ fn names_a_person(header: &IdentityHeader) -> bool {
         | IdentitySource::Locale
         | IdentitySource::Provider
         | IdentitySource::AccessToken
-        | IdentitySource::IdToken => false,
+        | IdentitySource::IdToken
+        | IdentitySource::Assertion => false,
     }
 }
 

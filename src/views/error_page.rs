@@ -187,43 +187,6 @@ impl ErrorPage {
         }
     }
 
-    /// Status 403: the provider signed somebody in whom this tenant does not let in: another organization's, or
-    /// a personal account.
-    #[must_use]
-    pub fn account_refused(
-        request: RequestStamp<'_>,
-        provider: &str,
-        tenant: &str,
-        another_account: &str,
-    ) -> Self {
-        Self::new(
-            request,
-            "account_refused",
-            "This account cannot sign in here",
-            &[&format!(
-                "{provider} knows the account, but it is not one of those that {tenant} lets in. Use the \
-                 account that you have at {tenant}."
-            )],
-        )
-        .action("Use another account", another_account)
-    }
-
-    /// Status 403: the provider has said that it left out groups of the person: unknown is not "none".
-    #[must_use]
-    pub fn groups_incomplete(request: RequestStamp<'_>, provider: &str, start_again: &str) -> Self {
-        Self::new(
-            request,
-            "groups_incomplete",
-            &format!("{provider} did not tell all your groups"),
-            &[
-                "What you may open depends on your groups, and some of them were left out. You are not \
-                 signed in.",
-                "Your administrator can change that. The details below help.",
-            ],
-        )
-        .action("Start again", start_again)
-    }
-
     /// Status 502 or 504: the provider cannot be reached, or is too slow.
     #[must_use]
     pub fn provider_unreachable(

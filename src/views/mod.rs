@@ -14,6 +14,7 @@ mod demo;
 mod environment;
 mod error_page;
 mod login_loop;
+mod not_let_in;
 mod parts;
 mod refused;
 mod samples;

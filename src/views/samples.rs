@@ -259,11 +259,28 @@ impl ErrorPage {
     fn at_acme(self) -> Self {
         self.with_contact(Some(Contact::from("it@acme.example")))
     }
+
+    fn samples_of_who_is_not_let_in() -> [(&'static str, Self); 3] {
+        [
+            (
+                "groups-incomplete",
+                Self::groups_incomplete(STAMP, "Microsoft", AGAIN).at_acme(),
+            ),
+            (
+                "account-refused",
+                Self::account_refused(STAMP, "Microsoft", "Acme", AGAIN).at_acme(),
+            ),
+            (
+                "sign-in-too-weak",
+                Self::sign_in_too_weak(STAMP, "Microsoft", "Acme", AGAIN).at_acme(),
+            ),
+        ]
+    }
 }
 
 impl Samples for ErrorPage {
     fn samples() -> Vec<(&'static str, Self)> {
-        vec![
+        let mut samples = vec![
             ("login-expired", Self::login_expired(STAMP, AGAIN)),
             (
                 "provider-refused",
@@ -285,14 +302,6 @@ impl Samples for ErrorPage {
             (
                 "provider-not-set-up",
                 Self::provider_not_set_up(STAMP, "Google", Some(AGAIN)).at_acme(),
-            ),
-            (
-                "groups-incomplete",
-                Self::groups_incomplete(STAMP, "Microsoft", AGAIN).at_acme(),
-            ),
-            (
-                "account-refused",
-                Self::account_refused(STAMP, "Microsoft", "Acme", AGAIN).at_acme(),
             ),
             (
                 "provider-unreachable",
@@ -361,7 +370,9 @@ impl Samples for ErrorPage {
                 Self::internal(STAMP, Some(AGAIN))
                     .with_contact(Some(Contact::from("the help desk, extension 100"))),
             ),
-        ]
+        ];
+        samples.extend(Self::samples_of_who_is_not_let_in());
+        samples
     }
 }
 

@@ -24,7 +24,7 @@ pub struct SignOutPage {
 /// What ended, and what did not.
 #[derive(Clone, Debug, Serialize)]
 pub struct SignedOutPage {
-    /// What ended; empty: there was no session.
+    /// What ended; empty: nothing that is known here. A provider that brings no `state` back leaves it open.
     pub ended: Vec<Ended>,
     /// The provider's session, where it goes on.
     pub still_signed_in: Option<StillSignedIn>,

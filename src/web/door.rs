@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::upstream_tokens::Looks;
-use crate::access::{Credentials, Gate, Limiter, Outside, Shared};
+use super::looks::Looks;
+use crate::access::{Assertions, Credentials, Gate, Limiter, Outside, Shared};
 use crate::config::Limits;
 use crate::jose::Revocations;
 use crate::outbound::DocumentCache;
@@ -32,7 +32,7 @@ pub struct Parts {
     /// Sessions.
     pub sessions: Arc<Sessions>,
     /// Our own keys.
-    pub signing: Signing,
+    pub signing: Arc<Signing>,
     /// Sign-ins and sign-outs under way.
     pub store: Arc<dyn Store>,
     /// Pages.
@@ -61,7 +61,7 @@ pub struct Door {
     pub parts: Parts,
     pub(crate) gate: Gate,
     pub(crate) limiter: Arc<Limiter>,
-    pub(super) looks: Looks,
+    pub(super) looks: Arc<Looks>,
     prefix: Box<str>,
 }
 
@@ -87,6 +87,11 @@ impl Door {
                 },
                 &parts.revocations,
             ),
+            assertions: Assertions {
+                signing: Arc::clone(&parts.signing),
+                clock: Arc::clone(&parts.clock),
+                random: Arc::clone(&parts.random),
+            },
             limiter: Arc::clone(&limiter),
         };
         let prefix = parts.directory.current().server().prefix.clone();
@@ -94,7 +99,7 @@ impl Door {
             parts,
             gate,
             limiter,
-            looks: Looks::new(),
+            looks: Arc::default(),
             prefix,
         })
     }

@@ -160,6 +160,13 @@ impl Visit {
                 let page = ErrorPage::provider_not_set_up(stamp, &provider.name, elsewhere);
                 (StatusCode::BAD_GATEWAY, page.with_contact(self.contact()))
             }
+            LoginFailed::Upstream(UpstreamTrouble::NotLetIn(not_met))
+                if not_met.is_about_the_sign_in() =>
+            {
+                let (name, tenant) = (&provider.name, &self.tenant.name);
+                let page = ErrorPage::sign_in_too_weak(stamp, name, tenant, &start(true));
+                (StatusCode::FORBIDDEN, page.with_contact(self.contact()))
+            }
             LoginFailed::Upstream(
                 UpstreamTrouble::AccountRefused { .. } | UpstreamTrouble::NotLetIn(_),
             ) => (

@@ -20,6 +20,7 @@ pub mod front;
 mod login;
 mod login_failed;
 mod logout;
+mod looks;
 mod operations;
 mod posted_answer;
 mod reply;

@@ -4,86 +4,31 @@
 //! a refresh token that came is kept before anything else is done with the answer; only what the provider says of a
 //! person ends their session, never its trouble or ours; every look ends, whatever hangs.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::Door;
-use crate::domain::ids::{ProviderId, SessionId, TenantId};
+use crate::domain::ids::SessionId;
 use crate::domain::tenant::Tenant;
 use crate::domain::upstream_provider::UpstreamProvider;
 use crate::domain::upstream_tokens::{Refresh, UpstreamTokens};
 use crate::relying_party::{Fresh, LookedAgain, NotRefreshed, UpstreamTrouble};
-use crate::storage::{Claimed, EndedTokens, Settled, StorageError};
+use crate::storage::{Claimed, EndedTokens, Settled, StorageError, TokensOf};
 use crate::telemetry::metrics::{count_refresh, count_session};
-
-/// How many looks are under way at once.
-const AT_ONCE: u32 = 16;
 
 /// After so long a look is given up. Shorter than its lease, so that nobody else has begun one meanwhile.
 const DEADLINE: Duration = Duration::from_secs(25);
 
-/// How long a provider that could not be reached is left alone. Shorter than the least time after which one person is
-/// looked at again.
-const REST: Duration = Duration::from_secs(15);
+/// When a session is noticed again for which there is no place now.
+const NO_PLACE: Duration = Duration::from_secs(1);
 
-/// How many sessions' tokens are revoked at once.
-const REVOKED_AT_ONCE: u32 = 16;
+/// How many sessions' tokens are revoked at once at one provider.
+const REVOKED_AT_ONCE: u32 = 8;
 
 /// A provider that takes longer to revoke tokens is not waited for.
 const REVOCATION_DEADLINE: Duration = Duration::from_secs(10);
-
-/// The looks under way, and what is told to providers.
-#[derive(Debug)]
-pub(super) struct Looks {
-    places: Arc<Semaphore>,
-    /// One task revokes for all.
-    revoking: Arc<Semaphore>,
-    /// No more are begun.
-    stopped: AtomicBool,
-    /// Providers that could not be reached, and until when they are left alone.
-    resting: Mutex<HashMap<(TenantId, ProviderId), Duration>>,
-}
-
-impl Looks {
-    pub(super) fn new() -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(AT_ONCE as usize)),
-            revoking: Arc::new(Semaphore::new(1)),
-            stopped: AtomicBool::new(false),
-            resting: Mutex::default(),
-        }
-    }
-
-    /// A provider that cannot be reached keeps nobody else's people waiting, and is not asked for each of its own.
-    fn rest(&self, claimed: &Claimed, now: Duration) {
-        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
-        resting.retain(|_, until| *until > now);
-        let of = (claimed.claim.tenant.clone(), claimed.provider.clone());
-        resting.insert(of, now + REST);
-    }
-
-    fn is_resting(&self, claimed: &Claimed, now: Duration) -> bool {
-        let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
-        let of = (claimed.claim.tenant.clone(), claimed.provider.clone());
-        resting.get(&of).is_some_and(|until| *until > now)
-    }
-
-    fn begin(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).try_acquire_owned().ok()
-    }
-
-    /// Waits until all that are under way are done.
-    async fn done(&self) {
-        // It is never closed.
-        let _all = self.places.acquire_many(AT_ONCE).await;
-        let _one = self.revoking.acquire().await;
-    }
-}
 
 /// Why a look came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -100,50 +45,93 @@ enum Failed {
 impl Door {
     /// Begins to look at people whose turn it is, and waits for none of it.
     pub(super) fn look_at_people(self: &Arc<Self>) {
-        while let Some(place) = self.looks.begin() {
-            let Some(first) = self.next_to_look_at() else {
-                return;
-            };
-            let door = Arc::clone(self);
-            tokio::spawn(async move {
-                let mut next = Some(first);
-                while let Some(session) = next {
-                    door.look(session).await;
-                    next = door.next_to_look_at();
-                }
-                drop(place);
-            });
-        }
-    }
-
-    /// Begins to revoke the tokens of sessions that have ended, however they did, and waits for none of it. They are
-    /// taken out of the store first: each is tried once.
-    pub(super) fn revoke_ended(self: &Arc<Self>) {
-        let Ok(turn) = Arc::clone(&self.looks.revoking).try_acquire_owned() else {
+        let Some(sorting) = self.looks.sort() else {
             return;
         };
         let door = Arc::clone(self);
         tokio::spawn(async move {
-            loop {
-                let ended = match door.parts.store.take_ended_tokens(REVOKED_AT_ONCE).await {
-                    Ok(ended) => ended,
-                    Err(error) => {
-                        tracing::error!(%error, "tokens of ended sessions are not revoked; it will be tried again");
-                        break;
-                    }
-                };
-                if ended.is_empty() {
-                    break;
-                }
-                let mut all = JoinSet::new();
-                for ended in ended {
-                    let door = Arc::clone(&door);
-                    all.spawn(async move { door.revoke(&ended).await });
-                }
-                all.join_all().await;
+            while let Some(session) = door.next_due() {
+                door.have_wait(session).await;
+                door.begin_looks();
             }
+            door.begin_looks();
+            drop(sorting);
+        });
+    }
+
+    /// Whose turn it is depends on the provider, which the store knows.
+    async fn have_wait(&self, session: SessionId) {
+        let sessions = &self.parts.sessions;
+        match sessions.find_whose_tokens(session).await {
+            Ok(Some(of)) => {
+                if !self.looks.wait(of, session) {
+                    sessions.put_off(session, NO_PLACE);
+                }
+            }
+            Ok(None) => {}
+            Err(error) => not_looked_at(session, &error),
+        }
+    }
+
+    /// Each that ends makes way for others.
+    fn begin_looks(self: &Arc<Self>) {
+        while let Some((place, of, session)) = self.looks.begin() {
+            let door = Arc::clone(self);
+            tokio::spawn(async move {
+                door.look(&of, session).await;
+                drop(place);
+                door.begin_looks();
+            });
+        }
+    }
+
+    /// Begins to revoke the tokens of sessions that have ended, however they did, and waits for none of it. No
+    /// provider waits for another one.
+    pub(super) fn revoke_ended(self: &Arc<Self>) {
+        let Some(finding) = self.looks.find() else {
+            return;
+        };
+        let door = Arc::clone(self);
+        tokio::spawn(async move {
+            match door.parts.store.find_ended_tokens().await {
+                Ok(waiting) => waiting.into_iter().for_each(|of| door.begin_revoking(of)),
+                Err(error) => not_revoked(&error),
+            }
+            drop(finding);
+        });
+    }
+
+    fn begin_revoking(self: &Arc<Self>, of: TokensOf) {
+        let Some(turn) = self.looks.revoke(&of) else {
+            return;
+        };
+        let door = Arc::clone(self);
+        tokio::spawn(async move {
+            door.revoke_all(&of).await;
             drop(turn);
         });
+    }
+
+    /// They are taken out of the store first: each is tried once.
+    async fn revoke_all(self: &Arc<Self>, of: &TokensOf) {
+        while !self.looks.is_stopped() {
+            let ended = match self
+                .parts
+                .store
+                .take_ended_tokens(of, REVOKED_AT_ONCE)
+                .await
+            {
+                Ok(ended) if ended.is_empty() => return,
+                Ok(ended) => ended,
+                Err(error) => return not_revoked(&error),
+            };
+            let mut all = JoinSet::new();
+            for ended in ended {
+                let door = Arc::clone(self);
+                all.spawn(async move { door.revoke(&ended).await });
+            }
+            all.join_all().await;
+        }
     }
 
     async fn revoke(&self, ended: &EndedTokens) {
@@ -189,8 +177,8 @@ impl Door {
         }
     }
 
-    fn next_to_look_at(&self) -> Option<SessionId> {
-        let stopped = self.looks.stopped.load(Ordering::Relaxed);
+    fn next_due(&self) -> Option<SessionId> {
+        let stopped = self.looks.is_stopped();
         (!stopped).then(|| self.parts.sessions.take_due()).flatten()
     }
 
@@ -201,19 +189,20 @@ impl Door {
 
     /// Begins no more, and waits for those under way: what a provider has answered is not lost.
     pub(super) async fn stop_looking(&self) {
-        self.looks.stopped.store(true, Ordering::Relaxed);
+        self.looks.stop();
         self.looks.done().await;
     }
 
-    async fn look(&self, session: SessionId) {
+    async fn look(&self, of: &TokensOf, session: SessionId) {
         let sessions = &self.parts.sessions;
+        // Nothing is claimed, and nothing written.
+        if let Some(rest) = self.looks.rests_for(of, self.parts.clock.monotonic()) {
+            return sessions.put_off(session, rest);
+        }
         let claimed = match sessions.claim_refresh(session).await {
             Ok(Some(claimed)) => claimed,
             Ok(None) => return,
-            Err(error) => {
-                tracing::error!(%session, %error, "a person cannot be looked at again; it will be tried again");
-                return;
-            }
+            Err(error) => return not_looked_at(session, &error),
         };
         let snapshot = self.parts.directory.snapshot();
         let tenant = snapshot.tenant(&claimed.claim.tenant);
@@ -229,14 +218,6 @@ impl Door {
             }
             return;
         };
-        if self
-            .looks
-            .is_resting(&claimed, self.parts.clock.monotonic())
-        {
-            let failed = NotRefreshed::Trouble(UpstreamTrouble::Resting);
-            let outcome = self.note_failed(&claimed, &failed.into()).await;
-            return count_refresh(tenant.id.as_str(), provider.id.as_str(), outcome);
-        }
         let looked = tokio::time::timeout(DEADLINE, self.ask(tenant, provider, refresh, &claimed));
         let looked = looked.await.unwrap_or_else(|_| {
             Err(NotRefreshed::Trouble(UpstreamTrouble::Slow(DEADLINE.as_secs())).into())
@@ -299,12 +280,16 @@ impl Door {
                 if let NotRefreshed::Trouble(trouble) = refused
                     && trouble.is_unreachable()
                 {
-                    self.looks.rest(claimed, self.parts.clock.monotonic());
+                    let of = TokensOf {
+                        tenant: claim.tenant.clone(),
+                        provider: claimed.provider.clone(),
+                    };
+                    self.looks.rest(of, self.parts.clock.monotonic());
                 }
                 (refused.is_about_the_person(), refused)
             }
             Failed::Store(error) => {
-                tracing::error!(session = %claim.session, %error, "a person cannot be looked at again; it will be tried again");
+                not_looked_at(claim.session, error);
                 return "failed";
             }
             Failed::Lost => return "lost",
@@ -348,6 +333,14 @@ impl Door {
             }
         }
     }
+}
+
+fn not_looked_at(session: SessionId, error: &StorageError) {
+    tracing::error!(%session, %error, "a person cannot be looked at again; it will be tried again");
+}
+
+fn not_revoked(error: &StorageError) {
+    tracing::error!(%error, "tokens of ended sessions are not revoked; it will be tried again");
 }
 
 fn note_settled(claimed: &Claimed, settled: Settled) -> &'static str {

@@ -183,11 +183,15 @@ impl KnownCaller {
         }
     }
 
-    pub(super) fn make_ready(&self, set: HeaderSet, app: &ProtectedApp) {
+    pub(super) fn is_ready(&self, set: HeaderSet) -> bool {
+        self.of(set).get().is_some()
+    }
+
+    /// What is ready holds for as long as the caller is remembered, and so does an assertion among `tokens`.
+    pub(super) fn make_ready(&self, set: HeaderSet, app: &ProtectedApp, tokens: &HandedTokens) {
         self.of(set).get_or_init(|| {
-            let none = HandedTokens::default();
             let subject = self.caller.as_subject();
-            identity_headers(&app.id, app.headers_for(set), Some(&subject), &none)
+            identity_headers(&app.id, app.headers_for(set), Some(&subject), tokens)
         });
     }
 

@@ -14,10 +14,11 @@ use std::sync::Arc;
 use clap::ValueEnum;
 
 use super::{ConfigFile, Failure, load, say, serve, start};
-use crate::access::{Credentials, Gate, Limiter, Shared, Verdict};
+use crate::access::{Assertions, Credentials, Gate, Limiter, Shared, Verdict};
 use crate::config::{Config, Limits};
-use crate::ports::{Clock, SystemClock, SystemRandom};
+use crate::ports::{Clock, SecureRandom, SystemClock, SystemRandom};
 use crate::sessions::{AppSessions, Sessions};
+use crate::signing::Signing;
 use crate::storage::Store;
 use crate::storage::sealing::SealingKeys;
 use crate::storage::sqlite::SqliteStore;
@@ -115,6 +116,7 @@ fn known_hosts(directory: &Directory) -> Vec<String> {
 /// What answers checks here: as in `serve`, but that nothing is counted.
 async fn gate(config: &Config, directory: Directory, question: &Question) -> Result<Gate, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let random: Arc<dyn SecureRandom> = Arc::new(SystemRandom);
     let needed = question.shown_cookie != ShownCookie::None || question.shows_bearer;
     let store = open(config, needed).await?;
     // How often others asked is not known here.
@@ -126,7 +128,7 @@ async fn gate(config: &Config, directory: Directory, question: &Question) -> Res
     let shared = Shared {
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
-        random: Arc::new(SystemRandom),
+        random: Arc::clone(&random),
         limiter: Arc::clone(&limiter),
     };
     let (outside, revocations) = start::outside(config, &clock);
@@ -135,11 +137,19 @@ async fn gate(config: &Config, directory: Directory, question: &Question) -> Res
         let heard = credentials.poll_revocations().await;
         heard.map_err(|error| anyhow::anyhow!("revoked tokens cannot be looked for: {error}"))?;
     }
-    let sessions = Sessions::new(store, clock, Arc::new(SystemRandom));
+    let signing = Signing::new(Arc::clone(&store), Arc::clone(&clock));
+    // Without news nothing is signed, and the answer says so.
+    let _ = signing.poll().await;
+    let sessions = Sessions::new(store, Arc::clone(&clock), Arc::clone(&random));
     Ok(Gate {
         directory: Arc::new(LiveDirectory::new(directory)),
         sessions: AppSessions::new(&sessions, 1),
         credentials,
+        assertions: Assertions {
+            signing: Arc::new(signing),
+            clock,
+            random,
+        },
         limiter,
     })
 }

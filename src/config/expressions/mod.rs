@@ -12,7 +12,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use cel::common::ast::{EntryExpr, Expr, IdedExpr};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, operators};
 use cel::{Context, Env, ExecutionError, Program};
 use serde_json::Value;
 
@@ -32,6 +32,17 @@ const MOST_LOOPS: u32 = 2;
 
 /// How often the innermost loop may run.
 const MOST_ROUNDS: u64 = 20_000;
+
+/// How many entries may be compared by what looks through lists inside loops: `in`, `==`, `!=`, `+`.
+const MOST_COMPARED: u64 = 1_000_000;
+
+/// Operators that look through a whole list, or copy it.
+const THROUGH_LISTS: [&str; 4] = [
+    operators::IN,
+    operators::EQUALS,
+    operators::NOT_EQUALS,
+    operators::ADD,
+];
 
 /// Most claims that an expression may look at, in bytes of JSON.
 const MOST_CLAIMS: usize = 32 * 1024;
@@ -71,6 +82,9 @@ const NAMES: [&str; 13] = [
     "type",
     "uint",
 ];
+
+/// What looks like a function, and is written out before anything is called.
+const MACROS: [&str; 6] = ["all", "exists", "exists_one", "filter", "has", "map"];
 
 /// Functions, beside operators. Not here on purpose: `matches`.
 const FUNCTIONS: [&str; 32] = [
@@ -120,6 +134,7 @@ struct Compiled {
     source: Box<str>,
     program: Program,
     loops: u32,
+    scans: u32,
     looks_at_claims: bool,
     splits: bool,
 }
@@ -182,6 +197,7 @@ fn compiled(text: &str) -> Result<Compiled, Wrong> {
         source: text.into(),
         program,
         loops: checked.loops,
+        scans: checked.scans,
         looks_at_claims: checked.looks_at_claims,
         splits: checked.splits,
     })
@@ -240,6 +256,8 @@ fn byte_at(source: &str, (line, column): (isize, isize)) -> usize {
 #[derive(Debug, Default)]
 struct Checked {
     loops: u32,
+    /// The same, where each look through a list inside a loop is one more.
+    scans: u32,
     looks_at_claims: bool,
     splits: bool,
 }
@@ -310,18 +328,16 @@ impl Checked {
             }
             Expr::Call(call) => {
                 let name = call.func_name.as_str();
-                let operator = name.contains(['_', '@']);
+                // `_+_`, `@in`: nobody can write a call of that name.
+                let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+                let operator = !name.chars().all(is_word);
                 if !operator && !FUNCTIONS.contains(&name) {
-                    let help = match name {
-                        "matches" => "there are no regular expressions here: use `startsWith`, `endsWith` or `contains`".into(),
-                        _ => nearest(name, FUNCTIONS).map_or_else(
-                            || format!("there are {}", FUNCTIONS.join(", ")),
-                            |near| format!("did you mean `{near}`?"),
-                        ),
-                    };
-                    return wrong(format!("there is no function {}", quoted(name)), help);
+                    return wrong(
+                        format!("there is no function {}", quoted(name)),
+                        instead_of(name),
+                    );
                 }
-                self.splits |= name == "split";
+                self.note_call(call, scope, loops);
                 let mut all = call.target.iter().map(|it| &**it).chain(&call.args);
                 all.try_for_each(|it| self.walk(it, program, scope, below))
             }
@@ -353,6 +369,14 @@ impl Checked {
         }
     }
 
+    /// What a call can cost.
+    fn note_call(&mut self, call: &CallExpr, scope: &[&str], loops: u32) {
+        self.splits |= call.func_name == "split";
+        if loops > 0 && looks_through_a_list(call, scope) {
+            self.scans = self.scans.max(loops + 1);
+        }
+    }
+
     fn entries<'e>(
         &mut self,
         entries: impl Iterator<Item = &'e EntryExpr>,
@@ -371,6 +395,24 @@ impl Checked {
         }
         Ok(())
     }
+}
+
+/// Whether `call` may look through a list that is as long as the claims are. What stands in the expression itself is
+/// short; and all that a loop variable stands for, one after the other, is no longer than the claims.
+fn looks_through_a_list(call: &CallExpr, scope: &[&str]) -> bool {
+    let short = |operand: &IdedExpr| match &operand.expr {
+        Expr::Literal(_) | Expr::List(_) | Expr::Map(_) => true,
+        Expr::Ident(name) => scope.contains(&name.as_str()),
+        _ => false,
+    };
+    let name = call.func_name.as_str();
+    if !THROUGH_LISTS.contains(&name) {
+        return false;
+    }
+    if name == operators::IN {
+        return !call.args.last().is_some_and(short);
+    }
+    !call.args.iter().any(short)
 }
 
 /// The beginning of a character, at this byte or before it.
@@ -414,12 +456,14 @@ impl Compiled {
             }
             most = most.max(longest(known.claims, self.splits));
         }
-        let rounds = u64::try_from(most)
-            .ok()
-            .and_then(|it| it.checked_pow(self.loops));
-        if self.loops > 1 && rounds.is_none_or(|rounds| rounds > MOST_ROUNDS) {
+        let too_many = |loops: u32, bound: u64| {
+            let rounds = u64::try_from(most).ok();
+            let rounds = rounds.and_then(|it| it.checked_pow(loops));
+            loops > 1 && rounds.is_none_or(|rounds| rounds > bound)
+        };
+        if too_many(self.loops, MOST_ROUNDS) || too_many(self.scans, MOST_COMPARED) {
             return Err(failed(&format!(
-                "a list of {most} entries is too long for loops that stand in each other"
+                "a list of {most} entries is too long for loops that stand in each other (`in` is one, too)"
             )));
         }
         Ok(())
@@ -453,6 +497,21 @@ impl Compiled {
 
 fn failed(why: &str) -> ExpressionFailed {
     ExpressionFailed(why.into())
+}
+
+/// What to write in place of a function that there is not.
+fn instead_of(name: &str) -> String {
+    if name == "matches" {
+        return "there are no regular expressions here: use `startsWith`, `endsWith` or `contains`"
+            .into();
+    }
+    nearest(name, FUNCTIONS.into_iter().chain(MACROS)).map_or_else(
+        || {
+            let (functions, macros) = (FUNCTIONS.join(", "), MACROS.join(", "));
+            format!("there are {functions}; and for lists {macros}")
+        },
+        |near| format!("did you mean `{near}`?"),
+    )
 }
 
 #[cfg(test)]
@@ -549,6 +608,8 @@ mod tests {
     #[case::a_loop_ends_its_variable("identity.groups.exists(g, true) && g == ''", 35..36, "there is no variable `g`", "")]
     #[case::unknown_function("identity.name.toLower()", 21..22, "there is no function `toLower`", "there are")]
     #[case::misspelt_function("identity.name.startWith('a')", 23..24, "there is no function `startWith`", "did you mean `startsWith`?")]
+    #[case::misspelt_macro("identity.groups.fliter(g, true)", 22..23, "there is no function `fliter`", "did you mean `filter`?")]
+    #[case::misspelt_with_a_bar("exist_one(identity.groups)", 9..10, "there is no function `exist_one`", "did you mean `exists_one`?")]
     #[case::regular_expression("identity.name.matches('^a+$')", 21..22, "there is no function `matches`", "there are no regular expressions here")]
     #[case::too_early("identity.name ==", 16..16, "it ends too early", "docs/claims.md")]
     #[case::bracket("size(identity.groups", 20..20, "missing ')'", "")]
@@ -623,6 +684,30 @@ mod tests {
         "identity.groups.exists(g, g == 'x') || identity.groups.all(g, g != 'x')",
         1000,
         true
+    )]
+    #[case::in_a_list("identity.groups.filter(g, g in identity.groups)", 1000, true)]
+    #[case::in_a_long_list("identity.groups.filter(g, g in identity.groups)", 1001, false)]
+    #[case::in_a_list_that_stands_here("identity.groups.filter(g, g in ['a', 'b'])", 5000, true)]
+    #[case::in_a_list_without_a_loop("'a' in identity.groups", 5000, true)]
+    #[case::in_a_list_in_two_loops(
+        "identity.groups.filter(g, identity.groups.exists(h, h in identity.groups))",
+        100,
+        true
+    )]
+    #[case::in_a_long_list_in_two_loops(
+        "identity.groups.filter(g, identity.groups.exists(h, h in identity.groups))",
+        101,
+        false
+    )]
+    #[case::lists_compared(
+        "identity.groups.filter(g, identity.groups == identity.groups)",
+        1001,
+        false
+    )]
+    #[case::lists_joined(
+        "identity.groups.all(g, size(identity.groups + identity.groups) > 0)",
+        1001,
+        false
     )]
     fn t23_nested_loops_are_for_short_lists(
         #[case] text: &str,

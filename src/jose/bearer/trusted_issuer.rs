@@ -248,6 +248,24 @@ impl ClaimDemand {
         }
     }
 
+    /// The claim `claim` is there, and not empty.
+    #[must_use]
+    pub fn present(claim: &str) -> Self {
+        Self::Present(ClaimPath::new(claim))
+    }
+
+    /// The claim `claim` is not there.
+    #[must_use]
+    pub fn absent(claim: &str) -> Self {
+        Self::Absent(ClaimPath::new(claim))
+    }
+
+    /// The claim `claim` is a time, and not in the future.
+    #[must_use]
+    pub fn past(claim: &str) -> Self {
+        Self::Past(ClaimPath::new(claim))
+    }
+
     /// At least one of `claims` is there, and not empty.
     #[must_use]
     pub fn any_present(claims: &[&str]) -> Self {

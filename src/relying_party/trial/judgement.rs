@@ -217,6 +217,18 @@ pub(super) fn judge_client(what: &str, ours: &MadeUpCode, strangers: Option<&Mad
     }
 }
 
+/// The same of a client that proves nothing: a code that was never given is all that is wrong then (RFC 6749 §5.2).
+pub(super) fn judge_client_without_secret(what: &str, ours: &MadeUpCode) -> Step {
+    match ours {
+        MadeUpCode::Refused(error) if error == "invalid_grant" => Step::new(
+            what,
+            Finding::Fine,
+            "it takes us for its client, without a secret",
+        ),
+        ours => judge_client(what, ours, None),
+    }
+}
+
 /// Only a difference is worth a line.
 pub(super) fn judge_clock(answer: &Answer, now: OffsetDateTime) -> Option<Step> {
     let apart = (answer.date? - now).whole_seconds();

@@ -4,7 +4,9 @@ use url::Url;
 
 use super::super::code_exchange::MadeUpCode;
 use super::Finding::{self, Doubtful, Fine, Open, Wrong};
-use super::judgement::{Answer, Expectation, judge_client, judge_clock, judge_redirect_uri};
+use super::judgement::{
+    Answer, Expectation, judge_client, judge_client_without_secret, judge_clock, judge_redirect_uri,
+};
 use super::without_asking;
 
 const OURS: &str = "https://login.example/login/id/callback";
@@ -102,6 +104,19 @@ fn an_answer_tells_whether_we_are_its_client(
     let step = judge_client("client", &refused(ours), strangers.as_ref());
     assert_eq!(step.finding, finding, "{step:?}");
     assert_eq!(step.advice.is_none(), finding == Fine, "{step:?}");
+}
+
+#[rstest]
+#[case::taken("invalid_grant", Fine)]
+#[case::not_taken("invalid_client", Wrong)]
+#[case::no_secret_allowed("unauthorized_client", Wrong)]
+#[case::something_else("invalid_request", Open)]
+fn a_client_without_a_secret_is_known_by_the_code_alone(
+    #[case] ours: &str,
+    #[case] finding: Finding,
+) {
+    let step = judge_client_without_secret("client", &MadeUpCode::Refused(ours.to_owned()));
+    assert_eq!(step.finding, finding, "{step:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::super::StorageError;
 use super::super::sealing::Purpose;
 use super::super::traits::NewSession;
 use super::super::upstream_tokens::{
-    Change, Claim, Claimed, Claiming, EndedTokens, LookedAt, Settled, UpstreamTokenStore,
+    Change, Claim, Claimed, Claiming, EndedTokens, LookedAt, Settled, TokensOf, UpstreamTokenStore,
 };
 use super::rows::{bytes, optional_time_at, parsed, stamp, time_at, unreadable};
 use super::sessions::{announce, end};
@@ -21,6 +21,23 @@ use crate::domain::upstream_tokens::{TokensForApp, UpstreamTokens};
 
 #[async_trait]
 impl UpstreamTokenStore for SqliteStore {
+    async fn find_whose_tokens(
+        &self,
+        session: SessionId,
+    ) -> Result<Option<TokensOf>, StorageError> {
+        in_time(async {
+            let row = sqlx::query(
+                "SELECT tenant, provider FROM upstream_tokens
+                 WHERE session = ? AND ended_at IS NULL AND due_at IS NOT NULL",
+            )
+            .bind(session.as_bytes().as_slice())
+            .fetch_optional(&self.readers)
+            .await?;
+            row.as_ref().map(tokens_of).transpose()
+        })
+        .await
+    }
+
     async fn claim_refresh(
         &self,
         session: SessionId,
@@ -220,26 +237,34 @@ impl UpstreamTokenStore for SqliteStore {
         .await
     }
 
-    async fn take_ended_tokens(&self, most: u32) -> Result<Vec<EndedTokens>, StorageError> {
-        // Asked each second: nothing is locked where there is nothing.
-        let some = in_time(async {
-            let found =
-                sqlx::query("SELECT 1 FROM upstream_tokens WHERE ended_at IS NOT NULL LIMIT 1")
-                    .fetch_optional(&self.readers)
-                    .await?;
-            Ok(found.is_some())
-        });
-        if !some.await? {
-            return Ok(Vec::new());
-        }
+    async fn find_ended_tokens(&self) -> Result<Vec<TokensOf>, StorageError> {
+        in_time(async {
+            let rows = sqlx::query(
+                "SELECT DISTINCT tenant, provider FROM upstream_tokens WHERE ended_at IS NOT NULL",
+            )
+            .fetch_all(&self.readers)
+            .await?;
+            rows.iter().map(tokens_of).collect()
+        })
+        .await
+    }
+
+    async fn take_ended_tokens(
+        &self,
+        of: &TokensOf,
+        most: u32,
+    ) -> Result<Vec<EndedTokens>, StorageError> {
         in_time(async {
             let mut writing = self.write(Durability::Durable).await?;
             let rows = sqlx::query(
                 "DELETE FROM upstream_tokens WHERE session IN
-                     (SELECT session FROM upstream_tokens WHERE ended_at IS NOT NULL
+                     (SELECT session FROM upstream_tokens
+                      WHERE ended_at IS NOT NULL AND tenant = ? AND provider = ?
                       ORDER BY ended_at LIMIT ?)
                  RETURNING session, tenant, provider, access_token, refresh_token, id_token, expires_at",
             )
+            .bind(of.tenant.as_str())
+            .bind(of.provider.as_str())
             .bind(most)
             .fetch_all(&mut *writing)
             .await?;
@@ -381,6 +406,13 @@ impl SqliteStore {
             tenant,
         })
     }
+}
+
+fn tokens_of(row: &SqliteRow) -> Result<TokensOf, StorageError> {
+    Ok(TokensOf {
+        tenant: parsed(row, "tenant")?,
+        provider: parsed(row, "provider")?,
+    })
 }
 
 /// The session has ended: its tokens wait to be taken out.

@@ -97,6 +97,21 @@ async fn whatever_is_wrong_the_answer_is_one(#[case] claims: Value) {
     assert_refused(&ask(&app(false), &[("approov-token", &token)]).await);
 }
 
+/// The published sample takes a signed token without an end.
+#[tokio::test]
+async fn weak_an_attestation_ends() {
+    let app = app(false);
+    for (claims, good) in [
+        (json!({"did": "d", "exp": NOW + 300}), true),
+        (json!({"did": "d"}), false),
+        (json!({"did": "d", "exp": null}), false),
+    ] {
+        let token = signed_with(SECRET, &claims);
+        let answer = ask(&app, &[("approov-token", &token)]).await;
+        assert_eq!(answer.status.as_u16(), if good { 200 } else { 401 });
+    }
+}
+
 #[tokio::test]
 async fn anything_but_one_token_is_refused() {
     let app = app(false);

@@ -3,8 +3,11 @@
 mod attestation;
 mod discovery;
 mod extractors;
+mod floods;
 mod handshakes;
+mod recipes;
 mod scopes;
+mod weak;
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! `/oauth2/auth`: may this request pass?
 
+mod assertion;
 mod credentials;
 mod expiry;
 mod identity;

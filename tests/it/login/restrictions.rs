@@ -8,6 +8,8 @@ use super::*;
 use crate::support::provider::{Endpoint, IdTokenFault as F};
 use crate::support::tampering::Database;
 
+const SIGN_IN: &str = "This sign-in is not enough here";
+
 /// Eight in the morning, as the test's clock has it.
 const NOW: i64 = 1_800_000_000;
 
@@ -57,7 +59,17 @@ async fn who_does_not_meet_one_is_refused(
     } else {
         provider.set(F::Claim(claim, value));
     }
-    refused_at_second(&broker, (403, ACCOUNT), reason).await;
+    // Who has the right account is not sent for another one.
+    let about_the_sign_in = ["acr_values", "amr", "max_authentication_age"];
+    let title = if about_the_sign_in
+        .iter()
+        .any(|it| restriction.starts_with(it))
+    {
+        SIGN_IN
+    } else {
+        ACCOUNT
+    };
+    refused_at_second(&broker, (403, title), reason).await;
     assert_nobody_is_known(&broker).await;
 }
 
@@ -92,7 +104,7 @@ async fn userinfo_does_not_speak_for_a_sign_in() {
     });
     provider.set(F::WithoutClaim("amr"));
     provider.set(F::WithoutClaim("groups"));
-    refused_at_second(&broker, (403, ACCOUNT), "`amr`: `mfa` is missing").await;
+    refused_at_second(&broker, (403, SIGN_IN), "`amr`: `mfa` is missing").await;
     assert_eq!(provider.count(Endpoint::Userinfo), 1);
 }
 

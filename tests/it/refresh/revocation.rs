@@ -140,6 +140,37 @@ async fn t25_what_comes_too_late_is_revoked() {
     assert_eq!(broker.provider.live_refresh_tokens(), 0);
 }
 
+/// Where there are two providers, the person says which.
+pub(super) async fn signs_in_at_main(broker: &Broker) -> Browser {
+    let mut browser = broker.browser();
+    browser.visit(&broker.url(ACME, "/login/main")).await;
+    broker.sign_in(&mut browser, WIKI, "/").await;
+    let check = broker.check(&browser, "GET", WIKI, "/").await;
+    assert_eq!(check.status, StatusCode::ACCEPTED);
+    browser
+}
+
+/// A provider that hangs is waited for by nobody whose provider is another one.
+#[tokio::test]
+async fn a_slow_provider_holds_up_no_others_revocations() {
+    let settings = "preset = \"oidc\"\nissuer = \"{second}\"\nrefresh = true";
+    let (broker, second) = with_second_provider(settings, setup()).await;
+    let mut slow = signs_in_at_main(&broker).await;
+    let mut other = broker.browser();
+    signs_in_at_second(&broker, &mut other).await;
+    broker.provider.trouble(Endpoint::Revoke, Trouble::Held);
+    slow.visit(&broker.url(WIKI, "/oauth2/sign_out")).await;
+    broker.door.upkeep().await;
+    broker.provider.until_waiting(Endpoint::Revoke, 1).await;
+    signs_out(&broker, &mut other).await;
+    broker.door.upkeep().await;
+    second.until_asked(Endpoint::Revoke, 1).await;
+    assert_eq!(broker.provider.waiting(Endpoint::Revoke), 1);
+    broker.provider.behave();
+    settled(&broker).await;
+    assert_eq!((told("tokens_revoked"), told("tokens_not_revoked")), (2, 0));
+}
+
 /// GitHub wants DELETE, the access token, and its client in the path and by basic authentication.
 #[tokio::test]
 async fn githubs_own_way() {

@@ -22,8 +22,12 @@ impl Database {
 
     /// The number of rows of a table.
     pub(crate) async fn rows(&mut self, table: &str) -> i64 {
-        let question = format!("SELECT count(*) FROM {table}");
-        let row = sqlx::query(AssertSqlSafe(question))
+        self.number(&format!("SELECT count(*) FROM {table}")).await
+    }
+
+    /// The one number that a question has for an answer.
+    pub(crate) async fn number(&mut self, question: &str) -> i64 {
+        let row = sqlx::query(AssertSqlSafe(question.to_owned()))
             .fetch_one(&mut self.0)
             .await
             .expect("a number");
