@@ -198,7 +198,7 @@ async fn a_database_of_a_newer_program_is_left_alone() {
             error,
             OpenError::Newer {
                 found: 99,
-                known: 6,
+                known: 8,
                 ..
             }
         ),
