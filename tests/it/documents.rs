@@ -225,6 +225,8 @@ fn the_page_of_claims_is_right() {
         let own = block.split("# …\n").last().expect("a block");
         let table = if own.starts_with("condition") {
             "[tenants.providers.restrictions]\n"
+        } else if own.starts_with("identity_headers") {
+            "[[tenants.apps]]\nid = \"wiki\"\nhosts = [\"wiki.example.com\"]\nallow = { signed_in = true }\n"
         } else {
             ""
         };

@@ -28,8 +28,9 @@ use crate::storage::{KeyChanged, KnownSubject, StorageError};
 const CAPACITY: u64 = 50_000;
 const UNKNOWN_CAPACITY: u64 = 10_000;
 
-/// How long a key is not read again that nothing was changed about.
-const REMEMBERED: Duration = Duration::from_mins(10);
+/// How long a key is not read again that nothing was changed about. An assertion about its caller is kept as long, and
+/// none may be kept longer.
+const REMEMBERED: Duration = Duration::from_mins(5);
 
 /// How long the store is not asked again for one that is no good.
 const UNKNOWN: Duration = Duration::from_secs(10);

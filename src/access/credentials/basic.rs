@@ -32,7 +32,8 @@ use crate::storage::{KnownSubject, StorageError};
 /// How many right passwords are remembered.
 const CAPACITY: u64 = 50_000;
 
-/// How long a right password is not compared again.
+/// How long a right password is not compared again. An assertion about its user is kept as long, and none may be kept
+/// longer.
 const REMEMBERED: Duration = Duration::from_mins(5);
 
 /// How many passwords may wait to be compared. A check that would wait for longer than its proxy does is of no use.

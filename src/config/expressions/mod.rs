@@ -7,6 +7,7 @@
 //! nested loops go over when it is evaluated. Deliberately absent: time, randomness, anything of the request.
 
 mod values;
+mod words;
 
 use std::fmt;
 use std::ops::Range;
@@ -20,6 +21,7 @@ use super::diagnostics::{nearest, quoted, suggestion};
 use super::item::Item;
 use crate::domain::expression::{Expression, ExpressionFailed, Known};
 use values::{from_cel, longest, to_cel};
+use words::{FUNCTIONS, IDENTITY, NAMES, VARIABLES, instead_of};
 
 /// Longest expression, in characters.
 const LONGEST: usize = 1000;
@@ -50,77 +52,6 @@ const MOST_CLAIMS: usize = 32 * 1024;
 /// The parser calls itself about ten times for each bracket, before it counts them. What is not used is not
 /// taken.
 const STACK: usize = 64 * 1024 * 1024;
-
-/// What `identity` has.
-const IDENTITY: [&str; 9] = [
-    "subject",
-    "name",
-    "preferred_username",
-    "email",
-    "emails",
-    "groups",
-    "roles",
-    "picture",
-    "locale",
-];
-
-const VARIABLES: [&str; 2] = ["claims", "identity"];
-
-/// Types and the names that functions stand below.
-const NAMES: [&str; 13] = [
-    "bool",
-    "bytes",
-    "double",
-    "int",
-    "list",
-    "map",
-    "null_type",
-    "optional",
-    "optional_type",
-    "string",
-    "strings",
-    "type",
-    "uint",
-];
-
-/// What looks like a function, and is written out before anything is called.
-const MACROS: [&str; 6] = ["all", "exists", "exists_one", "filter", "has", "map"];
-
-/// Functions, beside operators. Not here on purpose: `matches`.
-const FUNCTIONS: [&str; 32] = [
-    "bool",
-    "bytes",
-    "charAt",
-    "contains",
-    "double",
-    "dyn",
-    "endsWith",
-    "hasValue",
-    "indexOf",
-    "int",
-    "join",
-    "lastIndexOf",
-    "lowerAscii",
-    "none",
-    "of",
-    "ofNonZeroValue",
-    "optFlatMap",
-    "optMap",
-    "or",
-    "orValue",
-    "replace",
-    "reverse",
-    "size",
-    "split",
-    "startsWith",
-    "string",
-    "substring",
-    "trim",
-    "type",
-    "uint",
-    "upperAscii",
-    "value",
-];
 
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut environment = Env::stdlib();
@@ -497,21 +428,6 @@ impl Compiled {
 
 fn failed(why: &str) -> ExpressionFailed {
     ExpressionFailed(why.into())
-}
-
-/// What to write in place of a function that there is not.
-fn instead_of(name: &str) -> String {
-    if name == "matches" {
-        return "there are no regular expressions here: use `startsWith`, `endsWith` or `contains`"
-            .into();
-    }
-    nearest(name, FUNCTIONS.into_iter().chain(MACROS)).map_or_else(
-        || {
-            let (functions, macros) = (FUNCTIONS.join(", "), MACROS.join(", "));
-            format!("there are {functions}; and for lists {macros}")
-        },
-        |near| format!("did you mean `{near}`?"),
-    )
 }
 
 #[cfg(test)]

@@ -699,3 +699,24 @@ async fn explain_judges_a_key_and_does_not_repeat_it() {
     let keys = broker.door.parts.store.api_keys_of(&tenant).await;
     assert_eq!(keys.expect("an answer")[0].used, 0);
 }
+
+/// An assertion that an app is told of a key is signed once in five minutes, and none is handed out that is about to
+/// expire.
+#[tokio::test]
+async fn an_assertion_about_a_key_is_made_anew_every_five_minutes() {
+    let broker = started("", "identity_headers = { X-Assertion = \"assertion\" }").await;
+    broker.door.turn_signing_keys().await;
+    broker.advance(Duration::from_secs(1)).await;
+    let made = make(&broker, grant("a"), None).await;
+    let assertion = async || {
+        let answer = show(&broker, WIKI, "/", &made.key).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        values(answer.headers(), "x-assertion").join("|")
+    };
+    let first = assertion().await;
+    assert_eq!(first.split('.').count(), 3, "{first}");
+    broker.advance(Duration::from_secs(299)).await;
+    assert_eq!(assertion().await, first);
+    broker.advance(Duration::from_secs(1)).await;
+    assert_ne!(assertion().await, first);
+}
