@@ -208,19 +208,18 @@ impl Gate {
         witness.asked(at.app, asked);
         let requirements = match at.app.policy.ruling(asked) {
             Ruling::Refused(refusal) => return Verdict::Refused(refusal),
-            Ruling::Public { .. } => {
-                check_counter(
-                    at.tenant.id.as_str(),
-                    at.app.id.as_str(),
-                    CheckOutcome::Allowed,
-                )
-                .increment(1);
-                let headers = at.app.headers_for(set);
-                let none = HandedTokens::default();
-                let headers = identity_headers(&at.app.id, headers, None, &none);
-                return allowed(at.app, Told::Nobody(headers));
-            }
-            Ruling::SignedIn { requirements, .. } => requirements,
+            Ruling::Public { .. } => None,
+            Ruling::SignedIn { requirements, .. } => Some(requirements),
+        };
+        // Before what is public, too: it is public to the app's own users.
+        if let Some(demanded) = at.tokens.and_then(|tokens| tokens.attestation.as_ref())
+            && let Err(verdict) =
+                Box::pin(self.credentials.attested(demanded, request, found)).await
+        {
+            return verdict;
+        }
+        let Some(requirements) = requirements else {
+            return public(at, set);
         };
         if at.app.accepts.beyond_session() {
             let known = match self.credentials.shown(request, target, found) {
@@ -359,6 +358,15 @@ impl Gate {
             .await?;
         Ok(found.filter(|(_, entry)| *entry.app() == at.app.id))
     }
+}
+
+/// Whoever asks may pass, and the app is told of nobody.
+fn public(at: AppAt<'_>, set: HeaderSet) -> Verdict {
+    let (tenant, app) = (at.tenant.id.as_str(), at.app.id.as_str());
+    check_counter(tenant, app, CheckOutcome::Allowed).increment(1);
+    let none = HandedTokens::default();
+    let headers = identity_headers(&at.app.id, at.app.headers_for(set), None, &none);
+    allowed(at.app, Told::Nobody(headers))
 }
 
 fn allowed(app: &ProtectedApp, told: Told) -> Verdict {

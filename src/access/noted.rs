@@ -34,7 +34,9 @@ pub(super) fn note(verdict: &Verdict, target: &CheckTarget<'_>, at: AppAt<'_>, p
         Verdict::SignInRequired { .. } => CheckOutcome::SignInRequired,
         Verdict::Unaccepted(unaccepted) => match unaccepted.fault {
             CredentialFault::Unjudged => CheckOutcome::Unavailable,
-            CredentialFault::Malformed | CredentialFault::Invalid => CheckOutcome::Unaccepted,
+            CredentialFault::Malformed | CredentialFault::Invalid | CredentialFault::Unattested => {
+                CheckOutcome::Unaccepted
+            }
         },
         Verdict::Refused(_) | Verdict::ScopeMissing(_) => CheckOutcome::Refused,
         Verdict::Ambiguous(_) => CheckOutcome::Ambiguous,

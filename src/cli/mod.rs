@@ -12,6 +12,7 @@ mod provider;
 pub mod reload;
 mod serve;
 pub mod start;
+mod tokens;
 mod users;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -65,6 +66,9 @@ enum Command {
     /// Show the keys that sign what a tenant issues, or make a new one.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Take tokens of trusted issuers no more.
+    #[command(subcommand)]
+    Tokens(tokens::Command),
     /// Print the JSON Schema of the configuration, for editors.
     Schema {
         /// A folder with presets of your own, whose settings are added.
@@ -100,6 +104,7 @@ pub fn run() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Provider(command) => provider::run(&command),
         Command::Keys(command) => keys::run(&command),
+        Command::Tokens(command) => tokens::run(&command),
         Command::Serve(file) => serve::run(&file.config),
         Command::ApiKeys(command) => api_keys::run(&command),
         Command::Users(command) => users::run(&command),

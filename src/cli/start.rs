@@ -7,12 +7,14 @@ use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::runtime::Handle;
 
+use crate::access::Outside;
 use crate::config::Config;
 use crate::domain::upstream_provider::Reach;
-use crate::jose::KeySets;
+use crate::jose::{KeySets, Revocations};
 use crate::openid_provider::OpenIdProvider;
 use crate::outbound::{FetchFault, FetchObserver, HttpClient, HttpClients, OutboundSettings};
 use crate::ports::{Clock, SecureRandom, SystemClock, SystemRandom};
+use crate::providers::issuers::issuer_metadata_cache;
 use crate::relying_party::RelyingParty;
 use crate::relying_party::begin_login::WAITING;
 use crate::sessions::Sessions;
@@ -28,6 +30,9 @@ use crate::web::{Door, Parts};
 
 /// How long a provider may take to answer one request.
 const PROVIDER_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How many revocations of tokens are kept.
+const MOST_REVOCATIONS: usize = 100_000;
 
 /// Tells the metrics of each fetch of a discovery document or key set.
 #[derive(Clone, Copy, Debug)]
@@ -166,6 +171,8 @@ pub async fn door(
         ..OutboundSettings::default()
     });
     let counts = Arc::new(CountFetches);
+    let issuer_metadata = issuer_metadata_cache(Arc::clone(&clock), counts.clone());
+    let revocations = Revocations::new(Arc::clone(&clock), MOST_REVOCATIONS);
     let relying_party = RelyingParty {
         documents: crate::providers::metadata_cache(Arc::clone(&clock), counts.clone()),
         key_sets: Arc::new(KeySets::new(Arc::clone(&clock), counts)),
@@ -187,6 +194,8 @@ pub async fn door(
     let door = Door::new(Parts {
         directory: Arc::new(LiveDirectory::new(directory)),
         relying_party,
+        issuer_metadata: Arc::new(issuer_metadata),
+        revocations: Arc::new(revocations),
         sessions: Arc::new(sessions),
         signing,
         openid_provider,
@@ -202,4 +211,22 @@ pub async fn door(
     door.upkeep().await;
     door.turn_signing_keys().await;
     Ok(door)
+}
+
+/// The way to trusted issuers for a command that asks one question; nothing was revoked.
+pub(super) fn outside(config: &Config, clock: &Arc<dyn Clock>) -> (Outside, Arc<Revocations>) {
+    let counts = Arc::new(CountFetches);
+    let http = HttpClients::new(OutboundSettings {
+        development: config.server.development,
+        deadline: PROVIDER_DEADLINE,
+        ..OutboundSettings::default()
+    });
+    let metadata = issuer_metadata_cache(Arc::clone(clock), counts.clone());
+    let outside = Outside {
+        http,
+        key_sets: Arc::new(KeySets::new(Arc::clone(clock), counts)),
+        metadata: Arc::new(metadata),
+    };
+    let revocations = Revocations::new(Arc::clone(clock), MOST_REVOCATIONS);
+    (outside, Arc::new(revocations))
 }

@@ -3,6 +3,7 @@
 use http::header::AUTHORIZATION;
 use http::{HeaderName, StatusCode};
 
+use super::accepted_tokens::{self, AcceptedTokens};
 use super::diagnostics::{Position, suggestion};
 use super::reader::{Item, Section};
 use super::server::Server;
@@ -27,6 +28,10 @@ pub struct AppSettings {
     pub hosts_at: Vec<Position>,
     /// Where each of its identity headers is, in their order; the table's own place for the defaults.
     pub headers_at: Vec<Position>,
+    /// Whose tokens it accepts, where it accepts tokens.
+    pub tokens: AcceptedTokens,
+    /// Where `accept` is; the table's own place where it was left out.
+    pub accept_at: Position,
     /// Where its upstream is, if it has one.
     pub upstream_at: Option<Position>,
     /// Where each of its rules is, in their order.
@@ -53,6 +58,18 @@ pub(super) static TABLE: Table = Table::new(
             "How callers may show who they are: any one of these will do.",
         )
         .or("[\"session\"]"),
+        Key::new(
+            "issuers",
+            Shape::List(&Shape::Id),
+            "The trusted issuers whose tokens it accepts.",
+        )
+        .or("all of the tenant's"),
+        Key::new(
+            "audiences",
+            Shape::List(&Shape::Line(500)),
+            "For whom tokens must be, beside what their issuer's own list says.",
+        ),
+        Key::table("attestation", &accepted_tokens::ATTESTATION),
         Key::table("allow", &callers::ALLOW),
         Key::tables("rules", &rules::TABLE),
         Key::new(
@@ -158,6 +175,8 @@ pub(super) fn read(
     let resource = section
         .get("protected_resource")
         .map_or(Some(None), |item| protected_resource::read(&item).map(Some));
+    let accept_at = section.get("accept").map(|item| item.position());
+    let tokens = AcceptedTokens::read(section);
     let accepts = section
         .get("accept")
         .map_or(Some(Schemes::SESSION), |item| accepted(&item));
@@ -176,6 +195,7 @@ pub(super) fn read(
         && headers.is_some()
         && accepts.is_some()
         && api_key_query.is_some()
+        && tokens.is_some()
         && policy.is_some()
         && allowed_status.is_some()
         && hide_cookies.is_some()
@@ -205,6 +225,8 @@ pub(super) fn read(
         at: section.position(),
         hosts_at,
         headers_at,
+        tokens: tokens.unwrap_or_default(),
+        accept_at: accept_at.unwrap_or_else(|| section.position()),
         upstream_at: upstream_item.map(|item| item.position()),
         rules_at,
         whole,

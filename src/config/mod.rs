@@ -8,6 +8,7 @@
 //! defaults that depend on the machine, and settings that are silently ignored.
 
 mod accent;
+mod accepted_tokens;
 mod addresses;
 mod api_keys;
 mod apps;
@@ -45,6 +46,7 @@ mod tenants;
 mod tests;
 mod tls;
 mod tracing;
+mod trusted_issuers;
 mod upstream_tokens;
 mod upstreams;
 mod users;
@@ -57,6 +59,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 pub use self::tracing::Tracing;
+pub use accepted_tokens::{AcceptedTokens, AttestationSettings};
 pub use api_keys::ApiKeySettings;
 pub use apps::AppSettings;
 pub use client_authentication::{AssertionSettings, AudienceKind, AuthenticationMethod};
@@ -78,12 +81,14 @@ pub use server::{Server, TargetHeaders, TrustedProxy};
 pub use storage::Storage;
 pub use tenants::TenantSettings;
 pub use tls::ServerCertificate;
+pub use trusted_issuers::{ClaimDemandSettings, SecretEncoding, TrustedIssuerSettings};
 pub use upstream_tokens::TokenSettings;
 
 pub(crate) use addresses::checked_url;
 pub(crate) use providers::{PRESET_WORDS, settings as provider_settings};
 pub(crate) use schema::{PresetKey, PresetTable, schema};
 pub(crate) use table::Shape;
+pub(crate) use trusted_issuers::{PROFILE_WORDS, settings as issuer_settings};
 
 use crate::domain::session::SessionLifetimes;
 use reader::Document;

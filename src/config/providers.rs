@@ -208,7 +208,7 @@ pub(super) static TABLE: Table = Table::new(
         Key::table("restrictions", &restrictions::TABLE),
     ],
 )
-.open();
+.open("preset");
 
 /// The settings that every preset has.
 pub(crate) fn settings() -> impl Iterator<Item = &'static str> + Clone {
@@ -387,7 +387,12 @@ fn parameter(item: &Item<'_>) -> Option<Parameter> {
         );
         return None;
     }
-    Some(Parameter {
+    Some(parameter_of(item))
+}
+
+/// What somebody else judges: a preset, or the profile of a trusted issuer.
+pub(super) fn parameter_of(item: &Item<'_>) -> Parameter {
+    Parameter {
         name: Located {
             value: item.name.into(),
             at: item.key_position(),
@@ -396,7 +401,7 @@ fn parameter(item: &Item<'_>) -> Option<Parameter> {
             value: parameter_value(item),
             at: item.position(),
         },
-    })
+    }
 }
 
 fn parameter_value(item: &Item<'_>) -> ParameterValue {
@@ -435,7 +440,7 @@ fn scope(item: &Item<'_>) -> Option<Box<str>> {
     }
 }
 
-fn reach(section: &Section<'_>, context: &Context<'_>) -> Reach {
+pub(super) fn reach(section: &Section<'_>, context: &Context<'_>) -> Reach {
     let ca_file = section
         .get("ca_file")
         .and_then(|item| tls::authorities(&item, context))

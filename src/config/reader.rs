@@ -187,7 +187,7 @@ impl<'a> Section<'a> {
         for item in self.rest() {
             let asked = self.asked.borrow();
             let help = match item.name {
-                "providers" | "apps" if asked.contains(&"tenants") => {
+                "providers" | "apps" | "trusted_issuers" if asked.contains(&"tenants") => {
                     format!("it belongs to a tenant: [[tenants.{}]]", item.name)
                 }
                 name => suggestion(name, asked.iter().copied()),

@@ -13,6 +13,8 @@ use super::table::{Key, Shape, Table};
 /// The settings of one preset.
 #[derive(Clone, Debug)]
 pub(crate) struct PresetTable {
+    /// The key that chooses it, in which tables.
+    pub(crate) chooser: &'static str,
     pub(crate) name: Box<str>,
     pub(crate) keys: Vec<PresetKey>,
 }
@@ -60,14 +62,16 @@ fn table(table: &Table, presets: &[PresetTable]) -> Value {
     let required: Vec<_> = table.keys().filter(|key| key.required).collect();
     let required: Vec<_> = required.iter().map(|key| key.name).collect();
     let mut schema = json!({ "type": "object", "description": table.about });
-    if table.open && !presets.is_empty() {
-        let each = presets.iter().map(|preset| only(table, preset));
+    let own = |preset: &&PresetTable| table.open == Some(preset.chooser);
+    let own: Vec<_> = presets.iter().filter(own).collect();
+    if !own.is_empty() {
+        let each = own.iter().map(|preset| only(table, preset));
         put(&mut schema, "allOf", each.collect::<Vec<_>>());
-        for preset in presets {
+        for preset in own {
             offer(preset, &mut properties);
         }
     }
-    if !table.open {
+    if table.open.is_none() {
         put(&mut schema, "additionalProperties", false);
     }
     put(&mut schema, "properties", properties);
@@ -181,8 +185,16 @@ fn only(table: &Table, preset: &PresetTable) -> Value {
         .filter(|key| key.required)
         .map(|key| &*key.name)
         .collect();
+    let chooser = preset.chooser;
+    // Where the key may be left out, its default chooses.
+    let default = table.key(chooser).and_then(|key| key.default);
+    let named: &[&str] = if default == Some(&*preset.name) {
+        &[]
+    } else {
+        &[chooser]
+    };
     json!({
-        "if": { "properties": { "preset": { "const": preset.name } }, "required": ["preset"] },
+        "if": { "properties": { chooser: { "const": preset.name } }, "required": named },
         "then": {
             "properties": properties,
             "required": required,
@@ -213,7 +225,9 @@ fn preset_property(key: &PresetKey) -> Value {
 /// Editors complete what stands among the properties of the table itself.
 fn offer(preset: &PresetTable, properties: &mut Map<String, Value>) {
     for key in &preset.keys {
-        let about = format!("Preset {}: {}.", preset.name, key.about);
+        let (first, rest) = preset.chooser.split_at(1);
+        let kind = format!("{}{rest}", first.to_ascii_uppercase());
+        let about = format!("{kind} {}: {}.", preset.name, key.about);
         let known = properties
             .entry(key.name.to_string())
             .or_insert_with(|| json!({ "description": "" }));

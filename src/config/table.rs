@@ -20,8 +20,9 @@ pub(crate) struct Table {
     more: [&'static [Key]; 2],
     /// Of these keys there is exactly one.
     pub(crate) exactly_one: &'static [&'static str],
-    /// Further keys are somebody else's to judge: a provider's preset.
-    pub(crate) open: bool,
+    /// Further keys are somebody else's to judge: a provider's preset, an issuer's profile. This is the key that
+    /// names it.
+    pub(crate) open: Option<&'static str>,
 }
 
 impl Table {
@@ -32,7 +33,7 @@ impl Table {
             keys,
             more: [&[], &[]],
             exactly_one: &[],
-            open: false,
+            open: None,
         }
     }
 
@@ -52,8 +53,8 @@ impl Table {
         self
     }
 
-    pub(crate) const fn open(mut self) -> Self {
-        self.open = true;
+    pub(crate) const fn open(mut self, chooser: &'static str) -> Self {
+        self.open = Some(chooser);
         self
     }
 
@@ -238,6 +239,7 @@ pub(crate) enum Word {
 static WORDS: LazyLock<HashMap<&'static str, Word>> = LazyLock::new(|| {
     let mut words: HashMap<_, _> = super::PRESET_WORDS
         .iter()
+        .chain(super::PROFILE_WORDS)
         .map(|name| (*name, Word::Known))
         .collect();
     let mut waiting = vec![&super::TABLE];

@@ -9,10 +9,11 @@ use super::providers::ProviderSettings;
 use super::reader::{Item, Section};
 use super::server::Server;
 use super::table::{Key, Shape, Table};
+use super::trusted_issuers::TrustedIssuerSettings;
 use super::{
     ApiKeySettings, Context, MachineClientSettings, ParentCookieSettings, accent, addresses,
-    api_keys, apps, machine_clients, parent_cookie, providers, sessions, signing, upstream_tokens,
-    users,
+    api_keys, apps, machine_clients, parent_cookie, providers, sessions, signing, trusted_issuers,
+    upstream_tokens, users,
 };
 use crate::config::AppSettings;
 use crate::domain::email::EmailDomain;
@@ -44,6 +45,8 @@ pub struct TenantSettings {
     pub lifetimes: SessionLifetimes,
     /// Who authenticates its people; at least one.
     pub providers: Vec<ProviderSettings>,
+    /// Whose bearer tokens its apps accept.
+    pub trusted_issuers: Vec<TrustedIssuerSettings>,
     /// What they may open.
     pub apps: Vec<AppSettings>,
     /// Further hosts that a sign-in or sign-out may return to.
@@ -98,6 +101,7 @@ pub(super) static TABLE: Table = Table::new(
         Key::tables("users", &users::TABLE),
         Key::table("signing", &signing::TABLE),
         Key::tables("providers", &providers::TABLE).required(),
+        Key::tables("trusted_issuers", &trusted_issuers::TABLE),
         Key::tables("apps", &apps::TABLE),
         Key::tables("machine_clients", &machine_clients::TABLE),
     ],
@@ -176,6 +180,7 @@ fn tenant(
         .iter()
         .filter_map(|section| providers::read(section, context))
         .collect();
+    let (trusted_issuers, all_issuers) = issuers(section, server.development, context);
     let apps: Vec<_> = apps
         .iter()
         .filter_map(|section| apps::read(section, server, &names, context))
@@ -210,6 +215,7 @@ fn tenant(
         && wants_cookie == parent_cookie.is_some()
         && machines_are_whole
         && (providers.len(), apps.len()) == (provider_count, app_count)
+        && all_issuers
         && providers.iter().all(|provider| provider.whole)
         && apps.iter().all(|app| app.whole);
     let id = id.or_else(|| section.stand_in().parse().ok())?;
@@ -223,6 +229,7 @@ fn tenant(
         accent,
         lifetimes,
         providers,
+        trusted_issuers,
         apps,
         return_hosts,
         users: users.unwrap_or_default(),
@@ -247,6 +254,22 @@ fn machines(
         .filter_map(|section| machine_clients::read(section, server, context))
         .collect();
     let whole = read.len() == sections.len();
+    (read, whole)
+}
+
+/// The trusted issuers, and whether nothing of them was misread.
+fn issuers(
+    section: &Section<'_>,
+    development: bool,
+    context: &Context<'_>,
+) -> (Vec<TrustedIssuerSettings>, bool) {
+    let sections = tables(section, "trusted_issuers", &trusted_issuers::TABLE);
+    report_duplicates(&sections, "a trusted issuer");
+    let read = sections
+        .iter()
+        .filter_map(|section| trusted_issuers::read(section, development, context));
+    let read: Vec<_> = read.collect();
+    let whole = read.len() == sections.len() && read.iter().all(|issuer| !issuer.misread);
     (read, whole)
 }
 

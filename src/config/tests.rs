@@ -1399,6 +1399,7 @@ fn every_declared_table_is_read_key_by_key() {
          allow = {{ any_of = [{{ groups = [\"a\"] }}, {{ scopes = [\"b\"] }}] }}\n\
          [[tenants.apps]]\nid = \"c\"\nhosts = [\"c.acme.example\"]\nallow = {{ signed_in = true }}\n\
          protected_resource = {{ scopes = [\"a\"] }}\n\
+         [tenants.apps.attestation]\nissuer = \"it\"\n\
          {MACHINE}secrets = [{{ env = \"SEAL\" }}]"
     );
     // Files that are wrong are read to the end of their table all the same.
@@ -1417,7 +1418,9 @@ fn every_declared_table_is_read_key_by_key() {
     reader::READ.with_borrow_mut(std::collections::BTreeSet::clear);
     let provider = "[tenants.providers.claims]\ngroups = { lower_case = true }\nroles = { lower_case = true }\n\
                     expressions = { name = \"null\" }\n\
-                    [tenants.providers.restrictions]\ngroups = [\"a\"]";
+                    [tenants.providers.restrictions]\ngroups = [\"a\"]\n\
+                    [[tenants.trusted_issuers]]\nid = \"it\"\n\
+                    required_claims = [{ claim = \"plan\" }]";
     let found = summary(&with(server, &tenant, provider, &app));
     assert_eq!(found.len(), 2, "no certificate, no key: {found:?}");
     let read = reader::READ.with_borrow(Clone::clone);

@@ -32,6 +32,7 @@ pub mod profile_request;
 pub mod profile_values;
 pub mod restrictions;
 pub mod return_target;
+pub mod revocation;
 pub mod session;
 pub mod signing_key;
 pub mod tenant;

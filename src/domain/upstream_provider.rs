@@ -14,7 +14,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::claim_changes::ClaimChanges;
-use super::claims::ClaimPath;
+use super::claims::{ClaimPath, texts};
 use super::client_authentication::ClientAuthentication;
 use super::email::{EmailAddress, EmailDomain};
 use super::email_rule::EmailRule;
@@ -350,6 +350,31 @@ impl GroupMapping {
         });
         marks.next()
     }
+
+    /// The names in one list. `None`: it has another shape than the preset says.
+    #[must_use]
+    pub fn names(&self, list: &Value) -> Option<Vec<Box<str>>> {
+        if self.members.is_empty() {
+            return texts(list);
+        }
+        let counts = |entry: &&Value| {
+            self.only
+                .as_ref()
+                .is_none_or(|(path, wanted)| path.text(entry).as_ref() == Some(wanted))
+        };
+        list.as_array()?
+            .iter()
+            .filter(counts)
+            .map(|entry| entry_name(entry, &self.members))
+            .collect()
+    }
+}
+
+/// The name of an entry of a list.
+#[must_use]
+pub fn entry_name(entry: &Value, members: &[ClaimPath]) -> Option<Box<str>> {
+    let parts: Option<Vec<_>> = members.iter().map(|path| path.text(entry)).collect();
+    parts.map(|parts| parts.join("/").into())
 }
 
 impl UpstreamProvider {

@@ -22,9 +22,9 @@ mod sign;
 pub use algorithm::{SignatureAlgorithm, UnsupportedAlgorithm};
 pub use bearer::{
     AnyOf, BearerAnswer, ClaimDemand, HmacAlgorithm, Issuers, MemoryLimits, Revocation,
-    Revocations, RevocationsFull, SecretRefused, SharedSecret, SharedSecrets, TimeRules, TokenKey,
-    TokenKind, TokenMemory, TokenRefused, TokenScope, TokenVerifier, TrustedIssuer, TrustedKeys,
-    TypRule, UnverifiedToken, VerifiedToken,
+    Revocations, RevocationsFull, SecretRefused, SharedSecret, SharedSecrets, TimeRules,
+    TokenAnswer, TokenFacts, TokenKey, TokenKind, TokenMemory, TokenRefused, TokenScope,
+    TokenVerifier, TrustedIssuer, TrustedKeys, TypRule, UnverifiedToken, VerifiedToken,
 };
 pub use claims::{Misshapen, numeric_date, text_claim};
 pub use client_key::{

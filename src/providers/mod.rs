@@ -11,6 +11,7 @@ mod claims;
 mod client_authentication;
 mod explanation;
 mod hints;
+pub mod issuers;
 mod layers;
 mod logout;
 mod mapping;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rust_embed::RustEmbed;
 
 use super::explanation::Explanation;
+use super::issuers::Profiles;
 use super::parameters::Parameter;
 use super::preset::Preset;
 use super::resolution;
@@ -21,6 +22,8 @@ struct Embedded;
 /// The presets, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Presets {
+    /// What is known of trusted issuers.
+    profiles: Profiles,
     known: BTreeMap<Box<str>, Preset>,
     /// Those whose file has a fault.
     unread: BTreeSet<Box<str>>,
@@ -43,8 +46,11 @@ impl Presets {
     /// no such folder, which the configuration tells at its line.
     #[must_use]
     pub fn read(folder: Option<&Path>) -> (Self, Vec<Fault>) {
-        let mut presets = Self::default();
-        let mut faults = Vec::new();
+        let (profiles, mut faults) = Profiles::read();
+        let mut presets = Self {
+            profiles,
+            ..Self::default()
+        };
         let mut add = |name: &str, text: &str, file: &Path| match Preset::parse(text, file) {
             Ok(preset) => {
                 presets.known.insert(name.into(), preset);
@@ -83,6 +89,12 @@ impl Presets {
         (presets, faults)
     }
 
+    /// The profiles of trusted issuers.
+    #[must_use]
+    pub const fn profiles(&self) -> &Profiles {
+        &self.profiles
+    }
+
     /// Their names, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.known.keys().map(|name| &**name)
@@ -112,9 +124,11 @@ impl Presets {
             .known
             .iter()
             .map(|(name, preset)| PresetTable {
+                chooser: "preset",
                 name: name.clone(),
                 keys: preset.parameters.iter().map(Parameter::declared).collect(),
             })
+            .chain(self.profiles.tables())
             .collect();
         format!("{:#}\n", schema(&tables))
     }

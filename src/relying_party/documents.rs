@@ -22,7 +22,8 @@ use crate::domain::profile_values;
 use crate::domain::restrictions::Candidate;
 use crate::domain::tenant::Tenant;
 use crate::domain::upstream_provider::{
-    ClaimMapping, ClaimRule, GroupMapping, Place, Protocol, RequiredClaim, Source, UpstreamProvider,
+    ClaimMapping, ClaimRule, GroupMapping, Place, Protocol, RequiredClaim, Source,
+    UpstreamProvider, entry_name,
 };
 
 /// Longest claim that is kept for apps, in bytes of JSON: more would stand in each answer of a check.
@@ -405,7 +406,7 @@ impl Documents {
             let Some((list, mapping)) = list else {
                 continue;
             };
-            for group in members(list, mapping).ok_or(UpstreamTrouble::Unmapped(what))? {
+            for group in mapping.names(list).ok_or(UpstreamTrouble::Unmapped(what))? {
                 if !groups.contains(&group) {
                     groups.push(group);
                 }
@@ -447,31 +448,7 @@ fn names(value: &Value, members: &[ClaimPath]) -> Option<Vec<Box<str>>> {
     value
         .as_array()?
         .iter()
-        .map(|it| name(it, members))
-        .collect()
-}
-
-/// The name of an entry of a list.
-fn name(entry: &Value, members: &[ClaimPath]) -> Option<Box<str>> {
-    let parts: Option<Vec<_>> = members.iter().map(|path| path.text(entry)).collect();
-    parts.map(|parts| parts.join("/").into())
-}
-
-/// The names in one list. `None`: it has another shape than the preset says.
-fn members(list: &Value, mapping: &GroupMapping) -> Option<Vec<Box<str>>> {
-    if mapping.members.is_empty() {
-        return texts(list);
-    }
-    let counts = |entry: &&Value| {
-        mapping
-            .only
-            .as_ref()
-            .is_none_or(|(path, wanted)| path.text(entry).as_ref() == Some(wanted))
-    };
-    list.as_array()?
-        .iter()
-        .filter(counts)
-        .map(|entry| name(entry, &mapping.members))
+        .map(|it| entry_name(it, members))
         .collect()
 }
 
@@ -520,7 +497,7 @@ mod tests {
         #[case] mapping: GroupMapping,
         #[case] expected: Option<Vec<&str>>,
     ) {
-        let found = members(&list, &mapping);
+        let found = mapping.names(&list);
         let expected =
             expected.map(|names| names.into_iter().map(Into::into).collect::<Vec<Box<str>>>());
         assert_eq!(found, expected);

@@ -22,6 +22,7 @@ use crate::domain::identity::{Profile, VerifiedIdentity};
 use crate::domain::identity_header::IdentitySource;
 use crate::domain::ids::{ApiKeyId, Issuer, ProviderId, SessionId, TenantId, UserId};
 use crate::domain::login_attempt::{Callback, Continuation, PendingAttempt};
+use crate::domain::revocation::Revocation;
 use crate::domain::session::{SessionLifetimes, SessionTimes};
 use crate::domain::signing_key::{
     KeyPlan, KeySchedule, Occasion, SigningAlgorithm, SigningRules, plan,
@@ -56,6 +57,7 @@ macro_rules! storage_contract {
             who_calls_without_a_session_is_one_user_for_ever,
             an_api_key_is_found_by_its_digest_and_changes_are_told,
             uses_of_a_key_are_added_all_or_none,
+            revoked_tokens_are_told_in_their_order,
             a_session_is_found_by_its_tenant_and_handle,
             a26_a_renewed_session_has_lost_its_old_handle,
             a_session_has_few_handles_at_one_host,
@@ -534,6 +536,60 @@ pub(crate) async fn a31_one_identity_at_once_is_one_person(store: &AnyStore) {
     }
     let users: HashSet<_> = logins.join_all().await.into_iter().collect();
     assert_eq!(users.len(), 1);
+}
+
+/// Each once, to whoever asks from where they were.
+pub(crate) async fn revoked_tokens_are_told_in_their_order(store: &AnyStore) {
+    let (before, _) = store.token_revocations_since(0).await.expect("an answer");
+    let revoked = |what| StoredRevocation {
+        tenant: tenant("acme"),
+        what,
+        needed_until: START + Duration::from_hours(1),
+    };
+    let all = [
+        revoked(Revocation::Token {
+            issuer: "issuer".into(),
+            id: "j-1".into(),
+        }),
+        revoked(Revocation::Subject {
+            issuer: "issuer".into(),
+            subject: "ada".into(),
+            issued_until: START,
+        }),
+        revoked(Revocation::Issuer {
+            issuer: "".into(),
+            issued_until: START,
+        }),
+    ];
+    for one in &all {
+        store.revoke_tokens(one).await.expect("revoked");
+    }
+    let (middle, told) = store
+        .token_revocations_since(before)
+        .await
+        .expect("an answer");
+    assert_eq!(told, all);
+    let (after, told) = store
+        .token_revocations_since(middle)
+        .await
+        .expect("an answer");
+    assert_eq!((after, told.len()), (middle, 0));
+    // Kept for a day longer than they are needed, because clocks step back; numbers are never used again.
+    store
+        .sweep(START + Duration::from_hours(24))
+        .await
+        .expect("swept");
+    let (_, kept) = store.token_revocations_since(before).await.expect("told");
+    assert_eq!(kept.len(), 3);
+    store
+        .sweep(START + Duration::from_hours(26))
+        .await
+        .expect("swept");
+    let (_, kept) = store.token_revocations_since(before).await.expect("told");
+    assert_eq!(kept.len(), 0);
+    store.revoke_tokens(&all[0]).await.expect("revoked");
+    let (again, _) = store.token_revocations_since(middle).await.expect("told");
+    assert!(again > middle);
 }
 
 /// The first of many at once makes it; who signs in as the same is the same.

@@ -13,12 +13,14 @@ mod issued_tokens;
 pub mod sealing;
 mod signing_keys;
 pub mod sqlite;
+mod token_revocations;
 pub mod traits;
 mod upstream_tokens;
 
 pub use api_keys::*;
 pub use issued_tokens::*;
 pub use signing_keys::*;
+pub use token_revocations::*;
 pub use traits::*;
 pub use upstream_tokens::*;
 

@@ -20,7 +20,10 @@ use crate::domain::upstream_logout::{
     EndedUpstream, LogoutNotice, NoticeRefused, SignedOutMeanwhile, UpstreamLogin,
 };
 
-use super::{ApiKeys, IssuedTokens, NewTokens, SigningKeys, StorageError, UpstreamTokenStore};
+use super::{
+    ApiKeys, IssuedTokens, NewTokens, SigningKeys, StorageError, TokenRevocations,
+    UpstreamTokenStore,
+};
 
 /// An anonymous request was not remembered because too many wait already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -460,6 +463,7 @@ pub trait Store:
     + UpstreamLogouts
     + UpstreamTokenStore
     + Users
+    + TokenRevocations
     + Upkeep
     + std::fmt::Debug
 {
@@ -476,6 +480,7 @@ impl<T> Store for T where
         + UpstreamLogouts
         + UpstreamTokenStore
         + Users
+        + TokenRevocations
         + Upkeep
         + std::fmt::Debug
 {

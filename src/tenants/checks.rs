@@ -2,7 +2,9 @@
 //! tenants, an identity that two issuers could give.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
+use super::app_tokens::TenantTokens;
 use super::hosts::and_parents;
 use crate::config::{AppSettings, Fault, Position, TenantSettings};
 use crate::domain::caller::Scheme;
@@ -12,6 +14,7 @@ use crate::domain::policy::{Allow, Requirements, Rule};
 use crate::domain::tenant::{ParentCookie, ProtectedApp, Tenant};
 use crate::domain::upstream_provider::UpstreamProvider;
 use crate::outbound::AddressGuard;
+use crate::providers::issuers::IssuerRules;
 
 /// A host pattern and its owner.
 #[derive(Clone, Copy)]
@@ -221,15 +224,22 @@ fn own_host(tenant: &TenantSettings, claims: &HashMap<&str, Vec<Claim<'_>>>) -> 
 }
 
 /// Headers whose value is the name of a person, where two issuers could give the same one.
-pub(super) fn identity_headers(settings: &TenantSettings, tenant: &Tenant) -> Vec<Fault> {
+pub(super) fn identity_headers(
+    settings: &TenantSettings,
+    tenant: &Tenant,
+    tokens: &TenantTokens,
+) -> Vec<Fault> {
     let mut faults = Vec::new();
-    for app in &settings.apps {
+    for (index, app) in settings.apps.iter().enumerate() {
         for (header, at) in app.app.identity_headers.iter().zip(&app.headers_at) {
             if !names_a_person(header) {
                 continue;
             }
             let mut providers = admitted(&app.app, tenant);
             providers.extend(own_callers(&app.app));
+            let tokens = tokens.of_app(index);
+            let issuers = tokens.map_or(&[][..], |tokens| &tokens.issuers);
+            providers.extend(admitted_tokens(&app.app, tenant, issuers));
             let issuers: BTreeSet<Option<&str>> = providers.iter().map(|it| it.1).collect();
             let source = word(header.source);
             let shared = issuers.contains(&None);
@@ -267,11 +277,9 @@ pub(super) fn identity_headers(settings: &TenantSettings, tenant: &Tenant) -> Ve
 /// Rules that ask for groups or roles and admit nobody who can have any. They are safe, and no use.
 pub(super) fn groups(settings: &TenantSettings, tenant: &Tenant) -> Vec<Fault> {
     let mut warnings = Vec::new();
-    for app in &settings.apps {
-        // Whoever shows something else may have any.
-        if app.app.accepts.beyond_session() {
-            continue;
-        }
+    // Tokens and keys bring groups and roles of their own.
+    let by_session = |app: &&AppSettings| !app.app.accepts.beyond_session();
+    for app in settings.apps.iter().filter(by_session) {
         for (rule, at) in app.app.policy.rules().iter().zip(&app.rules_at) {
             let Allow::SignedIn(requirements) = &rule.allow else {
                 continue;
@@ -365,6 +373,7 @@ fn admitted<'a>(app: &ProtectedApp, tenant: &'a Tenant) -> Vec<(&'a str, Option<
     tenant
         .providers
         .iter()
+        .filter(|_| app.accepts.accepts(Scheme::Session))
         .filter(|provider| {
             app.policy.rules().iter().any(|rule| match &rule.allow {
                 Allow::SignedIn(requirements) => admits(requirements, provider),
@@ -380,6 +389,37 @@ fn admitted<'a>(app: &ProtectedApp, tenant: &'a Tenant) -> Vec<(&'a str, Option<
             )
         })
         .collect()
+}
+
+/// The same of the issuers whose tokens it accepts. Nobody promises that a name in a token stays one's own.
+fn admitted_tokens<'a>(
+    app: &ProtectedApp,
+    tenant: &'a Tenant,
+    issuers: &'a [Arc<IssuerRules>],
+) -> Vec<(&'a str, Option<&'a str>, bool)> {
+    let rules = || app.policy.rules().iter();
+    let reached = |issuer: &&Arc<IssuerRules>| {
+        rules().any(|rule| match &rule.allow {
+            Allow::SignedIn(requirements) => {
+                let named = &requirements.providers;
+                named.is_empty()
+                    || issuer
+                        .provider
+                        .as_ref()
+                        .is_some_and(|it| named.contains(it))
+            }
+            Allow::Public | Allow::Nobody => false,
+        })
+    };
+    let each = issuers.iter().filter(reached).map(|issuer| {
+        let of_provider = issuer.provider.as_ref().and_then(|it| tenant.provider(it));
+        let only = match of_provider {
+            Some(provider) => provider.only_issuer(),
+            None => issuer.is_one_issuer().then_some(&*issuer.issuer_key),
+        };
+        (issuer.id.as_str(), only, false)
+    });
+    each.collect()
 }
 
 fn word(source: IdentitySource) -> &'static str {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::header::STRICT_TRANSPORT_SECURITY;
 
+use super::app_tokens::{AppTokens, TenantTokens};
 use super::hosts::{AppHosts, Slot};
 use super::{checks, machine_clients, tokens_for_apps};
 use crate::config::{AppSettings, Config, Fault, Faults, Server, Severity, TenantSettings};
@@ -26,6 +27,8 @@ pub struct Directory {
     /// Hosts with tenants at `/t/{id}`.
     shared: HashMap<Host, HashMap<Box<str>, usize>>,
     apps: AppHosts,
+    /// One for each tenant, in their order.
+    tokens: Vec<TenantTokens>,
 }
 
 /// A page address taken apart.
@@ -46,6 +49,8 @@ pub struct AppAt<'a> {
     pub app: &'a ProtectedApp,
     /// Its place in the tenant's list.
     pub index: usize,
+    /// Whose tokens it accepts; none: it looks at no token.
+    pub tokens: Option<&'a AppTokens>,
 }
 
 impl Directory {
@@ -77,20 +82,27 @@ impl Directory {
                 Arc::new(tenant(settings, providers))
             })
             .collect();
+        let tokens = settings.iter().zip(&tenants).map(|(settings, tenant)| {
+            let profiles = presets.profiles();
+            TenantTokens::build(settings, tenant, profiles, (server, version), &mut faults)
+        });
+        let tokens: Vec<_> = tokens.collect();
         faults.extend(checks::across(settings));
         faults.extend(settings.iter().flat_map(checks::upstreams));
         faults.extend(settings.iter().flat_map(tokens_for_apps::faults));
         faults.extend(settings.iter().flat_map(machine_clients::faults));
-        for (settings, tenant) in settings.iter().zip(&tenants) {
+        for ((settings, tenant), tokens) in settings.iter().zip(&tenants).zip(&tokens) {
             // Whom a policy admits is not known while a provider is missing.
             if settings.providers.len() == tenant.providers.len() {
-                faults.extend(checks::identity_headers(settings, tenant));
+                faults.extend(checks::identity_headers(settings, tenant, tokens));
             }
             if settings.whole && settings.providers.len() == tenant.providers.len() {
                 faults.extend(checks::groups(settings, tenant));
             }
         }
-        (Self::of(tenants, server.clone(), version), faults)
+        let mut directory = Self::of(tenants, server.clone(), version);
+        directory.tokens = tokens;
+        (directory, faults)
     }
 
     fn of(tenants: Vec<Arc<Tenant>>, server: Server, version: u64) -> Self {
@@ -102,6 +114,7 @@ impl Directory {
             shared: HashMap::new(),
             apps: AppHosts::default(),
             tenants: Vec::new(),
+            tokens: Vec::new(),
         };
         for (index, tenant) in tenants.iter().enumerate() {
             directory.by_id.insert(tenant.id.clone(), index);
@@ -186,7 +199,25 @@ impl Directory {
         let tenant = self.tenants.get(slot.tenant as usize)?;
         let index = slot.app as usize;
         let app = tenant.apps.get(index)?;
-        Some(AppAt { tenant, app, index })
+        let tokens = self.tokens.get(slot.tenant as usize);
+        let tokens = tokens.and_then(|tokens| tokens.of_app(index));
+        Some(AppAt {
+            tenant,
+            app,
+            index,
+            tokens,
+        })
+    }
+
+    /// The trusted issuers of a tenant, as its apps have them in common.
+    #[must_use]
+    pub fn tokens_of(&self, tenant: &TenantId) -> Option<&TenantTokens> {
+        self.tokens.get(*self.by_id.get(tenant)?)
+    }
+
+    /// The trusted issuers of all tenants.
+    pub fn all_tokens(&self) -> impl Iterator<Item = &TenantTokens> {
+        self.tokens.iter()
     }
 }
 

@@ -5,6 +5,7 @@
 //! an address to one tenant; a swap is seen by the next request, and a request sees one snapshot from
 //! beginning to end. Deliberately absent: anything that changes while people sign in.
 
+mod app_tokens;
 mod checks;
 mod directory;
 mod hosts;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
+pub use app_tokens::{AppTokens, Attestation, TenantTokens};
 pub use directory::{AppAt, Directory, Location};
 
 /// The current directory.

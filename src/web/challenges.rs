@@ -28,6 +28,12 @@ pub(super) fn sign_in_required(tenant: &str, prefix: &str, accepts: Schemes) -> 
 pub(super) fn unaccepted(response: &mut Response, unaccepted: &Unaccepted, prefix: &str) {
     let error = match unaccepted.fault {
         CredentialFault::Unjudged => return,
+        CredentialFault::Unattested => {
+            *response.body_mut() = Body::from("{}");
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(header::CONTENT_TYPE, json);
+            return;
+        }
         CredentialFault::Malformed => "invalid_request",
         CredentialFault::Invalid => "invalid_token",
     };
@@ -50,7 +56,9 @@ pub(super) fn scope_missing(response: &mut Response, missing: &ScopeMissing) {
 /// The status of what is not accepted.
 pub(crate) const fn status(fault: CredentialFault) -> StatusCode {
     match fault {
-        CredentialFault::Malformed | CredentialFault::Invalid => StatusCode::UNAUTHORIZED,
+        CredentialFault::Malformed | CredentialFault::Invalid | CredentialFault::Unattested => {
+            StatusCode::UNAUTHORIZED
+        }
         CredentialFault::Unjudged => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use super::looks::Looks;
-use crate::access::{Assertions, Credentials, Gate, Limiter, Shared};
+use crate::access::{Assertions, Credentials, Gate, Limiter, Outside, Shared};
 use crate::config::Limits;
+use crate::jose::Revocations;
 use crate::openid_provider::OpenIdProvider;
+use crate::outbound::DocumentCache;
 use crate::ports::{Clock, SecureRandom};
+use crate::providers::issuers::IssuerMetadata;
 use crate::relying_party::RelyingParty;
 use crate::sessions::{AppSessions, Sessions};
 use crate::signing::Signing;
@@ -23,6 +26,10 @@ pub struct Parts {
     pub directory: Arc<LiveDirectory>,
     /// Logins.
     pub relying_party: RelyingParty,
+    /// Metadata of trusted issuers.
+    pub issuer_metadata: Arc<DocumentCache<IssuerMetadata>>,
+    /// Tokens that are no longer taken.
+    pub revocations: Arc<Revocations>,
     /// Sessions.
     pub sessions: Arc<Sessions>,
     /// Our own keys.
@@ -69,12 +76,20 @@ impl Door {
         let gate = Gate {
             directory: Arc::clone(&parts.directory),
             sessions: AppSessions::new(&parts.sessions, APP_SESSIONS_IN_MEMORY),
-            credentials: Credentials::new(Shared {
-                store: Arc::clone(&parts.store),
-                clock: Arc::clone(&parts.clock),
-                random: Arc::clone(&parts.random),
-                limiter: Arc::clone(&limiter),
-            }),
+            credentials: Credentials::new(
+                Shared {
+                    store: Arc::clone(&parts.store),
+                    clock: Arc::clone(&parts.clock),
+                    random: Arc::clone(&parts.random),
+                    limiter: Arc::clone(&limiter),
+                },
+                &Outside {
+                    http: parts.relying_party.http.clone(),
+                    key_sets: Arc::clone(&parts.relying_party.key_sets),
+                    metadata: Arc::clone(&parts.issuer_metadata),
+                },
+                &parts.revocations,
+            ),
             assertions: Assertions {
                 signing: Arc::clone(&parts.signing),
                 clock: Arc::clone(&parts.clock),
@@ -102,10 +117,11 @@ impl Door {
     /// again. Called each second by the server, and by tests when they let time pass.
     pub async fn upkeep(self: &Arc<Self>) {
         // Side by side: a store that is slow must not be slow twice.
-        let (ended, keys, credentials) = tokio::join!(
+        let (ended, keys, credentials, revoked) = tokio::join!(
             self.parts.sessions.poll_ended(),
             self.parts.signing.poll(),
             self.gate.credentials.poll(),
+            self.gate.credentials.poll_revocations(),
         );
         if let Err(error) = ended {
             tracing::error!(%error, "no news of ended sessions: after 5 s nobody is let in from memory");
@@ -116,8 +132,12 @@ impl Door {
         if let Err(error) = credentials {
             tracing::error!(%error, "no news of API keys: after 5 s none is let in");
         }
+        if let Err(error) = revoked {
+            tracing::error!(%error, "no news of revoked tokens: after 5 s no bearer is let in");
+        }
         self.parts.relying_party.documents.tick();
         self.parts.relying_party.key_sets.tick();
+        self.parts.issuer_metadata.tick();
         self.look_at_people();
         self.revoke_ended();
         let app_sessions = u32::try_from(self.gate.sessions.count()).unwrap_or(u32::MAX);

@@ -11,6 +11,7 @@ mod api;
 mod app_host;
 mod architecture;
 mod authz;
+mod bearer;
 mod check;
 mod documents;
 mod ended_sessions;

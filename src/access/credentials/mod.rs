@@ -6,10 +6,14 @@
 //! remembered belongs to one app in one snapshot of the configuration.
 
 mod api_key;
+mod attestation;
 mod authorization;
 mod basic;
+mod bearer;
 mod key_uses;
 mod memory;
+mod outside;
+mod revoked;
 
 use std::sync::{Arc, OnceLock};
 
@@ -17,8 +21,13 @@ use http::{HeaderName, HeaderValue};
 use metrics::Counter;
 
 use self::api_key::ApiKeys;
+use self::attestation::Attestations;
 use self::basic::Basic;
+use self::bearer::Bearer;
 use self::key_uses::Uses;
+pub use self::outside::Outside;
+pub use self::revoked::NoNews;
+use self::revoked::Revoked;
 use super::check::Found;
 use super::dialect::CheckRequest;
 use super::identity_headers::{HandedTokens, ReadyHeaders, identity_headers};
@@ -29,10 +38,11 @@ use crate::domain::caller::{Caller, Scheme, Schemes};
 use crate::domain::identity_header::HeaderSet;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::ProtectedApp;
+use crate::jose::Revocations;
 use crate::ports::{Clock, SecureRandom};
 use crate::storage::{StorageError, Store};
 use crate::telemetry::metrics::{CheckOutcome, check_counter, count_credential};
-use crate::tenants::AppAt;
+use crate::tenants::{AppAt, Attestation};
 
 /// What the schemes share.
 #[derive(Debug)]
@@ -53,6 +63,9 @@ pub struct Credentials {
     shared: Shared,
     basic: Basic,
     api_keys: ApiKeys,
+    bearer: Bearer,
+    attestations: Attestations,
+    revoked: Revoked,
 }
 
 /// What a request shows beside a session.
@@ -97,7 +110,7 @@ impl NotAccepted {
     const fn label(&self) -> &'static str {
         match self {
             Self::Fault(CredentialFault::Malformed, _) => "malformed",
-            Self::Fault(CredentialFault::Invalid, _) => "invalid",
+            Self::Fault(CredentialFault::Invalid | CredentialFault::Unattested, _) => "invalid",
             Self::Fault(CredentialFault::Unjudged, _) => "unjudged",
             Self::OverLimit(_) => "over_limit",
         }
@@ -146,6 +159,9 @@ pub enum CredentialFault {
     Malformed,
     /// It is not good: 401, `invalid_token` for a bearer.
     Invalid,
+    /// What must be shown beside the caller is not there, or not good: 401 with an empty JSON object, and no word
+    /// of what it would take.
+    Unattested,
     /// It cannot be judged now: 503. Nobody is let in, and nothing is called bad.
     Unjudged,
 }
@@ -217,10 +233,13 @@ impl KnownCaller {
 impl Credentials {
     /// With nothing in memory.
     #[must_use]
-    pub fn new(shared: Shared) -> Self {
+    pub fn new(shared: Shared, outside: &Outside, revocations: &Arc<Revocations>) -> Self {
         Self {
             basic: Basic::new(&shared),
             api_keys: ApiKeys::new(&shared),
+            bearer: Bearer::new(&shared, outside, revocations),
+            attestations: Attestations::new(&shared, outside, revocations),
+            revoked: Revoked::new(Arc::clone(revocations), Arc::clone(&shared.clock)),
             shared,
         }
     }
@@ -234,12 +253,13 @@ impl Credentials {
     ) -> Shown {
         for scheme in found.at.app.accepts.iter() {
             let standing = match scheme {
+                Scheme::Bearer => self.bearer.shown(request, found, &self.revoked),
                 Scheme::Basic => self.basic.shown(request, found),
                 Scheme::ApiKey => {
                     let query = query_of(target);
                     self.api_keys.shown(&self.shared, request, query, found)
                 }
-                Scheme::Bearer | Scheme::Session => Standing::NotShown,
+                Scheme::Session => Standing::NotShown,
             };
             match standing {
                 Standing::NotShown => {}
@@ -259,30 +279,36 @@ impl Credentials {
         found: Found<'_>,
     ) -> Result<Arc<KnownCaller>, Verdict> {
         let judged = match scheme {
+            Scheme::Bearer if !self.revoked.is_trusted() => Err(no_news()),
+            Scheme::Bearer => self.bearer.judge(&self.shared, request, found).await,
             Scheme::Basic => self.basic.judge(&self.shared, request, found).await,
             Scheme::ApiKey => {
                 let query = query_of(target);
                 let judged = self.api_keys.judge(&self.shared, request, query, found);
                 judged.await
             }
-            Scheme::Bearer | Scheme::Session => {
-                Err(NotAccepted::invalid("this scheme is not known"))
-            }
+            Scheme::Session => Err(NotAccepted::invalid("this scheme is not known")),
         };
         let outcome = judged
             .as_ref()
             .map_or_else(NotAccepted::label, |_| "accepted");
         count_credential(found.at.tenant.id.as_str(), scheme.as_str(), outcome);
-        judged.map_err(|refused| match refused {
-            NotAccepted::OverLimit(over) => Verdict::OverLimit(over),
-            NotAccepted::Fault(fault, reason) => Verdict::Unaccepted(Box::new(Unaccepted {
-                tenant: found.at.tenant.id.clone(),
-                accepts: found.at.app.accepts,
-                scheme,
-                fault,
-                reason,
-            })),
-        })
+        judged.map_err(|refused| verdict(refused, scheme, found))
+    }
+
+    /// What each request to the app must show beside whoever calls.
+    pub(super) async fn attested(
+        &self,
+        demanded: &Attestation,
+        request: &CheckRequest<'_>,
+        found: Found<'_>,
+    ) -> Result<(), Verdict> {
+        let judged = if self.revoked.is_trusted() {
+            self.attestations.judge(demanded, request.headers).await
+        } else {
+            Err(no_news())
+        };
+        judged.map_err(|refused| verdict(refused, Scheme::Bearer, found))
     }
 
     /// Somebody who is known was let in.
@@ -290,6 +316,14 @@ impl Credentials {
         if let Some(uses) = &known.uses {
             uses.note(self.shared.clock.now().unix_timestamp());
         }
+    }
+
+    /// Hears which tokens were revoked, in this process or another. Called about once a second.
+    ///
+    /// # Errors
+    /// Why there is no news; after five seconds without any no token is let in.
+    pub async fn poll_revocations(&self) -> Result<(), NoNews> {
+        self.revoked.poll(&*self.shared.store).await
     }
 
     /// Hears whether API keys were changed. Call it every second: when it has not succeeded for 5 s, no key is
@@ -307,6 +341,23 @@ impl Credentials {
     /// The store's. What was not written is kept for the next time.
     pub async fn flush_uses(&self) -> Result<usize, StorageError> {
         self.api_keys.uses.flush(&*self.shared.store).await
+    }
+}
+
+fn no_news() -> NotAccepted {
+    NotAccepted::unjudged("revoked tokens have not been looked for in five seconds")
+}
+
+fn verdict(refused: NotAccepted, scheme: Scheme, found: Found<'_>) -> Verdict {
+    match refused {
+        NotAccepted::OverLimit(over) => Verdict::OverLimit(over),
+        NotAccepted::Fault(fault, reason) => Verdict::Unaccepted(Box::new(Unaccepted {
+            tenant: found.at.tenant.id.clone(),
+            accepts: found.at.app.accepts,
+            scheme,
+            fault,
+            reason,
+        })),
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) struct Seen {
     pub(super) place: Option<Place>,
     pub(super) rule: Ruled,
     pub(super) person: Option<Person>,
-    /// Somebody who is known by what the request shows.
+    /// Known by what the request itself shows.
     pub(super) caller: Option<Caller>,
 }
 

@@ -1,7 +1,7 @@
 //! `doorward explain`: asks the check one question, and says who decided what and why.
 //!
 //! Invariants: the answer is that of [`Gate`], the very code that `serve` asks; nothing is written anywhere;
-//! what is given in `--cookie`, `--header` and `--headers-from` is never repeated.
+//! what is given in `--cookie`, `--header`, `--headers-from` and `--bearer-file` is never repeated.
 
 mod ask;
 mod endpoint;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::ValueEnum;
 
-use super::{ConfigFile, Failure, load, say, serve};
+use super::{ConfigFile, Failure, load, say, serve, start};
 use crate::access::{Assertions, Credentials, Gate, Limiter, Shared, Verdict};
 use crate::config::{Config, Limits};
 use crate::ports::{Clock, SecureRandom, SystemClock, SystemRandom};
@@ -65,6 +65,10 @@ pub(super) struct Arguments {
     /// a key, a name with its password. Nothing of it is repeated.
     #[arg(long, value_name = "FILE")]
     headers_from: Option<std::path::PathBuf>,
+    /// A file with a bearer token that the request shows; `-` is standard input. Never the token itself: a command
+    /// line is everybody's to read. Its issuer's keys are fetched, and an issuer of opaque tokens is asked.
+    #[arg(long, value_name = "FILE")]
+    bearer_file: Option<std::path::PathBuf>,
     /// How the check is asked: by the address that your proxy's configuration names, or by no proxy.
     #[arg(long, value_name = "ENDPOINT")]
     endpoint: Option<Endpoint>,
@@ -132,15 +136,18 @@ async fn gate(config: &Config, directory: Directory, question: &Question) -> Res
         random: Arc::clone(&random),
         limiter: Arc::clone(&limiter),
     };
+    let (outside, revocations) = start::outside(config, &clock);
+    let credentials = Credentials::new(shared, &outside, &revocations);
+    if question.shows_credential {
+        let heard = credentials.poll().await;
+        heard.context("API keys cannot be judged")?;
+        let heard = credentials.poll_revocations().await;
+        heard.map_err(|error| anyhow::anyhow!("revoked tokens cannot be looked for: {error}"))?;
+    }
     let signing = Signing::new(Arc::clone(&store), Arc::clone(&clock));
     // Without news nothing is signed, and the answer says so.
     let _ = signing.poll().await;
     let sessions = Sessions::new(store, Arc::clone(&clock), Arc::clone(&random));
-    let credentials = Credentials::new(shared);
-    if question.shows_credential {
-        let heard = credentials.poll().await;
-        heard.context("API keys cannot be judged")?;
-    }
     Ok(Gate {
         directory: Arc::new(LiveDirectory::new(directory)),
         sessions: AppSessions::new(&sessions, 1),

@@ -1,5 +1,6 @@
 //! What the command line asks, as a proxy would put it.
 
+use std::fs::File;
 use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::Path;
@@ -98,6 +99,9 @@ impl Question {
         if let Some(cookie) = &arguments.cookie {
             headers.append(header::COOKIE, cookie_header(cookie, &cookies)?);
         }
+        if let Some(file) = &arguments.bearer_file {
+            headers.insert(header::AUTHORIZATION, bearer(file)?);
+        }
         if !headers.contains_key(header::ACCEPT) && !headers.contains_key("sec-fetch-mode") {
             headers.insert(header::ACCEPT, HeaderValue::from_static("text/html"));
         }
@@ -124,6 +128,26 @@ impl Question {
             headers,
         })
     }
+}
+
+/// Longest file with a token, in bytes.
+const LONGEST_TOKEN: u64 = 64 * 1024;
+
+/// The token in a file, or in standard input, as a request shows it.
+fn bearer(file: &Path) -> anyhow::Result<HeaderValue> {
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin()
+            .take(LONGEST_TOKEN)
+            .read_to_string(&mut text)
+    } else {
+        File::open(file).and_then(|file| file.take(LONGEST_TOKEN).read_to_string(&mut text))
+    };
+    read.context("`--bearer-file` cannot be read")?;
+    let value = HeaderValue::from_str(&format!("Bearer {}", text.trim()));
+    let mut value = value.context("what `--bearer-file` holds is no token")?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// What the proxy adds to the request to say what it is about.

@@ -308,7 +308,7 @@ fn joined<T: ToString>(entries: &[T]) -> String {
     texts.join(" or ")
 }
 
-/// Who shows a key or a password.
+/// `0123…, token of ana, by the issuer ci, through the client shop, with the scopes read`
 fn describe_caller(caller: &Caller) -> String {
     let known_by = match caller.scheme {
         Scheme::Bearer => "token of",
@@ -318,21 +318,24 @@ fn describe_caller(caller: &Caller) -> String {
     };
     let mut text = format!("{}, {known_by} {}", caller.user, caller.subject);
     if let Some(issuer) = &caller.issuer {
-        let _ = write!(text, " by {issuer}");
+        let _ = write!(text, ", by the issuer {issuer}");
+    }
+    if let Some(client) = &caller.client {
+        let _ = write!(text, ", through the client {client}");
     }
     if let Some(email) = &caller.email {
         let _ = write!(text, ", e-mail {email}");
     }
-    for (what, list) in [
+    let lists = [
         ("in", &caller.groups),
         ("with the roles", &caller.roles),
         ("with the scopes", &caller.scopes),
         ("with the permissions", &caller.permissions),
-    ] {
-        if !list.is_empty() {
-            let _ = write!(text, ", {what} {}", list.join(", "));
-        }
+    ];
+    for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+        let _ = write!(text, ", {name} {}", list.join(", "));
     }
+    // Somebody else's words go to a terminal.
     text.replace(char::is_control, "\u{fffd}")
 }
 

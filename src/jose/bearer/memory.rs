@@ -14,6 +14,7 @@ use aws_lc_rs::digest;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use super::refused::TokenRefused;
 use super::revocations::Revocations;
@@ -73,6 +74,14 @@ pub struct TokenKey<'a> {
     digest: [u8; 32],
 }
 
+impl TokenKey<'_> {
+    /// The digest of both, which tells nothing of the token.
+    #[must_use]
+    pub const fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+}
+
 /// How much is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryLimits {
@@ -95,16 +104,52 @@ impl Default for MemoryLimits {
     }
 }
 
-/// The memory.
-pub struct TokenMemory {
-    tokens: Cache<[u8; 32], Arc<Remembered>>,
+/// The memory. What it keeps is the token itself, or whatever its caller has made of it.
+pub struct TokenMemory<T = Arc<VerifiedToken>> {
+    tokens: Cache<[u8; 32], Arc<Remembered<T>>>,
     revocations: Arc<Revocations>,
     clock: Arc<dyn Clock>,
     limits: MemoryLimits,
 }
 
-struct Remembered {
-    token: Arc<VerifiedToken>,
+/// What is known of a token whatever is made of it: when it ends, and by which names it can be revoked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenFacts {
+    /// `iss`; empty where a token names none.
+    pub issuer: Box<str>,
+    /// `sub`.
+    pub subject: Option<Box<str>>,
+    /// `jti`.
+    pub id: Option<Box<str>>,
+    /// `iat`.
+    pub issued_at: Option<OffsetDateTime>,
+    /// `exp`.
+    pub expires_at: Option<OffsetDateTime>,
+}
+
+impl From<&VerifiedToken> for TokenFacts {
+    fn from(token: &VerifiedToken) -> Self {
+        Self {
+            issuer: token.issuer().unwrap_or_default().into(),
+            subject: token.subject().map(Into::into),
+            id: token.id().map(Into::into),
+            issued_at: token.issued_at(),
+            expires_at: token.expires_at(),
+        }
+    }
+}
+
+impl TokenFacts {
+    fn size(&self) -> usize {
+        let names = [&self.subject, &self.id];
+        let names = names.into_iter().flatten().map(|name| name.len());
+        self.issuer.len() + names.sum::<usize>()
+    }
+}
+
+struct Remembered<T> {
+    what: T,
+    facts: TokenFacts,
     /// On the monotonic clock.
     until: Duration,
     /// The revocations that it is known to be spared by.
@@ -113,32 +158,6 @@ struct Remembered {
 }
 
 impl TokenMemory {
-    /// Empty.
-    #[must_use]
-    pub fn new(limits: MemoryLimits, revocations: Arc<Revocations>, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            tokens: Cache::builder()
-                .max_capacity(limits.bytes)
-                .weigher(|_, remembered: &Arc<Remembered>| remembered.weight)
-                .eviction_policy(EvictionPolicy::lru())
-                .build(),
-            revocations,
-            clock,
-            limits,
-        }
-    }
-
-    /// The token, if it was verified in this scope and is still good. No I/O, no waiting, no allocation.
-    #[must_use]
-    pub fn recall(&self, key: &TokenKey<'_>) -> Option<Arc<VerifiedToken>> {
-        let remembered = self.tokens.get(&key.digest)?;
-        if self.is_over(&remembered) || self.is_revoked(&remembered, &key.scope.tenant) {
-            self.tokens.invalidate(&key.digest);
-            return None;
-        }
-        Some(Arc::clone(&remembered.token))
-    }
-
     /// Remembers a token that was verified for the scope of `key`, from the text that `key` was made of.
     ///
     /// # Errors
@@ -148,46 +167,107 @@ impl TokenMemory {
         key: &TokenKey<'_>,
         token: VerifiedToken,
     ) -> Result<Arc<VerifiedToken>, TokenRefused> {
+        let (facts, size) = (TokenFacts::from(&token), size(token.claims()));
+        self.keep(key, Arc::new(token), facts, size)
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> TokenMemory<T> {
+    /// Empty.
+    #[must_use]
+    pub fn new(limits: MemoryLimits, revocations: Arc<Revocations>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            tokens: Cache::builder()
+                .max_capacity(limits.bytes)
+                .weigher(|_, remembered: &Arc<Remembered<T>>| remembered.weight)
+                .eviction_policy(EvictionPolicy::lru())
+                .build(),
+            revocations,
+            clock,
+            limits,
+        }
+    }
+
+    /// What was made of the token, if it was verified in this scope and is still good. No I/O, no waiting, no
+    /// allocation.
+    #[must_use]
+    pub fn recall(&self, key: &TokenKey<'_>) -> Option<T> {
+        let remembered = self.tokens.get(&key.digest)?;
+        if self.is_over(&remembered) || self.is_revoked(&remembered, &key.scope.tenant) {
+            self.tokens.invalidate(&key.digest);
+            return None;
+        }
+        Some(remembered.what.clone())
+    }
+
+    /// Remembers `what` was made of a token with these facts, which was judged for the scope of `key` from the
+    /// text that `key` was made of; `size` is about the bytes that `what` takes.
+    ///
+    /// # Errors
+    /// [`TokenRefused::Revoked`]: it must not be used.
+    pub fn keep(
+        &self,
+        key: &TokenKey<'_>,
+        what: T,
+        facts: TokenFacts,
+        size: usize,
+    ) -> Result<T, TokenRefused> {
+        self.keep_for(key, what, facts, size, self.limits.longest)
+    }
+
+    /// The same for no longer than `longest`: what somebody else said of a token can change before its end.
+    ///
+    /// # Errors
+    /// As [`TokenMemory::keep`].
+    pub fn keep_for(
+        &self,
+        key: &TokenKey<'_>,
+        what: T,
+        facts: TokenFacts,
+        size: usize,
+        longest: Duration,
+    ) -> Result<T, TokenRefused> {
         // Before they are asked: one that comes in between is asked about again.
         let spared = self.revocations.version();
-        if self.revocations.refuse(&key.scope.tenant, &token) {
+        if self.revocations.refuses(&key.scope.tenant, &facts) {
             return Err(TokenRefused::Revoked);
         }
-        let left = match token.expires_at() {
-            None => self.limits.longest,
+        let longest = longest.min(self.limits.longest);
+        let left = match facts.expires_at {
+            None => longest,
             Some(at) => Duration::try_from(at - self.clock.now())
                 .unwrap_or_default()
-                .min(self.limits.longest),
+                .min(longest),
         };
-        let token = Arc::new(token);
         if !left.is_zero() {
             let remembered = Remembered {
                 until: self.clock.monotonic().saturating_add(left),
                 spared: AtomicU64::new(spared),
-                weight: self.weight(&token),
-                token: Arc::clone(&token),
+                weight: self.weight(size + facts.size()),
+                what: what.clone(),
+                facts,
             };
             self.tokens.insert(key.digest, Arc::new(remembered));
         }
-        Ok(token)
+        Ok(what)
     }
 
     /// Past its end by either clock: one that was set back cannot lengthen a life.
-    fn is_over(&self, remembered: &Remembered) -> bool {
+    fn is_over(&self, remembered: &Remembered<T>) -> bool {
         let expired = remembered
-            .token
-            .expires_at()
+            .facts
+            .expires_at
             .is_some_and(|at| self.clock.now() >= at);
         expired || self.clock.monotonic() >= remembered.until
     }
 
     /// Costs one comparison, except for the first time after somebody revoked something.
-    fn is_revoked(&self, remembered: &Remembered, tenant: &TenantId) -> bool {
+    fn is_revoked(&self, remembered: &Remembered<T>, tenant: &TenantId) -> bool {
         let version = self.revocations.version();
         if remembered.spared.load(Ordering::Relaxed) == version {
             return false;
         }
-        if self.revocations.refuse(tenant, &remembered.token) {
+        if self.revocations.refuses(tenant, &remembered.facts) {
             return true;
         }
         remembered.spared.fetch_max(version, Ordering::Relaxed);
@@ -195,8 +275,8 @@ impl TokenMemory {
     }
 
     /// Bytes, and at least so many that no more tokens than the limit fit in.
-    fn weight(&self, token: &VerifiedToken) -> u32 {
-        let bytes = u64::try_from(OVERHEAD + size(token.claims())).unwrap_or(u64::MAX);
+    fn weight(&self, size: usize) -> u32 {
+        let bytes = u64::try_from(OVERHEAD.saturating_add(size)).unwrap_or(u64::MAX);
         let share = self.limits.bytes.div_ceil(self.limits.tokens.max(1));
         u32::try_from(bytes.max(share)).unwrap_or(u32::MAX)
     }
@@ -233,7 +313,7 @@ pub(super) fn finish(context: digest::Context) -> [u8; 32] {
     bytes
 }
 
-impl fmt::Debug for TokenMemory {
+impl<T> fmt::Debug for TokenMemory<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("TokenMemory")

@@ -7,6 +7,7 @@
 //! rules pin, by a key from where the rules say (RFC 8725 §3.1, §3.10), and no check is skipped because a
 //! claim has the wrong shape. What is deliberately absent: which issuers an app trusts, scopes, and HTTP.
 
+mod answer;
 mod checks;
 mod memory;
 mod refused;
@@ -25,7 +26,8 @@ mod testing;
 #[cfg(test)]
 mod vectors;
 
-pub use memory::{MemoryLimits, TokenKey, TokenMemory, TokenScope};
+pub use answer::TokenAnswer;
+pub use memory::{MemoryLimits, TokenFacts, TokenKey, TokenMemory, TokenScope};
 pub use refused::{BearerAnswer, TokenRefused};
 pub use revocations::{Revocation, Revocations, RevocationsFull};
 pub use secret::{HmacAlgorithm, SecretRefused, SharedSecret, SharedSecrets};

@@ -13,39 +13,11 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use time::OffsetDateTime;
 
+use super::memory::TokenFacts;
 use super::verifier::VerifiedToken;
 use crate::domain::ids::TenantId;
+pub use crate::domain::revocation::Revocation;
 use crate::ports::Clock;
-
-/// What is revoked, in one tenant. An issuer that tokens do not name is the empty text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Revocation {
-    /// One token.
-    Token {
-        /// Its `iss`.
-        issuer: Box<str>,
-        /// Its `jti`, which is unique for its issuer only (RFC 7519 §4.1.7).
-        id: Box<str>,
-    },
-    /// All of a subject's that were issued by then.
-    Subject {
-        /// Their `iss`.
-        issuer: Box<str>,
-        /// Their `sub`.
-        subject: Box<str>,
-        /// Tokens with this `iat` or an earlier one, and those without, are refused. Later ones are a new
-        /// sign-in. Whole seconds are counted: one issued in the same second is refused. Add what the
-        /// issuer's clock may be ahead of ours.
-        issued_until: OffsetDateTime,
-    },
-    /// All of an issuer's that were issued by then.
-    Issuer {
-        /// Their `iss`.
-        issuer: Box<str>,
-        /// As for a subject.
-        issued_until: OffsetDateTime,
-    },
-}
 
 /// There is no room for another revocation: revoke the subject, or the issuer, or restart with more room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -136,11 +108,16 @@ impl Revocations {
     /// Whether the token is meant by one of them.
     #[must_use]
     pub fn refuse(&self, tenant: &TenantId, token: &VerifiedToken) -> bool {
+        self.version() != 0 && self.refuses(tenant, &token.into())
+    }
+
+    /// The same for a token of which no more than this is known.
+    #[must_use]
+    pub fn refuses(&self, tenant: &TenantId, token: &TokenFacts) -> bool {
         if self.version() == 0 {
             return false;
         }
-        let issuer = token.issuer().unwrap_or_default();
-        let issued_at = token.issued_at();
+        let (issuer, issued_at) = (&*token.issuer, token.issued_at);
         let marks = self.marks.read().unwrap_or_else(PoisonError::into_inner);
         let refused = |kind, name| {
             marks
@@ -152,9 +129,10 @@ impl Revocations {
         };
         refused("iss", "")
             || token
-                .subject()
+                .subject
+                .as_deref()
                 .is_some_and(|subject| refused("sub", subject))
-            || token.id().is_some_and(|id| refused("jti", id))
+            || token.id.as_deref().is_some_and(|id| refused("jti", id))
     }
 }
 

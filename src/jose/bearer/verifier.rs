@@ -10,6 +10,7 @@ use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 use time::OffsetDateTime;
 
+use super::answer::TokenAnswer;
 use super::checks;
 use super::refused::TokenRefused;
 use super::trusted_issuer::{TrustedIssuer, TrustedKeys};
@@ -121,6 +122,25 @@ impl TokenVerifier {
         VerifiedToken::of(claims, trusted, self.clock.now())
     }
 
+    /// Judges what an issuer answered to the question about a token, by the rules for its tokens. There is no
+    /// signature: whoever asked vouches for the way. `iss` and `exp` may be left out (RFC 7662 §2.2).
+    ///
+    /// # Errors
+    /// The first reason to refuse the token.
+    pub fn accept(
+        &self,
+        answer: &TokenAnswer,
+        trusted: &TrustedIssuer,
+    ) -> Result<VerifiedToken, TokenRefused> {
+        let claims = &answer.0;
+        if claims.get("iss").is_some() {
+            checks::check_issuer(claims, &trusted.issuers)?;
+        }
+        let mut rules = trusted.clone();
+        rules.times.expiry_required = false;
+        VerifiedToken::of(claims.clone(), &rules, self.clock.now())
+    }
+
     /// The key that made the signature; none for a secret.
     async fn check_signature(
         &self,
@@ -186,7 +206,7 @@ impl Seal<'_> {
     }
 }
 
-/// A token that passed every check. Made by [`TokenVerifier::verify`] and by nothing else.
+/// A token that passed every check. Made by [`TokenVerifier::verify`] and [`TokenVerifier::accept`], and by nothing else.
 #[derive(Clone, PartialEq)]
 pub struct VerifiedToken {
     claims: Value,

@@ -16,6 +16,7 @@ mod sign_ins;
 mod signing_keys;
 #[cfg(test)]
 pub(crate) mod tests;
+mod token_revocations;
 mod upkeep;
 mod upstream_logouts;
 mod upstream_tokens;
@@ -54,7 +55,7 @@ const BUSY: Duration = Duration::from_millis(1500);
 const READERS: u32 = 2;
 
 /// The migrations, oldest first: version, what it brings, SQL.
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (
         1,
         "people, logins, sessions",
@@ -89,6 +90,11 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
         7,
         "API keys",
         include_str!("../migrations/sqlite/0007_api_keys.sql"),
+    ),
+    (
+        8,
+        "token revocations",
+        include_str!("../migrations/sqlite/0008_token_revocations.sql"),
     ),
 ];
 

@@ -15,7 +15,7 @@ const STEP: u64 = 500;
 
 /// Statements that delete at most [`STEP`] rows older than a time, and that age. SQLite is built without
 /// `DELETE … LIMIT`.
-const BY_AGE: [(&str, Duration); 9] = [
+const BY_AGE: [(&str, Duration); 10] = [
     (
         "DELETE FROM login_attempt WHERE state IN
              (SELECT state FROM login_attempt WHERE began_at < ? LIMIT 500)",
@@ -59,6 +59,12 @@ const BY_AGE: [(&str, Duration); 9] = [
         "DELETE FROM upstream_logout WHERE (tenant, name) IN
              (SELECT tenant, name FROM upstream_logout WHERE ended_at < ? LIMIT 500)",
         Duration::minutes(20),
+    ),
+    // Longer than they are needed: a clock can step back.
+    (
+        "DELETE FROM token_revocation WHERE sequence IN
+             (SELECT sequence FROM token_revocation WHERE needed_until < ? LIMIT 500)",
+        Duration::DAY,
     ),
 ];
 
