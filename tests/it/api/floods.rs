@@ -130,10 +130,10 @@ async fn rotate(fetches: impl Fn(usize) -> RangeInclusive<usize>) {
     let (issuer, app) = issuer();
     for (rotations, batch) in (0..BATCHES).enumerate() {
         assert_eq!(at_once(&issuer, &app, batch).await, [200; 50]);
-        let fetched = issuer.provider.count(Endpoint::Jwks);
+        let asked = issuer.provider.count(Endpoint::Jwks);
         assert!(
-            fetches(rotations).contains(&fetched),
-            "{fetched} at {rotations}"
+            fetches(rotations).contains(&asked),
+            "{asked} at {rotations}"
         );
         issuer.provider.rotate();
         issuer.clock.advance(Duration::from_secs(30));

@@ -87,10 +87,10 @@ async fn verify(
     let clock = broker.clock.clone();
     let key_sets = KeySets::new(clock.clone(), Arc::new(FetchCounts::default()));
     let verifier = TokenVerifier::new(Arc::new(key_sets), clock);
-    let verified = verifier
+    let token = verifier
         .verify(UnverifiedToken::read(token)?, rules)
         .await?;
-    Ok(verified.claims().clone())
+    Ok(token.claims().clone())
 }
 
 fn of_assertions() -> TypRule {
