@@ -17,7 +17,7 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, operators};
 use cel::{Context, Env, ExecutionError, Program};
 use serde_json::Value;
 
-use super::diagnostics::{nearest, quoted, suggestion};
+use super::diagnostics::{quoted, suggestion};
 use super::item::Item;
 use crate::domain::expression::{Expression, ExpressionFailed, Known};
 use values::{from_cel, longest, to_cel};
