@@ -154,12 +154,7 @@ fn tenant(
         .map(|item| parent_cookie::read(&item, server));
     let signing = signing::read(section.get("signing").as_ref());
     let providers = tables(section, "providers", &providers::TABLE);
-    if providers.is_empty() {
-        section.fault_with_help(
-            "nobody can sign in to this tenant: it has no provider",
-            "add [[tenants.providers]]",
-        );
-    }
+    report_no_provider(section, &providers);
     report_duplicates(&providers, "a provider");
     report_claimed_twice(&providers);
     let names = ids(&providers);
@@ -239,6 +234,15 @@ fn tenant(
         machine_clients,
         whole,
     })
+}
+
+fn report_no_provider(section: &Section<'_>, providers: &[Section<'_>]) {
+    if providers.is_empty() {
+        section.fault_with_help(
+            "nobody can sign in to this tenant: it has no provider",
+            "add [[tenants.providers]]",
+        );
+    }
 }
 
 /// As many as can be judged, and whether that is all of them.

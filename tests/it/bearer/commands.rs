@@ -59,9 +59,9 @@ async fn explain_says_which_issuer_decided_and_why() {
     assert_eq!(code, Some(0), "{said}");
     let person = said["person"].as_str().expect("a caller");
     for part in [
-        "bearer of issuer it",
-        "client shop",
-        "subject ana",
+        "token of ana",
+        "by the issuer it",
+        "the client shop",
         "the scopes read",
     ] {
         assert!(person.contains(part), "{person}");
