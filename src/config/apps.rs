@@ -92,7 +92,10 @@ pub(super) static TABLE: Table = Table::new(
         .or("false"),
         Key::new(
             "identity_headers",
-            Shape::Entries(&Shape::Or(&Shape::Words(&IDENTITY_SOURCES), &Shape::Text)),
+            Shape::Entries(&Shape::Or(
+                &Shape::Words(&IDENTITY_SOURCES),
+                &Shape::Prefixed(CLAIM),
+            )),
             "What the app is told about a person, header by header. It replaces both defaults.",
         ),
         Key::new(

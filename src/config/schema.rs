@@ -146,6 +146,7 @@ fn shape(of: Shape, presets: &[PresetTable]) -> Value {
         Shape::Line(most) => json!({ "type": "string", "minLength": 1, "maxLength": most }),
         Shape::Id => text("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"),
         Shape::Words(words) => json!({ "enum": words }),
+        Shape::Prefixed(prefix) => text(&format!("^{prefix}.+$")),
         Shape::Flag => json!({ "type": "boolean" }),
         Shape::Numbers(numbers) => json!({ "enum": numbers }),
         Shape::Integer(least, most) => {

@@ -154,6 +154,8 @@ pub(crate) enum Shape {
     Network,
     /// `wiki.example.com`, `*.example.com`.
     Host,
+    /// Text behind these letters.
+    Prefixed(&'static str),
     /// `#rrggbb`.
     Colour,
     /// Where a secret is.
@@ -184,6 +186,7 @@ impl Shape {
                 | Self::Path
                 | Self::Network
                 | Self::Host
+                | Self::Prefixed(_)
                 | Self::Colour
         )
     }

@@ -95,6 +95,9 @@ async fn raw_claims_count_as_what_the_page_makes_of_them(
 ) {
     let page = include_str!("../../../docs/claims.md");
     let (_, section) = page.split_once("## Raw claims\n").expect("the section");
+    let (_, section) = section
+        .split_once("\nThe rest is not kept")
+        .expect("what rules can ask for");
     let (_, block) = section.split_once("```toml\n").expect("a block");
     let (block, _) = block.split_once("```").expect("its end");
     let (broker, provider) = start(block).await;
