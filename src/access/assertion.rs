@@ -2,9 +2,9 @@
 //! network (a JWT, RFC 7519, with a key of the tenant's key set).
 //!
 //! Invariants: an app that asks for assertions gets one with every allowed request that has a caller, or the
-//! request is not allowed; one that is handed out is good for [`LEFT`] at least; it is for one app, and its `typ`
+//! request is not allowed; one that is handed out is good for `LEFT` at least; it is for one app, and its `typ`
 //! tells it from every other token of ours (RFC 8725 §3.11). It is signed once for a session, or a remembered
-//! caller, at an app and within [`KEPT`]: not for each request.
+//! caller, at an app and within `KEPT`: not for each request.
 
 use std::sync::Arc;
 
