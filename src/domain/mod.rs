@@ -26,6 +26,7 @@ pub mod login_hint;
 pub mod login_offer;
 pub mod logout;
 pub mod machine_client;
+pub mod news;
 pub mod path;
 pub mod policy;
 pub mod profile_request;

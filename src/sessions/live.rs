@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,12 +17,10 @@ use super::due::Due;
 use super::record;
 use crate::domain::identity::Person;
 use crate::domain::ids::SessionId;
+use crate::domain::news::{News, TRUST};
 use crate::domain::session::{SessionTimes, Standing};
 use crate::ports::Clock;
 use crate::storage::{StorageError, Store, StoredSession};
-
-/// How long memory is believed without news of ended sessions.
-pub const TRUST: Duration = Duration::from_secs(5);
 
 /// After so long without news, some may have been swept before we could hear them (they are kept for ten
 /// minutes): everything is read again.
@@ -156,8 +154,7 @@ pub struct LiveSessions {
     known: Mutex<Known>,
     /// How far the sequence of ended sessions has been followed.
     sequence: tokio::sync::Mutex<i64>,
-    /// Monotonic milliseconds.
-    heard_at: AtomicU64,
+    news: News,
     due: Due,
 }
 
@@ -194,13 +191,15 @@ pub(super) struct Admitted {
 
 impl LiveSessions {
     pub(super) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        let heard_at = AtomicU64::new(millis(clock.monotonic()));
+        // Nothing is in memory: there is nothing that could have ended unheard.
+        let news = News::default();
+        news.heard(clock.monotonic());
         Self {
             store,
             clock,
             known: Mutex::default(),
             sequence: tokio::sync::Mutex::new(0),
-            heard_at,
+            news,
             due: Due::new(),
         }
     }
@@ -235,8 +234,7 @@ impl LiveSessions {
     /// Whether memory may be believed: the last news came less than [`TRUST`] ago.
     #[must_use]
     pub fn trusted(&self) -> bool {
-        let heard_at = self.heard_at.load(Ordering::Acquire);
-        millis(self.clock.monotonic()).saturating_sub(heard_at) < millis(TRUST)
+        self.news.is_within(TRUST, self.clock.monotonic())
     }
 
     /// Taken before the store is read, given to [`LiveSessions::admit`] with what was read.
@@ -368,18 +366,16 @@ impl LiveSessions {
     /// The store's. Memory is believed until [`TRUST`] has passed since it last answered.
     pub async fn poll_ended(&self) -> Result<(), StorageError> {
         let mut sequence = self.sequence.lock().await;
-        // Trust counts from the question: the answer may have been on its way for a while.
-        let asked_at = millis(self.clock.monotonic());
+        let asked_at = self.clock.monotonic();
         let (newest, ended) = self.store.ended_since(*sequence).await?;
-        let silent = asked_at.saturating_sub(self.heard_at.load(Ordering::Acquire));
-        if silent > millis(DEAF) {
+        if !self.news.is_within(DEAF, asked_at) {
             self.forget_all();
         }
         for id in ended {
             self.forget(id, STALE);
         }
         *sequence = newest;
-        self.heard_at.fetch_max(asked_at, Ordering::AcqRel);
+        self.news.heard(asked_at);
         Ok(())
     }
 
@@ -454,14 +450,6 @@ impl LiveSessions {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a process does not run for 500 million years"
-)]
-fn millis(duration: Duration) -> u64 {
-    duration.as_millis() as u64
 }
 
 /// For keys that are random bytes, or a digest, already: a part of them is as good as any hash.

@@ -25,7 +25,7 @@ mod upstream_end;
 
 pub use app_sessions::{AppEntry, AppSessions, Recalled};
 pub use lifecycle::{CurrentSession, Established, ListedSession, NotEstablished, Origin, Sessions};
-pub use live::{LiveSession, LiveSessions, TRUST};
+pub use live::{LiveSession, LiveSessions};
 pub use record::{Browser, stored_person as person_of};
 pub use rounds::LOOP;
 pub use tenant_store::TenantSessionStore;

@@ -8,7 +8,7 @@ const BATCH: usize = 1000;
 
 impl Sessions {
     /// Hears what was ended elsewhere. Call it every second, from a task of its own: when it has not
-    /// succeeded for [`super::TRUST`], every check is an error.
+    /// succeeded for [`TRUST`](crate::domain::news::TRUST), every check is an error.
     ///
     /// # Errors
     /// The store's; call again.

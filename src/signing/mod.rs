@@ -12,13 +12,14 @@ mod tests;
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::ids::TenantId;
+use crate::domain::news::{News, TRUST};
 use crate::domain::signing_key::{
     KEY_SET_STALENESS, KeyPlan, KeySchedule, LONGEST_TOKEN, Occasion, SigningAlgorithm,
     SigningRules, plan,
@@ -29,9 +30,6 @@ use crate::jose::{
 use crate::ports::Clock;
 use crate::storage::{NewSigningKey, RevokedToken, StorageError, Store};
 use known::{Known, TenantKeys};
-
-/// Without news for so long nothing is signed: another process may have been told that a key has leaked.
-pub const TRUST: Duration = Duration::from_secs(5);
 
 /// How many revoked tokens are known at a time; each is forgotten when it has ended.
 const MOST_REVOKED: usize = 250_000;
@@ -95,8 +93,8 @@ pub struct Signing {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     known: RwLock<Arc<Known>>,
-    /// When the store last said what is known, on the monotonic clock.
-    heard_at: Mutex<Option<Duration>>,
+    /// Without it nothing is signed: another process may have been told that a key has leaked.
+    news: News,
     /// One at a time makes keys.
     turning: tokio::sync::Mutex<()>,
     revocations: Arc<Revocations>,
@@ -114,7 +112,7 @@ impl Signing {
             store,
             clock,
             known: RwLock::default(),
-            heard_at: Mutex::default(),
+            news: News::default(),
             turning: tokio::sync::Mutex::default(),
         }
     }
@@ -238,7 +236,7 @@ impl Signing {
     pub async fn poll(&self) -> Result<(), StorageError> {
         let asked_at = self.clock.monotonic();
         tokio::try_join!(self.follow_keys(), self.follow_revocations())?;
-        *self.heard() = Some(asked_at);
+        self.news.heard(asked_at);
         Ok(())
     }
 
@@ -338,13 +336,8 @@ impl Signing {
         Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn heard(&self) -> std::sync::MutexGuard<'_, Option<Duration>> {
-        self.heard_at.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn has_heard_within(&self, time: Duration) -> bool {
-        let heard = *self.heard();
-        heard.is_some_and(|at| self.clock.monotonic().saturating_sub(at) <= time)
+        self.news.is_within(time, self.clock.monotonic())
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -21,7 +21,7 @@ use crate::access::dialect::CheckRequest;
 use crate::domain::api_key::{self, ApiKeyGrant, ApiKeyStanding};
 use crate::domain::caller::{Caller, Scheme};
 use crate::domain::ids::{ApiKeyId, UserId};
-use crate::sessions::TRUST;
+use crate::domain::news::{News, TRUST};
 use crate::storage::{KeyChanged, KnownSubject, StorageError};
 
 /// How many keys are remembered, and how many that are none.
@@ -68,8 +68,7 @@ pub(super) struct ApiKeys {
     bad: Memory<Bad>,
     /// The newest change that was heard of.
     changes: AtomicI64,
-    /// Monotonic milliseconds, plus one; 0: there was no news yet.
-    heard_at: AtomicU64,
+    news: News,
     pub(super) uses: UsesOfKeys,
 }
 
@@ -119,7 +118,7 @@ impl ApiKeys {
             good: Memory::new(CAPACITY, clock(), &*shared.random),
             bad: Memory::new(UNKNOWN_CAPACITY, clock(), &*shared.random),
             changes: AtomicI64::new(UNHEARD),
-            heard_at: AtomicU64::new(0),
+            news: News::default(),
             uses: UsesOfKeys::default(),
         }
     }
@@ -127,8 +126,7 @@ impl ApiKeys {
     /// Hears what was done to keys, and writes it down. What was done before this process began is told by those
     /// that ran then.
     pub(super) async fn poll(&self, shared: &Shared) -> Result<(), StorageError> {
-        // Trust counts from the question: the answer may have been on its way for a while.
-        let asked_at = millis(shared.clock.monotonic());
+        let asked_at = shared.clock.monotonic();
         let known = self.changes.load(Ordering::Acquire);
         let (newest, changes) = if known == UNHEARD {
             (shared.store.newest_api_key_change().await?, Vec::new())
@@ -139,15 +137,13 @@ impl ApiKeys {
         if self.changes.fetch_max(newest, Ordering::AcqRel) < newest {
             changes.iter().for_each(audit);
         }
-        self.heard_at.fetch_max(asked_at + 1, Ordering::AcqRel);
+        self.news.heard(asked_at);
         Ok(())
     }
 
     /// Whether memory may be believed.
     fn trusted(&self, shared: &Shared) -> bool {
-        let heard_at = self.heard_at.load(Ordering::Acquire);
-        let now = millis(shared.clock.monotonic());
-        heard_at > 0 && now.saturating_sub(heard_at - 1) < millis(TRUST)
+        self.news.is_within(TRUST, shared.clock.monotonic())
     }
 
     /// What the request shows, from memory.
@@ -340,8 +336,4 @@ fn audit(change: &KeyChanged) {
         }
         _ => tracing::info!(target: "audit", event = "api_key_renewed", %tenant, %key, name),
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,18 +1,16 @@
 //! What was revoked here and elsewhere: read from the store, about once a second.
 //!
-//! Invariant: without news for five seconds nothing in memory is believed, and nothing new is let in: a revocation
-//! reaches every process within that time, or closes the door.
+//! Invariant: without news within [`TRUST`], and before the first, nothing in memory is believed and nothing new is
+//! let in: a revocation reaches every process within that time, or closes the door.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use crate::domain::news::{News, TRUST};
 use crate::jose::{Revocations, RevocationsFull};
 use crate::ports::Clock;
 use crate::storage::{StorageError, Store};
-
-/// How long silence is trusted.
-const TRUST: Duration = Duration::from_secs(5);
 
 /// The news of revoked tokens.
 #[derive(Debug)]
@@ -20,8 +18,7 @@ pub(super) struct Revoked {
     known: Arc<Revocations>,
     clock: Arc<dyn Clock>,
     sequence: AtomicI64,
-    /// On the monotonic clock, in milliseconds.
-    heard_at: AtomicU64,
+    news: News,
 }
 
 /// Why there is no news.
@@ -38,22 +35,21 @@ pub enum NoNews {
 impl Revoked {
     pub(super) fn new(known: Arc<Revocations>, clock: Arc<dyn Clock>) -> Self {
         Self {
-            heard_at: AtomicU64::new(millis(clock.monotonic())),
             known,
             clock,
             sequence: AtomicI64::new(0),
+            news: News::default(),
         }
     }
 
     /// Whether what is in memory may be believed.
     pub(super) fn is_trusted(&self) -> bool {
-        let heard_at = self.heard_at.load(Ordering::Acquire);
-        millis(self.clock.monotonic()).saturating_sub(heard_at) < millis(TRUST)
+        self.news.is_within(TRUST, self.clock.monotonic())
     }
 
     /// Hears what is new.
     pub(super) async fn poll(&self, store: &dyn Store) -> Result<(), NoNews> {
-        let asked_at = millis(self.clock.monotonic());
+        let asked_at = self.clock.monotonic();
         loop {
             let before = self.sequence.load(Ordering::Acquire);
             let (last, all) = store.token_revocations_since(before).await?;
@@ -70,11 +66,37 @@ impl Revoked {
                 break;
             }
         }
-        self.heard_at.fetch_max(asked_at, Ordering::AcqRel);
+        self.news.heard(asked_at);
         Ok(())
     }
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::{ManualClock, SeededRandom};
+    use crate::storage::sealing::SealingKeys;
+    use crate::storage::sqlite::SqliteStore;
+
+    /// A process whose first question fails may have missed every revocation there is.
+    #[tokio::test]
+    async fn a41_before_the_first_news_nothing_is_believed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sealing = [crate::config::SealingKey::from_bytes([7; 32])];
+        let path = folder.path().join("doorward.db");
+        let store = SqliteStore::open(
+            &path,
+            SealingKeys::new(&sealing).expect("keys"),
+            Arc::new(SeededRandom::new(1)),
+        );
+        let store = store.await.expect("a store");
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(
+            time::macros::datetime!(2027-01-15 08:00 UTC),
+        ));
+        let known = Arc::new(Revocations::new(Arc::clone(&clock), 10));
+        let revoked = Revoked::new(known, clock);
+        assert!(!revoked.is_trusted());
+        revoked.poll(&store).await.expect("news");
+        assert!(revoked.is_trusted());
+    }
 }
