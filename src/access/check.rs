@@ -284,10 +284,13 @@ impl Gate {
         if let Err(refusal) = admit(requirements, request, caller.as_subject()) {
             let verdict = self.refused(at, caller.user, refusal);
             return match verdict {
-                Verdict::Refused(Refusal::Scope) => Verdict::ScopeMissing(Box::new(ScopeMissing {
-                    tenant: at.tenant.id.clone(),
-                    scopes: requirements.wanted_scopes().join(" ").into(),
-                })),
+                // Only who has a token can get one with more scopes.
+                Verdict::Refused(Refusal::Scope) if caller.scheme == Scheme::Bearer => {
+                    Verdict::ScopeMissing(Box::new(ScopeMissing {
+                        tenant: at.tenant.id.clone(),
+                        scopes: requirements.wanted_scopes().join(" ").into(),
+                    }))
+                }
                 verdict => verdict,
             };
         }

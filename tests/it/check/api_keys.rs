@@ -297,6 +297,30 @@ async fn t16_a_key_ends_when_its_time_is_over_and_a_clock_does_not_revive_it() {
     assert_eq!(status(&broker, WIKI, &made.key).await, StatusCode::OK);
 }
 
+/// A key has the scopes that it was made with: there is no token to get with more.
+#[tokio::test]
+async fn a_scope_that_a_key_lacks_is_not_asked_for_as_a_tokens() {
+    let broker = Broker::with(Setup {
+        configuration: configuration("", "").replacen(
+            "allow = { signed_in = true }",
+            "rules = [{ scopes = [\"orders.read\"] }]",
+            1,
+        ),
+        ..Setup::default()
+    })
+    .await;
+    let made = make(&broker, grant("a"), None).await;
+    let answer = show(&broker, WIKI, "/", &made.key).await;
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    assert_eq!(values(answer.headers(), "www-authenticate").join("|"), "");
+    let scoped = ApiKeyGrant {
+        scopes: ["orders.read".into()].into(),
+        ..grant("b")
+    };
+    let made = make(&broker, scoped, None).await;
+    assert_eq!(status(&broker, WIKI, &made.key).await, StatusCode::OK);
+}
+
 /// What is allowed is counted, each time, however many come at once; what is not allowed is not.
 #[tokio::test]
 async fn uses_are_counted_exactly_under_two_hundred_at_once() {
