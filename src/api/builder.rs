@@ -8,15 +8,14 @@ use std::sync::atomic::AtomicBool;
 use url::Url;
 
 use super::issuer_rules::{IssuerRules, KeySource, address};
-use super::metadata;
 use super::rejection::{Manner, is_quotable};
 use super::trusted_issuers::{Discovery, Rules, Shared, TrustedIssuers};
 use super::upkeep::Upkeep;
 use crate::domain::ids::{Issuer, TenantId};
 use crate::domain::issuer_template::is_template;
 use crate::jose::{
-    Issuers, KeySets, MemoryLimits, Revocations, TokenMemory, TokenScope, TokenVerifier,
-    TrustedKeys,
+    IssuerMetadata, Issuers, KeySets, MemoryLimits, Revocations, TokenMemory, TokenScope,
+    TokenVerifier, TrustedKeys,
 };
 use crate::outbound::{FetchCounts, FetchObserver, HttpClients, OutboundSettings, ReachFault};
 use crate::ports::{Clock, SystemClock};
@@ -207,7 +206,7 @@ impl TrustedIssuersBuilder {
             .map(|rules| resolved(rules, &clients, loopback_allowed))
             .collect::<Result<_, _>>()?;
         let key_sets = Arc::new(KeySets::new(clock.clone(), Arc::clone(&observer)));
-        let metadata = Arc::new(metadata::cache(clock.clone(), observer));
+        let metadata = Arc::new(IssuerMetadata::cache(clock.clone(), observer));
         let upkeep = Upkeep::begin(Arc::clone(&key_sets), Arc::clone(&metadata))
             .ok_or(TrustedIssuersFault::NoRuntime)?;
         let revocations = Arc::new(Revocations::new(clock.clone(), REVOCATIONS));

@@ -1,91 +1,62 @@
-//! What an issuer publishes about itself (OIDC Discovery 1.0 §3, RFC 8414 §2), as far as tokens need it.
+//! Where the keys of an issuer are, and with what they sign, by what it publishes about itself.
 //!
 //! Invariant: a document counts only for the issuer that it names itself, byte for byte.
 
-use std::sync::Arc;
-
-use http::HeaderValue;
-use serde::Deserialize;
 use url::Url;
 
 use super::issuer_rules::may_be_fetched;
-use crate::jose::SignatureAlgorithm;
-use crate::outbound::{DocumentCache, DocumentRules, FetchFault, FetchObserver};
-use crate::ports::Clock;
+use crate::jose::{IssuerMetadata, SignatureAlgorithm};
+use crate::outbound::FetchFault;
 
-/// No document is larger, in bytes.
-const LARGEST: usize = 256 * 1024;
-
-/// The members that are used. Others are ignored.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct IssuerMetadata {
-    issuer: Box<str>,
-    jwks_uri: Url,
-    #[serde(default)]
-    id_token_signing_alg_values_supported: Vec<String>,
-}
-
-/// Documents, each kept by its address.
-pub(super) fn cache(
-    clock: Arc<dyn Clock>,
-    observer: Arc<dyn FetchObserver>,
-) -> DocumentCache<IssuerMetadata> {
-    let rules = DocumentRules {
-        accept: HeaderValue::from_static("application/json"),
-        max_body: LARGEST,
-        parse: Box::new(|document| {
-            serde_json::from_slice(document).map_err(|error| error.to_string())
-        }),
-    };
-    DocumentCache::new(rules, clock, observer)
-}
-
-impl IssuerMetadata {
-    /// Where the keys of `issuer` are, and with what they sign: what was `configured`, else RS256 where it is
-    /// listed or nothing is, else the only one that is listed. The list is of ID tokens; issuers publish none of
-    /// access tokens, and sign both alike.
-    ///
-    /// # Errors
-    /// A document of somebody else (OIDC Discovery 1.0 §4.3), keys at no address, or no one algorithm.
-    pub(super) fn keys_of(
-        &self,
-        issuer: &str,
-        configured: Option<SignatureAlgorithm>,
-        loopback_allowed: bool,
-    ) -> Result<(&Url, SignatureAlgorithm), FetchFault> {
-        if *self.issuer != *issuer {
-            let text = format!(
-                "it is of issuer {:?}, not {issuer:?}: trust the issuer under the name that it gives itself",
-                shortened(&self.issuer)
-            );
-            return Err(FetchFault::Unreadable(text.into()));
-        }
-        if !may_be_fetched(&self.jwks_uri, loopback_allowed) {
-            let address = shortened(self.jwks_uri.as_str());
-            let text = format!("its keys are at {address:?}, which is no https address");
-            return Err(FetchFault::Unreadable(text.into()));
-        }
-        let algorithm = configured.or_else(|| self.algorithm()).ok_or_else(|| {
-            let listed = self.id_token_signing_alg_values_supported.join(", ");
-            let text = format!(
-                "it lists the algorithms {:?}: say which one it is with `IssuerRules::algorithm`",
-                shortened(&listed)
-            );
-            FetchFault::Unreadable(text.into())
-        })?;
-        Ok((&self.jwks_uri, algorithm))
+/// Where the keys of `issuer` are, and with what they sign: what was `configured`, else RS256 where it is
+/// listed or nothing is, else the only one that is listed. The list is of ID tokens; issuers publish none of
+/// access tokens, and sign both alike.
+///
+/// # Errors
+/// A document of somebody else (OIDC Discovery 1.0 §4.3), keys at no address, or no one algorithm.
+pub(super) fn keys_of<'m>(
+    metadata: &'m IssuerMetadata,
+    issuer: &str,
+    configured: Option<SignatureAlgorithm>,
+    loopback_allowed: bool,
+) -> Result<(&'m Url, SignatureAlgorithm), FetchFault> {
+    if *metadata.issuer != *issuer {
+        let text = format!(
+            "it is of issuer {:?}, not {issuer:?}: trust the issuer under the name that it gives itself",
+            shortened(&metadata.issuer)
+        );
+        return Err(FetchFault::Unreadable(text.into()));
     }
+    let Some(jwks_uri) = &metadata.jwks_uri else {
+        return Err(FetchFault::Unreadable(
+            "it does not say where its keys are (`jwks_uri`)".into(),
+        ));
+    };
+    if !may_be_fetched(jwks_uri, loopback_allowed) {
+        let address = shortened(jwks_uri.as_str());
+        let text = format!("its keys are at {address:?}, which is no https address");
+        return Err(FetchFault::Unreadable(text.into()));
+    }
+    let algorithm = configured.or_else(|| algorithm(metadata)).ok_or_else(|| {
+        let listed = metadata.id_token_signing_alg_values_supported.join(", ");
+        let text = format!(
+            "it lists the algorithms {:?}: say which one it is with `IssuerRules::algorithm`",
+            shortened(&listed)
+        );
+        FetchFault::Unreadable(text.into())
+    })?;
+    Ok((jwks_uri, algorithm))
+}
 
-    fn algorithm(&self) -> Option<SignatureAlgorithm> {
-        let listed = &self.id_token_signing_alg_values_supported;
-        if listed.is_empty() || listed.iter().any(|algorithm| algorithm == "RS256") {
-            return Some(SignatureAlgorithm::Rs256);
-        }
-        let mut usable = listed.iter().filter_map(|algorithm| algorithm.parse().ok());
-        match (usable.next(), usable.next()) {
-            (Some(only), None) => Some(only),
-            _ => None,
-        }
+fn algorithm(metadata: &IssuerMetadata) -> Option<SignatureAlgorithm> {
+    let listed = &metadata.id_token_signing_alg_values_supported;
+    if listed.is_empty() || listed.iter().any(|algorithm| algorithm == "RS256") {
+        return Some(SignatureAlgorithm::Rs256);
+    }
+    let mut usable = listed.iter().filter_map(|algorithm| algorithm.parse().ok());
+    match (usable.next(), usable.next()) {
+        (Some(only), None) => Some(only),
+        _ => None,
     }
 }
 
@@ -124,7 +95,7 @@ mod tests {
         #[case] expected: Option<&str>,
     ) {
         let metadata = metadata("https://issuer.example", listed);
-        let found = metadata.keys_of("https://issuer.example", configured, false);
+        let found = keys_of(&metadata, "https://issuer.example", configured, false);
         let found = found.map(|(_, algorithm)| algorithm.as_str()).ok();
         assert_eq!(found, expected);
     }
@@ -136,7 +107,7 @@ mod tests {
     #[case::plain("http://issuer.example")]
     fn a_document_of_somebody_else_is_not_used(#[case] named: &str) {
         let found = metadata(named, None);
-        let refused = found.keys_of("https://issuer.example", None, true);
+        let refused = keys_of(&found, "https://issuer.example", None, true);
         assert!(
             matches!(refused, Err(FetchFault::Unreadable(_))),
             "{refused:?}"
@@ -157,7 +128,7 @@ mod tests {
         let document = json!({"issuer": "i", "jwks_uri": jwks_uri});
         let metadata: IssuerMetadata = serde_json::from_value(document).expect("a document");
         assert_eq!(
-            metadata.keys_of("i", None, loopback_allowed).is_ok(),
+            keys_of(&metadata, "i", None, loopback_allowed).is_ok(),
             expected
         );
     }

@@ -15,14 +15,15 @@ use url::Url;
 use super::builder::{TrustedIssuersBuilder, api_tenant};
 use super::caller::Caller;
 use super::credentials::{Credentials, of_authorization};
-use super::metadata::IssuerMetadata;
+use super::metadata::keys_of;
 use super::rejection::{Manner, Refusal, Rejection};
 use super::scopes::{RequiredScopes, ScopeClaims};
 use super::upkeep::Upkeep;
 use crate::domain::issuer_template::IssuerTemplate;
 use crate::jose::{
-    Issuers, Revocation, Revocations, RevocationsFull, SignatureAlgorithm, TokenMemory,
-    TokenRefused, TokenScope, TokenVerifier, TrustedIssuer, TrustedKeys, UnverifiedToken, shown,
+    IssuerMetadata, Issuers, Revocation, Revocations, RevocationsFull, SignatureAlgorithm,
+    TokenMemory, TokenRefused, TokenScope, TokenVerifier, TrustedIssuer, TrustedKeys,
+    UnverifiedToken, shown,
 };
 use crate::outbound::{Budget, DocumentCache, FetchFault, HttpClient, Refetch, Spending};
 
@@ -274,8 +275,12 @@ impl Rules {
 
 impl Discovery {
     fn keys_in(&self, metadata: &IssuerMetadata) -> Result<TrustedKeys, FetchFault> {
-        let (address, algorithm) =
-            metadata.keys_of(&self.issuer, self.algorithm, self.loopback_allowed)?;
+        let (address, algorithm) = keys_of(
+            metadata,
+            &self.issuer,
+            self.algorithm,
+            self.loopback_allowed,
+        )?;
         Ok(TrustedKeys::Published {
             algorithm,
             address: address.clone(),

@@ -7,8 +7,7 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::metadata::IssuerMetadata;
-use crate::jose::KeySets;
+use crate::jose::{IssuerMetadata, KeySets};
 use crate::outbound::DocumentCache;
 
 /// How often it is looked whether something is due.
@@ -46,7 +45,6 @@ impl Drop for Upkeep {
 
 #[cfg(test)]
 mod tests {
-    use super::super::metadata;
     use super::*;
     use crate::outbound::FetchCounts;
     use crate::ports::ManualClock;
@@ -56,7 +54,7 @@ mod tests {
         let clock = Arc::new(ManualClock::at(datetime!(2026-11-01 12:00 UTC)));
         let counts = Arc::new(FetchCounts::default());
         let key_sets = Arc::new(KeySets::new(clock.clone(), counts.clone()));
-        Upkeep::begin(key_sets, Arc::new(metadata::cache(clock, counts)))
+        Upkeep::begin(key_sets, Arc::new(IssuerMetadata::cache(clock, counts)))
     }
 
     #[tokio::test]

@@ -10,11 +10,11 @@ use tokio::runtime::Handle;
 use crate::access::Outside;
 use crate::config::Config;
 use crate::domain::upstream_provider::Reach;
+use crate::jose::IssuerMetadata;
 use crate::jose::{KeySets, Revocations};
 use crate::openid_provider::OpenIdProvider;
 use crate::outbound::{FetchFault, FetchObserver, HttpClient, HttpClients, OutboundSettings};
 use crate::ports::{Clock, SecureRandom, SystemClock, SystemRandom};
-use crate::providers::issuers::issuer_metadata_cache;
 use crate::relying_party::RelyingParty;
 use crate::relying_party::begin_login::WAITING;
 use crate::sessions::Sessions;
@@ -171,7 +171,7 @@ pub async fn door(
         ..OutboundSettings::default()
     });
     let counts = Arc::new(CountFetches);
-    let issuer_metadata = issuer_metadata_cache(Arc::clone(&clock), counts.clone());
+    let issuer_metadata = IssuerMetadata::cache(Arc::clone(&clock), counts.clone());
     let revocations = Revocations::new(Arc::clone(&clock), MOST_REVOCATIONS);
     let relying_party = RelyingParty {
         documents: crate::providers::metadata_cache(Arc::clone(&clock), counts.clone()),
@@ -221,7 +221,7 @@ pub(super) fn outside(config: &Config, clock: &Arc<dyn Clock>) -> (Outside, Arc<
         deadline: PROVIDER_DEADLINE,
         ..OutboundSettings::default()
     });
-    let metadata = issuer_metadata_cache(Arc::clone(clock), counts.clone());
+    let metadata = IssuerMetadata::cache(Arc::clone(clock), counts.clone());
     let outside = Outside {
         http,
         key_sets: Arc::new(KeySets::new(Arc::clone(clock), counts)),

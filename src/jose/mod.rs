@@ -13,6 +13,7 @@ mod bearer;
 mod claims;
 mod client_key;
 mod header;
+mod issuer_metadata;
 mod json;
 mod key_set;
 mod key_sets;
@@ -32,6 +33,7 @@ pub use client_key::{
     PrivateKeyRefused,
 };
 pub use header::{HeaderRefused, JoseHeader, MAX_TOKEN_BYTES};
+pub use issuer_metadata::IssuerMetadata;
 pub use key_set::{Jwk, KeyRefused, KeySet, KeySetFault, SkippedKey};
 pub use key_sets::KeySets;
 pub use sign::{Signer, SignerUnreadable, SigningFailed};

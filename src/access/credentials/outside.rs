@@ -6,9 +6,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::jose::{KeySets, TrustedIssuer};
+use crate::jose::{IssuerMetadata, KeySets, TrustedIssuer};
 use crate::outbound::{DocumentCache, HttpClient, HttpClients};
-use crate::providers::issuers::{IssuerMetadata, IssuerRules, KeySource};
+use crate::providers::issuers::{IssuerRules, KeySource};
 
 /// The way to issuers.
 #[derive(Clone, Debug)]

@@ -5,7 +5,6 @@
 //! what a profile and an operator leave unsaid admits nothing; nothing is fetched here, so an issuer that is down
 //! is no reason not to start.
 
-mod metadata;
 mod profile;
 mod registry;
 mod resolution;
@@ -13,6 +12,5 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-pub use metadata::{IssuerMetadata, issuer_metadata_cache};
 pub use registry::Profiles;
 pub use rules::{Asking, IssuerRules, KeySource, OpaqueRules, ScopeForm};
