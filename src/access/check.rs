@@ -15,7 +15,7 @@ use super::credentials::{Credentials, KnownCaller, Shown};
 use super::dialect::{CheckRequest, Dialect, before_forwarding, before_rules, read_target};
 use super::identity_headers::{HandedTokens, identity_headers};
 use super::limiter::{Counted, Limiter};
-use super::noted::{note, unreadable};
+use super::noted::{condition_failed, note, unreadable};
 use super::target::CheckTarget;
 use super::verdict::{Allowed, Prepared, ScopeMissing, Told, Verdict};
 use crate::config::Server;
@@ -24,7 +24,6 @@ use crate::domain::handle::{AppSessionKind, Digest, Handle};
 use crate::domain::host::Host;
 use crate::domain::identity::Person;
 use crate::domain::identity_header::{HeaderSet, IdentitySource};
-use crate::domain::ids::UserId;
 use crate::domain::login_offer::is_navigation;
 use crate::domain::policy::{Refusal, Requirements, Ruling, Source, Target};
 use crate::domain::tenant::{ParentCookie, ProtectedApp};
@@ -140,10 +139,24 @@ impl Gate {
     }
 
     /// Somebody who is known may not pass.
-    fn refused(&self, at: AppAt<'_>, user: UserId, refusal: Refusal) -> Verdict {
-        self.limiter
-            .count_user(Counted::FailedCheck, &at.tenant.id, user)
-            .map_or_else(Verdict::OverLimit, |()| Verdict::Refused(refusal))
+    fn refused(
+        &self,
+        at: AppAt<'_>,
+        rule: (&Requirements, Target<'_>),
+        subject: Subject<'_>,
+        refusal: Refusal,
+    ) -> Verdict {
+        let tenant = &at.tenant.id;
+        let counted = self
+            .limiter
+            .count_user(Counted::FailedCheck, tenant, subject.user);
+        if let Err(over) = counted {
+            return Verdict::OverLimit(over);
+        }
+        if refusal == Refusal::ConditionFailed {
+            condition_failed(at, rule, subject);
+        }
+        Verdict::Refused(refusal)
     }
 
     /// Answers for `target` at an app that the caller found. Counts and audits it.
@@ -198,6 +211,7 @@ impl Gate {
         let asked = Target {
             path: path.as_ref(),
             method: target.method.as_ref(),
+            host: Some(host),
             preflight: is_preflight(target.method.as_ref(), request.headers),
             source: if at.app.policy.needs_source() {
                 source(request, server)
@@ -235,7 +249,7 @@ impl Gate {
             };
             if let Some(known) = known {
                 witness.identified(known.caller());
-                return self.pass(known, requirements, request, at, set);
+                return self.pass(known, (requirements, asked), request, at, set);
             }
         }
         if !at.app.accepts.accepts(Scheme::Session) {
@@ -249,8 +263,9 @@ impl Gate {
             return nobody(request, target, at, host);
         };
         witness.recognized(entry.person());
-        if let Err(refusal) = admit(requirements, request, entry.person().as_subject()) {
-            return self.refused(at, entry.person().user, refusal);
+        let subject = entry.person().as_subject();
+        if let Err(refusal) = admit((requirements, asked), request, subject) {
+            return self.refused(at, (requirements, asked), subject, refusal);
         }
         let version = directory.version();
         if let Err(error) = self.with_tokens(&entry, at, version).await {
@@ -275,20 +290,20 @@ impl Gate {
     fn pass(
         &self,
         known: Arc<KnownCaller>,
-        requirements: &Requirements,
+        rule: (&Requirements, Target<'_>),
         request: &CheckRequest<'_>,
         at: AppAt<'_>,
         set: HeaderSet,
     ) -> Verdict {
         let caller = known.caller();
-        if let Err(refusal) = admit(requirements, request, caller.as_subject()) {
-            let verdict = self.refused(at, caller.user, refusal);
+        if let Err(refusal) = admit(rule, request, caller.as_subject()) {
+            let verdict = self.refused(at, rule, caller.as_subject(), refusal);
             return match verdict {
                 // Only who has a token can get one with more scopes.
                 Verdict::Refused(Refusal::Scope) if caller.scheme == Scheme::Bearer => {
                     Verdict::ScopeMissing(Box::new(ScopeMissing {
                         tenant: at.tenant.id.clone(),
-                        scopes: requirements.wanted_scopes().join(" ").into(),
+                        scopes: rule.0.wanted_scopes().join(" ").into(),
                     }))
                 }
                 verdict => verdict,
@@ -404,11 +419,11 @@ fn sign_in_required(at: AppAt<'_>) -> Verdict {
 /// The rule's lists, then the limits that the proxy names in the query, as oauth2-proxy's users do:
 /// `allowed_groups`, `allowed_emails`, `allowed_email_domains`, each a list with commas.
 fn admit(
-    requirements: &Requirements,
+    (requirements, target): (&Requirements, Target<'_>),
     request: &CheckRequest<'_>,
     subject: Subject<'_>,
 ) -> Result<(), Refusal> {
-    requirements.admit(subject)?;
+    requirements.admit(subject, target)?;
     let query = match request.dialect {
         Dialect::OAuth2Proxy { limits } => limits,
         // There the query is the client's own, or whatever its users have put there.

@@ -29,13 +29,12 @@ pub fn may_enter<'a>(
     target: &Url,
     person: &Person,
 ) -> Result<(), EntryRefused<'a>> {
-    let Some((app, ruling)) = ruling(tenant, target) else {
-        return Ok(());
-    };
-    let judged = match ruling {
+    let Some((app, judged)) = with_ruling(tenant, target, |ruling, asked| match ruling {
         Ruling::Public { .. } => Ok(()),
-        Ruling::SignedIn { requirements, .. } => requirements.admit(person.as_subject()),
+        Ruling::SignedIn { requirements, .. } => requirements.admit(person.as_subject(), asked),
         Ruling::Refused(refusal) => Err(refusal),
+    }) else {
+        return Ok(());
     };
     judged.map_err(|refusal| EntryRefused { app, refusal })
 }
@@ -44,25 +43,32 @@ pub fn may_enter<'a>(
 /// names, else all of them.
 #[must_use]
 pub fn providers_for<'a>(tenant: &'a Tenant, target: &Url) -> Vec<&'a UpstreamProvider> {
-    let named = match ruling(tenant, target) {
-        Some((_, Ruling::SignedIn { requirements, .. })) => requirements.providers.as_slice(),
+    let named = with_ruling(tenant, target, |ruling, _| match ruling {
+        Ruling::SignedIn { requirements, .. } => requirements.providers.as_slice(),
         _ => &[],
-    };
+    });
+    let named = named.map_or(&[][..], |(_, named)| named);
     let all = tenant.providers.iter();
     all.filter(|provider| named.is_empty() || named.contains(&provider.id))
         .collect()
 }
 
-/// What the rules of the app at `target` say about a GET of it.
-fn ruling<'a>(tenant: &'a Tenant, target: &Url) -> Option<(&'a ProtectedApp, Ruling<'a>)> {
-    let app = Host::of(target).and_then(|host| tenant.app_of(&host))?;
+/// Has `judge` judge what the rules of the app at `target` say about a GET of it.
+fn with_ruling<'a, T>(
+    tenant: &'a Tenant,
+    target: &Url,
+    judge: impl FnOnce(Ruling<'a>, Target<'_>) -> T,
+) -> Option<(&'a ProtectedApp, T)> {
+    let host = Host::of(target)?;
+    let app = tenant.app_of(&host)?;
     // A path with two meanings is refused by the check; here it is judged as unknown.
     let path = CanonicalPath::parse(target.path()).ok();
     let asked = Target {
         path: path.as_ref(),
         method: Some(&Method::GET),
+        host: Some(&host),
         preflight: false,
         source: Source::NotAsked,
     };
-    Some((app, app.policy.ruling(asked)))
+    Some((app, judge(app.policy.ruling(asked), asked)))
 }

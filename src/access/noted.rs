@@ -6,8 +6,9 @@ use super::credentials::CredentialFault;
 use super::dialect::CheckRequest;
 use super::target::{AmbiguousTarget, CheckTarget};
 use super::verdict::Verdict;
-use crate::domain::policy::Refusal;
-use crate::telemetry::metrics::{CheckOutcome, check_counter};
+use crate::domain::caller::Subject;
+use crate::domain::policy::{Refusal, Requirements, Target};
+use crate::telemetry::metrics::{CheckOutcome, check_counter, count_failed_condition};
 use crate::tenants::AppAt;
 
 /// The request has no single target, so it is nobody's.
@@ -66,6 +67,23 @@ pub(super) fn note(verdict: &Verdict, target: &CheckTarget<'_>, at: AppAt<'_>, p
             tenant, app, %error, "nobody can be let through while the store fails"
         ),
         _ => {}
+    }
+}
+
+/// A `when` could not be judged: the operator has to mend it, or to find out why something is not there.
+pub(super) fn condition_failed(
+    at: AppAt<'_>,
+    (requirements, target): (&Requirements, Target<'_>),
+    subject: Subject<'_>,
+) {
+    let (tenant, app) = (at.tenant.id.as_str(), at.app.id.as_str());
+    count_failed_condition(tenant, app);
+    if let Some(failed) = requirements.failed_condition(subject, target) {
+        tracing::warn!(
+            target: "audit", event = "condition_failed", tenant, app, user = %subject.user,
+            place = failed.place, reason = %failed.why,
+            "a rule's `when` could not be judged: nobody passes by it"
+        );
     }
 }
 

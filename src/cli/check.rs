@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{Failure, load, say, say_warnings};
 use crate::config::{Config, TargetHeaders};
+use crate::domain::condition::When;
 use crate::domain::logout::{Logout, LogoutValue};
 use crate::domain::policy::{Allow, Requirements, Rule};
 use crate::domain::tenant::{ProtectedApp, Tenant};
@@ -167,8 +168,8 @@ fn who(allow: &Allow) -> String {
     }
 }
 
-/// What a caller has to fit, in words.
-fn told(requirements: &Requirements) -> String {
+/// What a caller has to fit, in words; nothing where everybody who is known does.
+pub(super) fn told(requirements: &Requirements) -> String {
     let Requirements {
         schemes,
         providers,
@@ -185,10 +186,12 @@ fn told(requirements: &Requirements) -> String {
         all_permissions,
         scopes,
         all_scopes,
+        when,
         any_of,
     } = requirements;
     let schemes: Vec<_> = schemes.iter().map(|scheme| scheme.as_str()).collect();
     let any_of: Vec<_> = any_of.iter().map(told).collect();
+    let when = when.as_ref().map(|when| format!("`{}`", one_line(when)));
     let lists = [
         ("is the user", either(users)),
         ("has an address at", either(email_domains)),
@@ -205,11 +208,18 @@ fn told(requirements: &Requirements) -> String {
         ("has the permissions", both(all_permissions)),
         ("has a token with the scope", either(scopes)),
         ("has a token with the scopes", both(all_scopes)),
+        ("fits", when.unwrap_or_default()),
         ("either", any_of.join(", or ")),
     ];
     let given = lists.iter().filter(|(_, entries)| !entries.is_empty());
     let given: Vec<_> = given.map(|(what, all)| format!("{what} {all}")).collect();
     given.join(", and ")
+}
+
+/// An expression, without the line breaks that it was written with.
+pub(super) fn one_line(when: &When) -> String {
+    let text = when.to_string();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn list(all: &[impl Display]) -> String {

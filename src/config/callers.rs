@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::apps::SCHEME;
 use super::diagnostics::suggestion;
+use super::expressions;
 use super::reader::{Item, Section};
 use super::server;
 use super::table::{Key, Shape, Table};
@@ -16,7 +17,7 @@ use crate::domain::ids::{ProviderId, TrustedIssuerId, UserId};
 use crate::domain::policy::{Allow, Requirements};
 
 const WHO: &str = "exactly one of public = true, deny = true, signed_in = true, or lists \
-                   (`email_domains`, `emails`, `groups`, `roles`, `providers`, `scopes`, …, `any_of`)";
+                   (`email_domains`, `emails`, `groups`, `roles`, `providers`, `scopes`, …, `when`, `any_of`)";
 
 pub(super) static ALLOW: Table = Table::new(
     "`allow`",
@@ -125,6 +126,11 @@ pub(super) const LISTS: &[Key] = &[
         Shape::List(&Shape::Line(255)),
         "Permissions of a token, all of them.",
     ),
+    Key::new(
+        "when",
+        Shape::Text,
+        "An expression in CEL about `caller` and `request` that must be true as well.",
+    ),
 ];
 
 /// Who may pass, and the networks that they have to come from.
@@ -160,7 +166,8 @@ pub(super) fn who(section: &Section<'_>, providers: &[&str]) -> Option<(Allow, V
         [(first, _), (second, item), ..] => item.fault_with_help(
             format!("`{first}` and `{second}` contradict each other"),
             if *first == "signed_in" {
-                "leave out `signed_in`: who is on a list must be signed in anyway".into()
+                "leave out `signed_in`: who is on a list, or fits `when`, must be signed in anyway"
+                    .into()
             } else {
                 format!("say {WHO}")
             },
@@ -202,6 +209,9 @@ fn requirements<'a>(
         values(list("scopes"), scope),
         values(list("all_scopes"), scope),
     );
+    let when = list("when").map_or(Some(None), |item| {
+        expressions::read_condition(&item).map(Some)
+    });
     let requirements = || {
         Some(Requirements {
             schemes: schemes?,
@@ -219,6 +229,7 @@ fn requirements<'a>(
             all_permissions: all_permissions?,
             scopes: scopes?,
             all_scopes: all_scopes?,
+            when: when?,
             any_of: Vec::new(),
         })
     };

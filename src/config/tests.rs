@@ -900,6 +900,26 @@ const HOST: &str = "hosts = [\"wiki.acme.example\"]\n";
     "allow = { networks = [\"10.0.0.0/8\"] }",
     "`allow` does not say who may pass"
 )]
+#[case::condition_of_what_is_public(
+    "allow = { public = true, when = \"caller.scheme == 'session'\" }",
+    "`public` and `when` contradict each other"
+)]
+#[case::condition_beside_everybody(
+    "allow = { signed_in = true, when = \"caller.scheme == 'session'\" }",
+    "`signed_in` and `when` contradict each other = leave out `signed_in`"
+)]
+#[case::condition_for_everybody(
+    "allow = { when = \"true\" }",
+    "this looks at neither `caller` nor `request`"
+)]
+#[case::condition_of_a_header(
+    "allow = { when = \"request.headers['a'] == 'b'\" }",
+    "`request` has no `headers`"
+)]
+#[case::condition_of_an_alternative(
+    "allow = { any_of = [{ groups = [\"a\"] }, { when = \"caller.groups\" }] }",
+    "this can be neither true nor false"
+)]
 #[case::empty_list(
     "allow = { groups = [] }",
     "`groups` is an empty list = leave it out, or name at least one"

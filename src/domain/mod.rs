@@ -11,6 +11,7 @@ pub mod claim_changes;
 pub mod claims;
 pub mod client_authentication;
 pub mod colour;
+pub mod condition;
 pub mod email;
 pub mod email_rule;
 pub mod expression;

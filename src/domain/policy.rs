@@ -13,7 +13,9 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use super::caller::{Scheme, Subject};
+use super::condition::{ConditionFailed, Needs, When};
 use super::email::{EmailAddress, EmailDomain};
+use super::host::Host;
 use super::ids::{ProviderId, TrustedIssuerId, UserId};
 use super::path::CanonicalPath;
 
@@ -86,6 +88,8 @@ pub struct Requirements {
     pub scopes: Vec<Box<str>>,
     /// The same, and every one of them.
     pub all_scopes: Vec<Box<str>>,
+    /// What lists cannot say, and has to be true beside them.
+    pub when: Option<When>,
     /// Where this is not empty, one of these has to fit as well.
     pub any_of: Vec<Self>,
 }
@@ -97,6 +101,8 @@ pub struct Target<'a> {
     pub path: Option<&'a CanonicalPath>,
     /// The method.
     pub method: Option<&'a Method>,
+    /// The host, which is one of the app's.
+    pub host: Option<&'a Host>,
     /// Whether the request has the marks of a CORS preflight.
     pub preflight: bool,
     /// Where it comes from.
@@ -186,18 +192,32 @@ pub enum Refusal {
     /// The token may not be used for this.
     #[error("the token does not have the scopes that it takes")]
     Scope,
+    /// Nobody told where the request comes from, and a condition looks at it.
+    #[error("it is not known where the request comes from")]
+    SourceUnknown,
+    /// The rule's `when` is false.
+    #[error("the condition of the rule is not met")]
+    Condition,
+    /// The rule's `when` is neither true nor false.
+    #[error("the condition of the rule could not be judged")]
+    ConditionFailed,
 }
 
 impl Policy {
     /// Keeps the order.
     #[must_use]
     pub fn new(rules: Vec<Rule>) -> Self {
+        let looks_at =
+            |part: fn(Needs) -> bool| rules.iter().any(|rule| rule.conditions().any(part));
         Self {
-            needs_path: rules.iter().any(|rule| !rule.paths.is_empty()),
+            needs_path: rules.iter().any(|rule| !rule.paths.is_empty())
+                || looks_at(|needs| needs.path),
             needs_method: rules
                 .iter()
-                .any(|rule| !rule.methods.is_empty() || rule.preflight),
-            needs_source: rules.iter().any(|rule| !rule.networks.is_empty()),
+                .any(|rule| !rule.methods.is_empty() || rule.preflight)
+                || looks_at(|needs| needs.method),
+            needs_source: rules.iter().any(|rule| !rule.networks.is_empty())
+                || looks_at(|needs| needs.source),
             rules,
         }
     }
@@ -253,6 +273,16 @@ impl Policy {
 }
 
 impl Rule {
+    /// What its conditions look at.
+    fn conditions(&self) -> impl Iterator<Item = Needs> {
+        let requirements = match &self.allow {
+            Allow::SignedIn(requirements) => Some(&**requirements),
+            Allow::Public | Allow::Nobody => None,
+        };
+        let conditions = requirements.into_iter().flat_map(Requirements::conditions);
+        conditions.map(When::needs)
+    }
+
     fn covers(&self, target: Target<'_>) -> bool {
         let path = self.paths.is_empty()
             || target
@@ -279,11 +309,11 @@ impl Rule {
 }
 
 impl Requirements {
-    /// Whether `subject` fits, or which list it does not fit.
+    /// Whether `subject` fits, or which list it does not fit. A condition looks at `target` too.
     ///
     /// # Errors
     /// The class of the first list that does not fit.
-    pub fn admit(&self, subject: Subject<'_>) -> Result<(), Refusal> {
+    pub fn admit(&self, subject: Subject<'_>, target: Target<'_>) -> Result<(), Refusal> {
         one_of(&self.schemes, |it| *it == subject.scheme, Refusal::Scheme)?;
         one_of(
             &self.providers,
@@ -320,6 +350,9 @@ impl Requirements {
             subject.permissions,
             Refusal::Permission,
         )?;
+        if let Some(when) = &self.when {
+            when.admit(subject, target)?;
+        }
         // The last, so that a token which is told to have more scopes lacks nothing else.
         names(
             &self.scopes,
@@ -327,21 +360,41 @@ impl Requirements {
             subject.scopes,
             Refusal::Scope,
         )?;
-        self.admit_any(subject)
+        self.admit_any(subject, target)
     }
 
     /// Whether one of the alternatives fits, if there are any. More scopes are what a caller can do something
-    /// about, so that is told before anything else.
-    fn admit_any(&self, subject: Subject<'_>) -> Result<(), Refusal> {
+    /// about, so that is told before anything else; then, that a condition failed, because operators want to know.
+    fn admit_any(&self, subject: Subject<'_>, target: Target<'_>) -> Result<(), Refusal> {
         let mut told = None;
         for alternative in &self.any_of {
-            match alternative.admit(subject) {
+            match alternative.admit(subject, target) {
                 Ok(()) => return Ok(()),
                 Err(Refusal::Scope) => told = Some(Refusal::Scope),
+                Err(Refusal::ConditionFailed) if told != Some(Refusal::Scope) => {
+                    told = Some(Refusal::ConditionFailed);
+                }
                 Err(refusal) => told = told.or(Some(refusal)),
             }
         }
         told.map_or(Ok(()), Err)
+    }
+
+    /// Its own condition and those of its alternatives.
+    fn conditions(&self) -> impl Iterator<Item = &When> {
+        let alternatives = self.any_of.iter().filter_map(|it| it.when.as_ref());
+        self.when.iter().chain(alternatives)
+    }
+
+    /// Which condition fails, and why, where [`Refusal::ConditionFailed`] was told.
+    #[must_use]
+    pub fn failed_condition(
+        &self,
+        subject: Subject<'_>,
+        target: Target<'_>,
+    ) -> Option<ConditionFailed<'_>> {
+        self.conditions()
+            .find_map(|when| when.failure(subject, target))
     }
 
     /// The scopes that would do (RFC 6750 §3), for a caller who is refused for want of them.
@@ -465,15 +518,18 @@ mod tests {
             path: Some(&target),
             method: method.as_ref(),
             preflight,
-            source: Source::Unknown,
+            ..Target::default()
         };
         match policy.ruling(asked) {
             Ruling::Public { .. } => Ok(()),
             Ruling::Refused(refusal) => Err(refusal),
-            Ruling::SignedIn { requirements, .. } => requirements.admit(Subject {
-                groups: &in_groups,
-                ..subject(&provider)
-            }),
+            Ruling::SignedIn { requirements, .. } => {
+                let in_groups = Subject {
+                    groups: &in_groups,
+                    ..subject(&provider)
+                };
+                requirements.admit(in_groups, asked)
+            }
         }
     }
 
@@ -525,12 +581,15 @@ mod tests {
             groups: vec!["staff".into()],
             ..Requirements::default()
         };
-        let with = |email| Subject {
-            email,
-            ..subject(&provider)
+        let with = |email| {
+            let subject = Subject {
+                email,
+                ..subject(&provider)
+            };
+            requirements.admit(subject, Target::default())
         };
-        assert_eq!(requirements.admit(with(None)), Err(Refusal::EmailDomain));
-        assert_eq!(requirements.admit(with(Some(&email))), Err(Refusal::Group));
+        assert_eq!(with(None), Err(Refusal::EmailDomain));
+        assert_eq!(with(Some(&email)), Err(Refusal::Group));
     }
 
     fn names(all: &[&str]) -> Vec<Box<str>> {
@@ -564,7 +623,7 @@ mod tests {
     fn ask_token(requirements: &Requirements) -> Result<(), Refusal> {
         let provider = "entra".parse().expect("a name");
         let issuer = "ci".parse().expect("a name");
-        requirements.admit(Subject {
+        let token = Subject {
             scheme: Scheme::Bearer,
             issuer: Some(&issuer),
             client: Some("web"),
@@ -573,7 +632,8 @@ mod tests {
             scopes: &names(&["a", "b"]),
             permissions: &names(&["p", "q"]),
             ..subject(&provider)
-        })
+        };
+        requirements.admit(token, Target::default())
     }
 
     #[rstest]

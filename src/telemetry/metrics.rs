@@ -96,6 +96,12 @@ pub fn count_ticket(tenant: &str, app: &str, outcome: &'static str) {
         .increment(1);
 }
 
+/// Counts a rule's `when` that could not be judged.
+pub fn count_failed_condition(tenant: &str, app: &str) {
+    counter!("doorward_failed_conditions_total", "tenant" => tenant.to_owned(), "app" => app.to_owned())
+        .increment(1);
+}
+
 /// Counts tokens, keys and passwords that were judged; not those that are remembered. `scheme` and `outcome` are of
 /// fixed lists: `accepted`, `invalid`, `malformed`, `unjudged`, `over_limit`.
 pub fn count_credential(tenant: &str, scheme: &'static str, outcome: &'static str) {
@@ -204,6 +210,10 @@ fn install() -> Option<PrometheusHandle> {
     describe_counter!(
         "doorward_credentials_total",
         "Tokens, keys and passwords that were judged, by tenant, scheme and outcome."
+    );
+    describe_counter!(
+        "doorward_failed_conditions_total",
+        "Requests refused because a rule's `when` could not be judged, by tenant and app."
     );
     describe_counter!(
         "doorward_refreshes_total",

@@ -68,7 +68,10 @@ impl From<Refusal> for RefusedClass {
             | Refusal::Issuer
             | Refusal::Client
             | Refusal::Permission
-            | Refusal::Scope => Self::Nobody,
+            | Refusal::Scope
+            | Refusal::SourceUnknown
+            | Refusal::Condition
+            | Refusal::ConditionFailed => Self::Nobody,
         }
     }
 }

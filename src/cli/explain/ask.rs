@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use http::Method;
+
 use super::endpoint::Endpoint;
 use super::question::Question;
 use crate::access::{AmbiguousTarget, Found, Gate, StartLine, Verdict, WholeTarget, Witness};
@@ -9,7 +11,7 @@ use crate::domain::caller::Caller;
 use crate::domain::host::Host;
 use crate::domain::identity::Person;
 use crate::domain::path::CanonicalPath;
-use crate::domain::policy::{Rule, Target};
+use crate::domain::policy::{Allow, Rule, Source, Target};
 use crate::domain::tenant::{ProtectedApp, Tenant};
 use crate::tenants::{AppAt, Directory};
 use crate::web::{authz, check, forward};
@@ -32,6 +34,7 @@ pub(super) enum Outcome {
 pub(super) struct Seen {
     pub(super) place: Option<Place>,
     pub(super) rule: Ruled,
+    asked: Option<AskedFor>,
     pub(super) person: Option<Person>,
     /// Known by what the request itself shows.
     pub(super) caller: Option<Caller>,
@@ -44,6 +47,15 @@ pub(super) struct Place {
     /// Index in the tenant's apps.
     app: usize,
     pub(super) host: Host,
+}
+
+/// What the rules were asked about.
+#[derive(Debug)]
+struct AskedFor {
+    path: Option<CanonicalPath>,
+    method: Option<Method>,
+    preflight: bool,
+    source: Source,
 }
 
 /// Which rule is about it.
@@ -71,6 +83,27 @@ impl Seen {
             Ruled::NotAsked | Ruled::NoneFits => None,
         }
     }
+
+    /// Where the condition stands that could not be judged, and why.
+    pub(super) fn failed_condition(&self) -> Option<String> {
+        let Allow::SignedIn(requirements) = &self.rule()?.allow else {
+            return None;
+        };
+        let subject = match (&self.caller, &self.person) {
+            (Some(caller), _) => caller.as_subject(),
+            (None, person) => person.as_ref()?.as_subject(),
+        };
+        let asked = self.asked.as_ref()?;
+        let target = Target {
+            path: asked.path.as_ref(),
+            method: asked.method.as_ref(),
+            host: self.place.as_ref().map(|place| &place.host),
+            preflight: asked.preflight,
+            source: asked.source,
+        };
+        let failed = requirements.failed_condition(subject, target)?;
+        Some(format!("{}: {}", failed.place, failed.why))
+    }
 }
 
 impl Witness for Seen {
@@ -84,6 +117,12 @@ impl Witness for Seen {
 
     fn asked(&mut self, app: &ProtectedApp, target: Target<'_>) {
         let covering = app.policy.covering(target);
+        self.asked = Some(AskedFor {
+            path: target.path.cloned(),
+            method: target.method.cloned(),
+            preflight: target.preflight,
+            source: target.source,
+        });
         self.rule = covering.map_or(Ruled::NoneFits, |(index, _)| Ruled::By(index));
     }
 

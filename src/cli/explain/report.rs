@@ -11,6 +11,7 @@ use super::endpoint::Endpoint;
 use super::question::Question;
 use super::why::why;
 use crate::access::Verdict;
+use crate::cli::check::told;
 use crate::config::{Config, TargetHeaders};
 use crate::domain::caller::{Caller, Scheme};
 use crate::domain::identity::Person;
@@ -286,20 +287,7 @@ fn who(allow: &Allow) -> String {
         Allow::SignedIn(requirements) if **requirements == Requirements::default() => {
             "whoever is signed in passes".into()
         }
-        Allow::SignedIn(requirements) => {
-            let mut lists = Vec::new();
-            let mut list = |name: &str, entries: String| {
-                if !entries.is_empty() {
-                    lists.push(format!("{name} {entries}"));
-                }
-            };
-            list("provider", joined(&requirements.providers));
-            list("e-mail domain", joined(&requirements.email_domains));
-            list("e-mail address", joined(&requirements.emails));
-            list("group", joined(&requirements.groups));
-            list("role", joined(&requirements.roles));
-            format!("who is signed in passes with {}", lists.join(" and "))
-        }
+        Allow::SignedIn(requirements) => format!("whoever {} passes", told(requirements)),
     }
 }
 

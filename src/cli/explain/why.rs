@@ -86,6 +86,10 @@ fn judged(
             format!("It takes: {}.", missing.scopes),
         ),
         Verdict::Unaccepted(unaccepted) => Why::plain(unaccepted.reason.to_string()),
+        Verdict::Refused(refusal @ Refusal::ConditionFailed) => Why {
+            because: refusal.to_string(),
+            next: seen.failed_condition(),
+        },
         Verdict::Refused(refusal) => Why {
             because: refusal.to_string(),
             next: remedy(*refusal, question),

@@ -4,24 +4,30 @@
 //! file: syntax, variables and functions that do not exist, members that an identity does not have. Invariant:
 //! evaluating ends soon, whatever a provider sends. There are no regular expressions and no loops but those over
 //! lists; how deep an expression and its loops may nest is bounded when it is read, how long the lists are that
-//! nested loops go over when it is evaluated. Deliberately absent: time, randomness, anything of the request.
+//! nested loops go over when it is evaluated. Deliberately absent: time, randomness.
+//!
+//! Two vocabularies: what providers say of people, here, and callers with their requests, in `conditions`.
 
+mod conditions;
 mod values;
 mod words;
+mod wrong;
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, operators};
-use cel::{Context, Env, ExecutionError, Program};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, SelectExpr, operators};
+use cel::{Context, Env, ExecutionError, Program, Value as CelValue};
 use serde_json::Value;
 
 use super::diagnostics::{quoted, suggestion};
 use super::item::Item;
 use crate::domain::expression::{Expression, ExpressionFailed, Known};
+pub(super) use conditions::read as read_condition;
 use values::{from_cel, longest, to_cel};
-use words::{FUNCTIONS, IDENTITY, NAMES, VARIABLES, instead_of};
+use words::{CLAIMS, FUNCTIONS, NAMES, Vocabulary, instead_of};
+use wrong::{Wrong, boundary, byte_at, syntax};
 
 /// Longest expression, in characters.
 const LONGEST: usize = 1000;
@@ -64,10 +70,7 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
 struct Compiled {
     source: Box<str>,
     program: Program,
-    loops: u32,
-    scans: u32,
-    looks_at_claims: bool,
-    splits: bool,
+    found: Checked,
 }
 
 impl fmt::Debug for Compiled {
@@ -79,19 +82,15 @@ impl fmt::Debug for Compiled {
     }
 }
 
-/// What is wrong with an expression, and where in it, in bytes.
-#[derive(Debug, PartialEq, Eq)]
-struct Wrong {
-    at: Range<usize>,
-    message: String,
-    help: String,
-}
+/// One about what a provider says.
+#[derive(Debug)]
+struct OfClaims(Compiled);
 
 /// Reads an expression. `None`: it is wrong, and that was told.
 pub(super) fn read(item: &Item<'_>) -> Option<Arc<dyn Expression>> {
     let text = item.text()?;
-    match compiled(text) {
-        Ok(compiled) => Some(Arc::new(compiled)),
+    match compiled(text, &CLAIMS) {
+        Ok(compiled) => Some(Arc::new(OfClaims(compiled))),
         Err(wrong) => {
             item.fault_within(wrong.at, wrong.message, wrong.help);
             None
@@ -100,7 +99,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Arc<dyn Expression>> {
 }
 
 /// Compiles `text` on a stack of its own.
-fn compiled(text: &str) -> Result<Compiled, Wrong> {
+fn compiled(text: &str, vocabulary: &'static Vocabulary) -> Result<Compiled, Wrong> {
     let nowhere = |message: &str, help: &str| Wrong {
         at: 0..text.len(),
         message: message.to_owned(),
@@ -115,7 +114,7 @@ fn compiled(text: &str) -> Result<Compiled, Wrong> {
     let source = text.to_owned();
     let thread = std::thread::Builder::new().stack_size(STACK);
     let program = thread
-        .spawn(move || program(&source))
+        .spawn(move || program(&source, vocabulary))
         .and_then(|thread| thread.join().map_err(|_| std::io::Error::other("it ended")))
         .map_err(|_| {
             nowhere(
@@ -123,18 +122,15 @@ fn compiled(text: &str) -> Result<Compiled, Wrong> {
                 "write it in another way",
             )
         })?;
-    let (program, checked) = program?;
+    let (program, found) = program?;
     Ok(Compiled {
         source: text.into(),
         program,
-        loops: checked.loops,
-        scans: checked.scans,
-        looks_at_claims: checked.looks_at_claims,
-        splits: checked.splits,
+        found,
     })
 }
 
-fn program(source: &str) -> Result<(Program, Checked), Wrong> {
+fn program(source: &str, vocabulary: &'static Vocabulary) -> Result<(Program, Checked), Wrong> {
     let program = ENVIRONMENT.compile(source).map_err(|errors| {
         let mut errors = errors.errors;
         errors.sort_by_key(|error| error.pos);
@@ -149,51 +145,40 @@ fn program(source: &str) -> Result<(Program, Checked), Wrong> {
                     .and_then(|it| it.chars().next())
                     .map_or(0, char::len_utf8),
             message: syntax(message),
-            help: "see docs/claims.md for what can be written".into(),
+            help: format!("see {} for what can be written", vocabulary.page),
         }
     })?;
-    let mut checked = Checked::default();
+    let mut checked = Checked::new(vocabulary);
     checked.walk(program.expression(), &program, &mut Vec::new(), (1, 0))?;
     Ok((program, checked))
 }
 
-/// The parser's message without the list of everything that it knows.
-fn syntax(message: &str) -> String {
-    if message.contains("Recursion limit") {
-        return format!("the expression nests deeper than {DEEPEST} levels");
-    }
-    let plain = message.strip_prefix("Syntax error: ").unwrap_or(message);
-    let plain = plain.split(" expecting ").next().unwrap_or(plain);
-    let plain = plain.replace("mismatched input '<EOF>'", "it ends too early");
-    let plain: String = plain
-        .chars()
-        .take(120)
-        .filter(|c| !c.is_control())
-        .collect();
-    format!("this is not an expression: {plain}")
-}
-
-/// The byte at a line and column, both counted from 1.
-fn byte_at(source: &str, (line, column): (isize, isize)) -> usize {
-    let line = usize::try_from(line - 1).unwrap_or_default();
-    let column = usize::try_from(column - 1).unwrap_or_default();
-    let before: usize = source.split_inclusive('\n').take(line).map(str::len).sum();
-    let rest = source.get(before..).unwrap_or_default();
-    let within = rest.char_indices().nth(column);
-    before + within.map_or(rest.len(), |(at, _)| at)
-}
-
 /// What was found in an expression.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Checked {
+    vocabulary: &'static Vocabulary,
     loops: u32,
     /// The same, where each look through a list inside a loop is one more.
     scans: u32,
-    looks_at_claims: bool,
     splits: bool,
+    /// Variables that it names.
+    variables: BTreeSet<&'static str>,
+    /// Members that it names, where the vocabulary knows them.
+    members: BTreeSet<(&'static str, &'static str)>,
 }
 
 impl Checked {
+    const fn new(vocabulary: &'static Vocabulary) -> Self {
+        Self {
+            vocabulary,
+            loops: 0,
+            scans: 0,
+            splits: false,
+            variables: BTreeSet::new(),
+            members: BTreeSet::new(),
+        }
+    }
+
     fn walk<'e>(
         &mut self,
         expression: &'e IdedExpr,
@@ -232,31 +217,19 @@ impl Checked {
         match &expression.expr {
             Expr::Unspecified | Expr::Literal(_) => Ok(()),
             Expr::Ident(name) if scope.contains(&name.as_str()) => Ok(()),
-            Expr::Ident(name) => {
-                self.looks_at_claims |= name == "claims";
-                let known = VARIABLES.contains(&name.as_str()) || NAMES.contains(&name.as_str());
-                if known {
-                    return Ok(());
-                }
-                wrong(
-                    format!("there is no variable {}", quoted(name)),
-                    suggestion(name, VARIABLES),
-                )
-            }
-            Expr::Select(select) => {
-                let of_identity =
-                    matches!(&select.operand.expr, Expr::Ident(name) if name == "identity");
-                if of_identity
-                    && !scope.contains(&"identity")
-                    && !IDENTITY.contains(&select.field.as_str())
+            Expr::Ident(name) => self
+                .name_variable(name)
+                .or_else(|(message, help)| wrong(message, help)),
+            Expr::Select(select) => match &select.operand.expr {
+                Expr::Ident(name)
+                    if !scope.contains(&name.as_str())
+                        && self.vocabulary.members_of(name).is_some() =>
                 {
-                    return wrong(
-                        format!("`identity` has no {}", quoted(&select.field)),
-                        suggestion(&select.field, IDENTITY),
-                    );
+                    self.name_member(name, select)
+                        .or_else(|(message, help)| wrong(message, help))
                 }
-                self.walk(&select.operand, program, scope, below)
-            }
+                _ => self.walk(&select.operand, program, scope, below),
+            },
             Expr::Call(call) => {
                 let name = call.func_name.as_str();
                 // `_+_`, `@in`: nobody can write a call of that name.
@@ -298,6 +271,53 @@ impl Checked {
                 Ok(())
             }
         }
+    }
+
+    /// A variable that stands alone.
+    fn name_variable(&mut self, name: &str) -> Result<(), (String, String)> {
+        if NAMES.contains(&name) {
+            return Ok(());
+        }
+        let vocabulary = self.vocabulary;
+        let Some(variable) = vocabulary.variables.iter().find(|it| **it == name) else {
+            return Err((
+                format!("there is no variable {}", quoted(name)),
+                suggestion(name, vocabulary.variables.iter().copied()),
+            ));
+        };
+        if vocabulary.members_alone {
+            let example = vocabulary.members_of(name).and_then(<[_]>::first);
+            return Err((
+                format!("{} stands here without a member", quoted(name)),
+                format!("write `{name}.{}`", example.unwrap_or(&"…")),
+            ));
+        }
+        self.variables.insert(variable);
+        Ok(())
+    }
+
+    /// `variable.member`, and `has(variable.member)`.
+    fn name_member(&mut self, name: &str, select: &SelectExpr) -> Result<(), (String, String)> {
+        let vocabulary = self.vocabulary;
+        let variable = vocabulary.variables.iter().find(|it| **it == name);
+        let (Some(variable), Some(members)) = (variable, vocabulary.members_of(name)) else {
+            return self.name_variable(name);
+        };
+        let Some(member) = members.iter().find(|it| **it == select.field) else {
+            return Err((
+                format!("`{name}` has no {}", quoted(&select.field)),
+                suggestion(&select.field, members.iter().copied()),
+            ));
+        };
+        if select.test && vocabulary.members_alone {
+            return Err((
+                format!("`{name}.{member}` is always there, so `has` says nothing"),
+                format!("what is not known is null: write `{name}.{member} != null`"),
+            ));
+        }
+        self.variables.insert(variable);
+        self.members.insert((variable, member));
+        Ok(())
     }
 
     /// What a call can cost.
@@ -346,53 +366,60 @@ fn looks_through_a_list(call: &CallExpr, scope: &[&str]) -> bool {
     !call.args.iter().any(short)
 }
 
-/// The beginning of a character, at this byte or before it.
-fn boundary(source: &str, at: usize) -> usize {
-    let at = at.min(source.len());
-    (0..=at)
-        .rev()
-        .find(|at| source.is_char_boundary(*at))
-        .unwrap_or_default()
-}
-
-impl Expression for Compiled {
+impl Expression for OfClaims {
     fn evaluate(&self, known: Known<'_>) -> Result<Value, ExpressionFailed> {
+        let Self(compiled) = self;
         self.check_size(known)?;
-        let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
-        if self.looks_at_claims {
+        let mut context = new_context();
+        if self.looks_at_claims() {
             context.add_variable_from_value("claims", to_cel(known.claims));
         }
         context.add_variable_from_value("identity", to_cel(known.identity));
-        let answer = self
-            .program
-            .execute(&context)
-            .map_err(|error| self.failure(&error))?;
+        let answer = compiled.run(&context)?;
         from_cel(&answer).ok_or_else(|| failed("it gives something that is no text, list or truth"))
     }
 
     fn looks_at_claims(&self) -> bool {
-        self.looks_at_claims
+        self.0.found.variables.contains("claims")
     }
 }
 
-impl Compiled {
+impl OfClaims {
     /// That it ends soon.
     fn check_size(&self, known: Known<'_>) -> Result<(), ExpressionFailed> {
-        let mut most = longest(known.identity, self.splits);
-        if self.looks_at_claims {
+        let Self(compiled) = self;
+        let mut most = longest(known.identity, compiled.found.splits);
+        if self.looks_at_claims() {
             if known.claims.to_string().len() > MOST_CLAIMS {
                 return Err(failed(&format!(
                     "the claims are more than {MOST_CLAIMS} bytes, which is too much to look at"
                 )));
             }
-            most = most.max(longest(known.claims, self.splits));
+            most = most.max(longest(known.claims, compiled.found.splits));
         }
+        compiled.check_rounds(most)
+    }
+}
+
+/// Without variables. What does not change is shared by all of them.
+fn new_context() -> Context<'static, 'static> {
+    Context::with_env(Arc::clone(&ENVIRONMENT))
+}
+
+impl Compiled {
+    fn run(&self, context: &Context<'_, '_>) -> Result<CelValue, ExpressionFailed> {
+        let answer = self.program.execute(context);
+        answer.map_err(|error| self.failure(&error))
+    }
+
+    /// That loops in each other end soon, where the longest list has `most` entries.
+    fn check_rounds(&self, most: usize) -> Result<(), ExpressionFailed> {
         let too_many = |loops: u32, bound: u64| {
             let rounds = u64::try_from(most).ok();
             let rounds = rounds.and_then(|it| it.checked_pow(loops));
             loops > 1 && rounds.is_none_or(|rounds| rounds > bound)
         };
-        if too_many(self.loops, MOST_ROUNDS) || too_many(self.scans, MOST_COMPARED) {
+        if too_many(self.found.loops, MOST_ROUNDS) || too_many(self.found.scans, MOST_COMPARED) {
             return Err(failed(&format!(
                 "a list of {most} entries is too long for loops that stand in each other (`in` is one, too)"
             )));
@@ -435,6 +462,7 @@ mod tests {
     use super::*;
     use rstest::rstest;
     use serde_json::json;
+    use std::ops::Range;
 
     fn identity() -> Value {
         json!({
@@ -452,8 +480,12 @@ mod tests {
         })
     }
 
+    fn of_claims(text: &str) -> Result<OfClaims, Wrong> {
+        compiled(text, &CLAIMS).map(OfClaims)
+    }
+
     fn evaluate(text: &str) -> Result<Value, String> {
-        let compiled = compiled(text).map_err(|wrong| wrong.message)?;
+        let compiled = of_claims(text).map_err(|wrong| wrong.message)?;
         let (claims, identity) = (claims(), identity());
         let known = Known {
             claims: &claims,
@@ -540,7 +572,7 @@ mod tests {
         #[case] message: &str,
         #[case] help: &str,
     ) {
-        let wrong = compiled(text).expect_err("wrong");
+        let wrong = compiled(text, &CLAIMS).expect_err("wrong");
         assert!(wrong.message.contains(message), "{wrong:?}");
         assert!(wrong.help.contains(help), "{wrong:?}");
         assert!(wrong.at.end <= text.len(), "{wrong:?}");
@@ -559,7 +591,7 @@ mod tests {
     #[case::members(format!("claims{}", ".a".repeat(490)), Some("nests deeper"))]
     #[case::long("'a' + ".repeat(200), Some("more than 1000 characters"))]
     fn t23_no_expression_nests_without_end(#[case] text: String, #[case] expected: Option<&str>) {
-        match (compiled(&text), expected) {
+        match (compiled(&text, &CLAIMS), expected) {
             (Ok(_), None) => {}
             (Err(wrong), Some(expected)) => assert!(wrong.message.contains(expected), "{wrong:?}"),
             (found, expected) => panic!("{found:?}, not {expected:?}"),
@@ -570,7 +602,7 @@ mod tests {
     #[test]
     fn t23_the_deepest_expression_can_be_evaluated() {
         let deepest = format!("{}'x'", "claims.active ? 'a' : ".repeat(22));
-        let compiled = compiled(&deepest).expect("deep enough");
+        let compiled = of_claims(&deepest).expect("deep enough");
         let thread = std::thread::Builder::new().stack_size(1536 * 1024);
         let (claims, identity) = (json!({"active": false}), identity());
         let evaluated = thread.spawn(move || {
@@ -636,7 +668,7 @@ mod tests {
             claims: &claims,
             identity: &identity,
         };
-        let answer = compiled(text).expect("right").evaluate(known);
+        let answer = of_claims(text).expect("right").evaluate(known);
         assert_eq!(answer.is_ok(), expected, "{answer:?}");
     }
 
@@ -648,7 +680,7 @@ mod tests {
             claims: &claims,
             identity: &identity,
         };
-        let failed = compiled("has(claims.a)").expect("right").evaluate(known);
+        let failed = of_claims("has(claims.a)").expect("right").evaluate(known);
         assert!(
             failed
                 .expect_err("too much")
@@ -656,7 +688,7 @@ mod tests {
                 .contains("more than 32768 bytes")
         );
         assert!(
-            compiled("identity.name")
+            of_claims("identity.name")
                 .expect("right")
                 .evaluate(known)
                 .is_ok()
@@ -671,7 +703,7 @@ mod tests {
             identity: &identity,
         };
         let nested = "claims.a.split(',').all(x, claims.a.split(',').exists(y, x == y))";
-        assert!(compiled(nested).expect("right").evaluate(known).is_err());
+        assert!(of_claims(nested).expect("right").evaluate(known).is_err());
     }
 
     /// Every function that may be named is one.

@@ -3,6 +3,7 @@
 mod api_keys;
 mod assertion;
 mod basic;
+mod conditions;
 mod credentials;
 mod expiry;
 mod identity;

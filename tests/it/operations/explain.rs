@@ -139,10 +139,7 @@ async fn a_rule_that_refuses_a_person_is_named() {
     let output = explain(&broker, &["--url", &url, "--cookie", &cookie]).await;
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(line(&output, "because"), "in none of the allowed groups");
-    assert!(
-        line(&output, "rule")
-            .starts_with("2 of 4: /admin; who is signed in passes with group admins")
-    );
+    assert!(line(&output, "rule").starts_with("2 of 4: /admin; whoever is in admins passes"));
     let program = ["--url", &url, "--cookie", &cookie, "--output", "json"];
     let output = explain(&broker, &program).await;
     let json = self::json(&output);
