@@ -157,16 +157,12 @@ fn tenant(
         .map(|item| parent_cookie::read(&item, server));
     let signing = signing::read(section.get("signing").as_ref());
     let providers = tables(section, "providers", &providers::TABLE);
-    report_no_provider(section, &providers);
-    report_duplicates(&providers, "a provider");
-    report_claimed_twice(&providers);
+    report_providers(section, &providers);
     let names = ids(&providers);
     let apps = tables(section, "apps", &apps::TABLE);
     report_duplicates(&apps, "an app");
     let app_names = ids(&apps);
-    for provider in &providers {
-        upstream_tokens::report_unknown_apps(provider, &app_names);
-    }
+    report_unknown_apps(&providers, &app_names);
     let (machine_clients, machines_are_whole) = machines(section, server, context);
     let (token_exchanges, exchanges_are_whole) = exchanges(section);
     let api_keys = api_keys::read(section, &app_names, context);
@@ -242,12 +238,21 @@ fn tenant(
     })
 }
 
-fn report_no_provider(section: &Section<'_>, providers: &[Section<'_>]) {
+/// What is wrong with them together.
+fn report_providers(section: &Section<'_>, providers: &[Section<'_>]) {
     if providers.is_empty() {
         section.fault_with_help(
             "nobody can sign in to this tenant: it has no provider",
             "add [[tenants.providers]]",
         );
+    }
+    report_duplicates(providers, "a provider");
+    report_claimed_twice(providers);
+}
+
+fn report_unknown_apps(providers: &[Section<'_>], apps: &[&str]) {
+    for provider in providers {
+        upstream_tokens::report_unknown_apps(provider, apps);
     }
 }
 

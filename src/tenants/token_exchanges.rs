@@ -6,7 +6,7 @@ use crate::config::{
     Fault, Located, OWN_TOKENS, TenantSettings, TokenExchangeSettings, quoted, suggestion,
 };
 use crate::domain::claims::ClaimPath;
-use crate::domain::ids::TrustedIssuerId;
+use crate::domain::ids::{ClientId, TrustedIssuerId};
 use crate::domain::token_exchange::{RequiredClaim, TokenExchange, TokenOrigin};
 use crate::jose::TokenKind;
 use crate::providers::issuers::IssuerRules;
@@ -83,7 +83,7 @@ pub(super) fn faults(
             if settings.whole && !clients.clone().any(|id| *id == name.value) {
                 let text = name.value.as_str();
                 let message = format!("there is no machine client {}", quoted(text));
-                let known = clients.clone().map(|id| id.as_str());
+                let known = clients.clone().map(ClientId::as_str);
                 let fault = Fault::at(name.at.clone(), message);
                 faults.push(fault.with_help(suggestion(text, known)));
             }

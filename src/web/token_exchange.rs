@@ -51,14 +51,14 @@ impl Visit {
     /// Audit line and answer (RFC 8693 §2.2.1).
     fn exchanged(&self, exchanged: &ExchangedToken) -> Response {
         let issued = &exchanged.issued;
-        let issuer = match &exchanged.origin {
+        let of = match &exchanged.origin {
             TokenOrigin::Own => "self",
-            TokenOrigin::Trusted(issuer) => issuer.as_str(),
+            TokenOrigin::Trusted(name) => name.as_str(),
         };
         let rule = exchanged.rule.as_str();
         count_token(self.tenant.id.as_str(), &exchanged.client, "exchanged");
         tracing::info!(
-            target: "audit", event = "token_exchanged", tenant = %self.tenant.id, rule, issuer,
+            target: "audit", event = "token_exchanged", tenant = %self.tenant.id, rule, issuer = of,
             client = exchanged.client, subject = exchanged.subject, actor = exchanged.actor,
             shown = exchanged.shown, audience = &*issued.audience, scope = issued.scope, token = issued.id,
             address = self.address().map(tracing::field::display), request_id = %self.stamp().id,
