@@ -5,13 +5,13 @@
 
 use http::HeaderMap;
 
-use super::outside::Outside;
 use super::{CredentialFault, NotAccepted, Shared};
 use crate::domain::claims::ClaimPath;
 use crate::jose::{
     MemoryLimits, Revocations, TokenFacts, TokenMemory, TokenRefused, TokenVerifier,
     UnverifiedToken, VerifiedToken,
 };
+use crate::providers::issuers::Outside;
 use crate::tenants::Attestation;
 use std::sync::Arc;
 
