@@ -172,7 +172,6 @@ pub async fn door(
     });
     let counts = Arc::new(CountFetches);
     let issuer_metadata = Arc::new(IssuerMetadata::cache(Arc::clone(&clock), counts.clone()));
-    let revocations = Revocations::new(Arc::clone(&clock), MOST_REVOCATIONS);
     let relying_party = RelyingParty {
         documents: crate::providers::metadata_cache(Arc::clone(&clock), counts.clone()),
         key_sets: Arc::new(KeySets::new(Arc::clone(&clock), counts)),
@@ -198,7 +197,8 @@ pub async fn door(
         directory: Arc::new(LiveDirectory::new(directory)),
         relying_party,
         issuer_metadata,
-        revocations: Arc::new(revocations),
+        // What was revoked is refused everywhere, whoever issued it.
+        revocations: Arc::clone(signing.revocations()),
         sessions: Arc::new(sessions),
         signing,
         openid_provider,

@@ -34,8 +34,11 @@ use known::{Known, TenantKeys};
 /// How many revoked tokens are known at a time; each is forgotten when it has ended.
 const MOST_REVOKED: usize = 250_000;
 
-/// For how long that may be, whatever the clock does.
+/// For how long that may be.
 const REVOKED_FOR: Duration = LONGEST_TOKEN.unsigned_abs();
+
+/// How much longer than to its end a revoked token is known: for clocks that are set back.
+const AFTER_THE_END: time::Duration = time::Duration::hours(1);
 
 /// Claims of a token of ours.
 pub trait Claims: Serialize {
@@ -216,7 +219,8 @@ impl Signing {
     /// The store's; then nothing is revoked.
     pub async fn revoke(&self, revoked: &RevokedToken) -> Result<(), StorageError> {
         self.store.revoke_token(revoked).await?;
-        self.take_back(revoked)
+        self.take_back(revoked);
+        Ok(())
     }
 
     /// The keys of `tenant` and their times, oldest first.
@@ -264,21 +268,26 @@ impl Signing {
                 return Ok(());
             }
             for one in &revoked {
-                self.take_back(one)?;
+                self.take_back(one);
             }
             // Two who follow at once come to the same.
             self.followed.fetch_max(until, Ordering::AcqRel);
         }
     }
 
-    fn take_back(&self, revoked: &RevokedToken) -> Result<(), StorageError> {
+    fn take_back(&self, revoked: &RevokedToken) {
         let token = Revocation::Token {
             issuer: revoked.issuer.clone(),
             id: revoked.id.clone(),
         };
-        self.revocations
-            .revoke(&revoked.tenant, &token, REVOKED_FOR)
-            .map_err(|full| StorageError::Unavailable(full.to_string()))
+        let needed = revoked.valid_until.saturating_add(AFTER_THE_END) - self.clock.now();
+        let needed = Duration::try_from(needed)
+            .unwrap_or_default()
+            .min(REVOKED_FOR);
+        let tenant = &revoked.tenant;
+        if !needed.is_zero() && !self.revocations.revoke_at_least(tenant, &token, needed) {
+            tracing::error!(%tenant, "more tokens are revoked than can be known one by one: all so far are refused");
+        }
     }
 
     /// Makes and retires keys as their time has come. Call it now and then, behind [`poll`](Self::poll): what is

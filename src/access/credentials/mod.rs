@@ -24,7 +24,6 @@ use self::attestation::Attestations;
 use self::basic::Basic;
 use self::bearer::Bearer;
 use self::key_uses::Uses;
-pub use self::revoked::NoNews;
 use self::revoked::Revoked;
 use super::check::Found;
 use super::dialect::CheckRequest;
@@ -321,7 +320,7 @@ impl Credentials {
     ///
     /// # Errors
     /// Why there is no news; after five seconds without any no token is let in.
-    pub async fn poll_revocations(&self) -> Result<(), NoNews> {
+    pub async fn poll_revocations(&self) -> Result<(), StorageError> {
         self.revoked.poll(&*self.shared.store).await
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::domain::ids::TenantId;
 use crate::domain::news::{News, TRUST};
-use crate::jose::{Revocations, RevocationsFull, VerifiedToken};
+use crate::jose::{Revocations, VerifiedToken};
 use crate::ports::Clock;
 use crate::storage::{StorageError, Store};
 
@@ -20,17 +20,6 @@ pub(super) struct Revoked {
     clock: Arc<dyn Clock>,
     sequence: AtomicI64,
     news: News,
-}
-
-/// Why there is no news.
-#[derive(Debug, thiserror::Error)]
-pub enum NoNews {
-    /// The store's.
-    #[error(transparent)]
-    Store(#[from] StorageError),
-    /// They do not fit into memory.
-    #[error(transparent)]
-    Full(#[from] RevocationsFull),
 }
 
 impl Revoked {
@@ -55,7 +44,7 @@ impl Revoked {
     }
 
     /// Hears what is new.
-    pub(super) async fn poll(&self, store: &dyn Store) -> Result<(), NoNews> {
+    pub(super) async fn poll(&self, store: &dyn Store) -> Result<(), StorageError> {
         let asked_at = self.clock.monotonic();
         loop {
             let before = self.sequence.load(Ordering::Acquire);
@@ -63,9 +52,11 @@ impl Revoked {
             let now = self.clock.now();
             for revocation in &all {
                 let needed = Duration::try_from(revocation.needed_until - now).unwrap_or_default();
-                if !needed.is_zero() {
-                    self.known
-                        .revoke(&revocation.tenant, &revocation.what, needed)?;
+                let tenant = &revocation.tenant;
+                if !needed.is_zero()
+                    && !self.known.revoke_at_least(tenant, &revocation.what, needed)
+                {
+                    tracing::error!(%tenant, "more is revoked than can be known one by one: all so far is refused");
                 }
             }
             self.sequence.fetch_max(last, Ordering::AcqRel);

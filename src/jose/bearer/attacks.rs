@@ -699,6 +699,10 @@ fn a11_the_type_tells_tokens_apart(#[case] typ: Option<&str>, #[case] expected: 
 #[case::of_another_shape(json!({"typ": ["Bearer"]}), [false; 4])]
 #[case::cognito_access(json!({"token_use": "access"}), [true, true, false, false])]
 #[case::cognito_id(json!({"token_use": "id"}), [false, false, true, false])]
+#[case::access_in_an_answer(json!({"token_use": "access_token"}), [true, true, false, false])]
+#[case::refresh_in_an_answer(json!({"token_use": "refresh_token"}), [false; 4])]
+#[case::refresh_in_short(json!({"token_use": "refresh"}), [false; 4])]
+#[case::identity_in_an_answer(json!({"token_use": "id_token"}), [false, false, true, false])]
 fn a11_kinds_are_told_apart(#[case] changes: Value, #[case] expected: [bool; 4]) {
     let kinds = [
         TokenKind::Access,

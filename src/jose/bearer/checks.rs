@@ -134,7 +134,7 @@ pub(super) fn check_kind(claims: &Value, kind: TokenKind) -> Result<(), TokenRef
             return Err(TokenRefused::Kind(name));
         }
     }
-    // Keycloak and Cognito say in the payload what a token is.
+    // Keycloak and Cognito say in the payload what a token is, others in what they answer about it (RFC 7662).
     let says = |name: &str, others: &[&str]| match claims.get(name) {
         None => false,
         Some(value) => value
@@ -142,11 +142,25 @@ pub(super) fn check_kind(claims: &Value, kind: TokenKind) -> Result<(), TokenRef
             .is_none_or(|value| others.iter().any(|other| value.eq_ignore_ascii_case(other))),
     };
     let (types, uses): (&[&str], &[&str]) = match kind {
-        TokenKind::Access | TokenKind::AccessWithNonce => {
-            (&["ID", "Refresh", "Offline", "Logout"], &["id"])
-        }
-        TokenKind::Identity => (&["Bearer", "Refresh", "Offline", "Logout"], &["access"]),
-        TokenKind::Attestation => (&["Refresh", "Offline", "Logout"], &["id", "access"]),
+        TokenKind::Access | TokenKind::AccessWithNonce => (
+            &["ID", "Refresh", "Offline", "Logout"],
+            &["id", "id_token", "refresh", "refresh_token"],
+        ),
+        TokenKind::Identity => (
+            &["Bearer", "Refresh", "Offline", "Logout"],
+            &["access", "access_token", "refresh", "refresh_token"],
+        ),
+        TokenKind::Attestation => (
+            &["Refresh", "Offline", "Logout"],
+            &[
+                "id",
+                "id_token",
+                "access",
+                "access_token",
+                "refresh",
+                "refresh_token",
+            ],
+        ),
     };
     if says("typ", types) {
         return Err(TokenRefused::Kind("typ"));

@@ -58,7 +58,7 @@ impl Revocations {
     /// issuer's tokens, and the skew. Afterwards the place may be given to another.
     ///
     /// # Errors
-    /// When there is no room. Then nothing has changed.
+    /// When there is no room. Then nothing has changed. For a whole issuer there always is: they are few.
     pub fn revoke(
         &self,
         tenant: &TenantId,
@@ -87,7 +87,7 @@ impl Revocations {
             if marks.len() >= self.most {
                 marks.retain(|_, mark| now < mark.needed_until);
             }
-            if marks.len() >= self.most {
+            if marks.len() >= self.most && !matches!(revocation, Revocation::Issuer { .. }) {
                 return Err(RevocationsFull(self.most));
             }
             let mark = Mark {
@@ -98,6 +98,30 @@ impl Revocations {
         }
         self.version.fetch_add(1, Ordering::Release);
         Ok(())
+    }
+
+    /// Revokes what was revoked already, somewhere, and cannot be taken back. Where there is no room for it, whatever
+    /// its issuer has issued by now: that closes the doors of one issuer's tokens in one tenant, and of nobody else's.
+    /// Whether there was room.
+    pub fn revoke_at_least(
+        &self,
+        tenant: &TenantId,
+        revocation: &Revocation,
+        needed: Duration,
+    ) -> bool {
+        if self.revoke(tenant, revocation, needed).is_ok() {
+            return true;
+        }
+        let (Revocation::Token { issuer, .. }
+        | Revocation::Subject { issuer, .. }
+        | Revocation::Issuer { issuer, .. }) = revocation;
+        let all = Revocation::Issuer {
+            issuer: issuer.clone(),
+            issued_until: self.clock.now(),
+        };
+        // Never an error for an issuer.
+        let _ = self.revoke(tenant, &all, needed);
+        false
     }
 
     /// How many revocations there have been.
@@ -153,5 +177,56 @@ impl fmt::Debug for Revocations {
             .debug_struct("Revocations")
             .field("version", &self.version())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::ManualClock;
+    use time::macros::datetime;
+
+    const NOW: OffsetDateTime = datetime!(2027-01-15 08:00 UTC);
+
+    fn token(id: &str) -> Revocation {
+        Revocation::Token {
+            issuer: "https://issuer.example".into(),
+            id: id.into(),
+        }
+    }
+
+    fn facts(issuer: &str, id: &str, issued_at: OffsetDateTime) -> TokenFacts {
+        TokenFacts {
+            issuer: issuer.into(),
+            id: Some(id.into()),
+            issued_at: Some(issued_at),
+            ..TokenFacts::default()
+        }
+    }
+
+    /// Whoever fills the room closes their own issuer's doors, and nobody else's.
+    #[test]
+    fn without_room_an_issuer_is_refused_whole_and_no_other() {
+        let clock = Arc::new(ManualClock::at(NOW));
+        let revocations = Revocations::new(clock, 2);
+        let acme: TenantId = "acme".parse().expect("a name");
+        let globex: TenantId = "globex".parse().expect("a name");
+        let hour = Duration::from_hours(1);
+        assert!(revocations.revoke_at_least(&acme, &token("1"), hour));
+        assert!(revocations.revoke_at_least(&acme, &token("2"), hour));
+        assert_eq!(
+            revocations.revoke(&acme, &token("3"), hour),
+            Err(RevocationsFull(2))
+        );
+        let issuer = "https://issuer.example";
+        let third = facts(issuer, "3", NOW);
+        assert!(!revocations.refuses(&acme, &third));
+        assert!(!revocations.revoke_at_least(&acme, &token("3"), hour));
+        assert!(revocations.refuses(&acme, &third));
+        assert!(revocations.refuses(&acme, &facts(issuer, "4", NOW)));
+        let later = NOW + time::Duration::seconds(1);
+        assert!(!revocations.refuses(&acme, &facts(issuer, "5", later)));
+        assert!(!revocations.refuses(&acme, &facts("https://other.example", "4", NOW)));
+        assert!(!revocations.refuses(&globex, &third));
     }
 }

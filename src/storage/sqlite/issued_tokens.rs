@@ -10,6 +10,9 @@ use super::{Durability, SqliteStore, in_time};
 use crate::domain::handle::{ClientAssertionKind, Digest};
 use crate::domain::ids::TenantId;
 
+/// Nobody who trusts us may take a token for longer than so after its end.
+const LARGEST_SKEW: time::Duration = time::Duration::minutes(5);
+
 #[async_trait]
 impl IssuedTokens for SqliteStore {
     async fn use_assertion(
@@ -38,7 +41,7 @@ impl IssuedTokens for SqliteStore {
     async fn revoke_token(&self, revoked: &RevokedToken) -> Result<(), StorageError> {
         in_time(async {
             let mut writing = self.write(Durability::Durable).await?;
-            sqlx::query(
+            let done = sqlx::query(
                 "INSERT INTO revoked_token (tenant, issuer, token, valid_until) VALUES (?, ?, ?, ?)
                  ON CONFLICT DO NOTHING",
             )
@@ -48,6 +51,19 @@ impl IssuedTokens for SqliteStore {
             .bind(stamp(revoked.valid_until))
             .execute(&mut *writing)
             .await?;
+            // Apps that take our tokens as those of a trusted issuer hear of it like of any other.
+            if done.rows_affected() == 1 {
+                sqlx::query(
+                    "INSERT INTO token_revocation (tenant, kind, issuer, name, needed_until)
+                     VALUES (?, 'token', ?, ?, ?)",
+                )
+                .bind(revoked.tenant.as_str())
+                .bind(&*revoked.issuer)
+                .bind(&*revoked.id)
+                .bind(stamp(revoked.valid_until.saturating_add(LARGEST_SKEW)))
+                .execute(&mut *writing)
+                .await?;
+            }
             writing.commit().await
         })
         .await

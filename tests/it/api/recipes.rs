@@ -27,6 +27,7 @@ fn entra() -> IssuerRules {
         .any_typ()
         .demand(ClaimDemand::is("ver", "2.0"))
         .demand(ClaimDemand::any_present(&["scp", "idtyp"]))
+        .demand(ClaimDemand::any_present(&["scp", "roles"]))
         .scopes(ScopeClaims::new(&["scp", "roles"]))
         .cool_down(Duration::from_mins(5))
 }
@@ -49,6 +50,7 @@ fn entra_tenants() -> IssuerRules {
         .any_typ()
         .demand(ClaimDemand::is("ver", "2.0"))
         .demand(ClaimDemand::any_present(&["scp", "idtyp"]))
+        .demand(ClaimDemand::any_present(&["scp", "roles"]))
         .scopes(ScopeClaims::new(&["scp", "roles"]))
 }
 // End.

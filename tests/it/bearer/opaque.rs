@@ -212,6 +212,34 @@ async fn of_many_who_ask_at_once_one_asks() {
     assert_eq!(asked.questions().len(), 1);
 }
 
+/// They do not wait for the same trouble one behind the other; who comes later asks again.
+#[tokio::test]
+async fn many_who_ask_at_once_share_the_trouble() {
+    let asked = Asked::start().await;
+    let broker = asked.broker("introspection", "").await;
+    asked.says(500, &json!({}));
+    asked.state.places.forget_permits(FREE);
+    let all = async {
+        let each = (0..20).map(|_| shown(&broker, "opaque-1"));
+        futures(each).await
+    };
+    let release = async {
+        while asked.state.waiting.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        asked.state.places.add_permits(FREE);
+    };
+    let (statuses, ()) = tokio::join!(all, release);
+    let expected = [StatusCode::SERVICE_UNAVAILABLE; 20];
+    assert_eq!(statuses, expected);
+    // One that came when all before it were answered would ask for itself; none of these did more than that.
+    let questions = asked.questions().len();
+    assert!(questions < 20, "{questions} questions");
+    asked.says(200, &active());
+    assert_eq!(shown(&broker, "opaque-1").await, StatusCode::ACCEPTED);
+    assert_eq!(asked.questions().len(), questions + 1);
+}
+
 /// All of them at once.
 async fn futures<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
     let mut waiting: Vec<_> = all.map(|it| (Box::pin(it), None)).collect();

@@ -155,6 +155,7 @@ fn id_token() -> Value {
         ("version_one", json!({"ver": "1.0"})),
         ("id_token", json!({"scp": null, "nonce": "n"})),
         ("id_token_with_roles", json!({"scp": null, "roles": ["admin"]})),
+        ("app_without_a_role", json!({"scp": null, "idtyp": "app", "roles": null})),
         ("another_api", json!({"aud": "other"})),
         ("scopes_as_list", json!({"scp": ["orders.read"]})),
         ("no_oid", json!({"oid": null})),
@@ -174,6 +175,7 @@ fn id_token() -> Value {
         ("a_person", json!({"idtyp": null, "scp": "orders.read"})),
         ("with_a_scope", json!({"scp": "orders.read"})),
         ("no_mark", json!({"idtyp": null})),
+        ("no_role", json!({"roles": null})),
     ]
 )]
 #[case::entra_of_anybody(

@@ -1,15 +1,19 @@
 //! Introspection (RFC 7662) and revocation (RFC 7009) of tokens of ours.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use doorward::jose::TokenFacts;
 use http::Response;
 use rstest::rstest;
 use serde_json::json as value;
 
-use super::{AT_ACME, AT_GLOBEX, SECRET, access_token, ask, error, json, post, with, with_all};
+use super::{
+    AT_ACME, AT_GLOBEX, SECRET, access_token, ask, error, json, post, verified, with, with_all,
+};
 use crate::support::audit;
-use crate::support::broker::Broker;
+use crate::support::broker::{Broker, Setup};
 use crate::support::nodes::{ACME, Node};
 use crate::support::raw;
 use crate::support::tampering::Database;
@@ -53,6 +57,40 @@ async fn revoke(broker: &Broker, client: &str, token: &str) -> Response<Bytes> {
 
 async fn token(broker: &Broker) -> String {
     access_token(&ask(broker, "report", SECRET, &[]).await)
+}
+
+/// An app that trusts the tenant as an issuer judges its tokens like anybody's, in whatever process.
+#[tokio::test]
+async fn a14_a_revoked_token_of_ours_is_refused_as_one_of_a_trusted_issuer() {
+    let first = with(RESOURCES).await;
+    let (clock, folder) = (Arc::clone(&first.clock), Arc::clone(&first.folder));
+    let setup = Setup {
+        configuration: std::fs::read_to_string(first.file()).expect("a file"),
+        ..Setup::default()
+    };
+    let second = Broker::on(setup, clock, Arc::clone(&first.provider), folder).await;
+    let token = token(&first).await;
+    let claims = verified(&first, AT_ACME, &token).await;
+    let facts = TokenFacts {
+        issuer: claims["iss"].as_str().expect("text").into(),
+        id: claims["jti"].as_str().map(Into::into),
+        ..TokenFacts::default()
+    };
+    let tenant = "acme".parse().expect("a name");
+    let refused = |broker: &Broker| broker.door.parts.revocations.refuses(&tenant, &facts);
+    assert!(!refused(&first) && !refused(&second));
+    assert_eq!(revoke(&first, "report", &token).await.status(), 200);
+    assert!(refused(&first), "here at once");
+    second.door.upkeep().await;
+    assert!(refused(&second));
+    // Whoever knows nothing but what is stored for trusted issuers hears of it too.
+    let store = &first.door.parts.store;
+    let (_, stored) = store.token_revocations_since(0).await.expect("read");
+    assert_eq!(stored.len(), 1);
+    // Once more changes nothing.
+    assert_eq!(revoke(&first, "report", &token).await.status(), 200);
+    let (_, stored) = store.token_revocations_since(0).await.expect("read");
+    assert_eq!(stored.len(), 1);
 }
 
 #[tokio::test]

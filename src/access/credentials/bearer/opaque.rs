@@ -40,8 +40,8 @@ pub(super) enum NotAnswered {
     Unavailable(Unavailable),
 }
 
-/// A question that is asked once for all who wait for it.
-type Flight = Arc<tokio::sync::Mutex<Option<TokenAnswer>>>;
+/// A question that is asked once for all who wait for it: they hear what was answered, or of the same trouble.
+type Flight = Arc<tokio::sync::Mutex<Option<Result<TokenAnswer, Unavailable>>>>;
 type Digest = [u8; 32];
 
 /// Questions under way, and what was answered a moment ago.
@@ -75,32 +75,33 @@ impl OpaqueTokens {
         if self.is_refused(&name) {
             return Err(NotAnswered::Inactive);
         }
-        let flight = {
-            let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(flights.entry(name.clone()).or_default())
-        };
-        let landing = Landing {
-            tokens: self,
-            name: name.clone(),
-            flight: Arc::clone(&flight),
-        };
-        let mut answer = flight.lock().await;
+        let landing = self.board(name.clone());
+        let mut answer = landing.flight.lock().await;
         // Somebody may have asked meanwhile.
         if self.is_refused(&name) {
             return Err(NotAnswered::Inactive);
         }
         if let Some(answer) = &*answer {
-            return Ok(answer.clone());
+            return answer.clone().map_err(NotAnswered::Unavailable);
         }
         let asked = self.ask_now(outside, rules, token).await;
         match &asked {
-            Ok(found) => *answer = Some(found.clone()),
+            Ok(found) => *answer = Some(Ok(found.clone())),
             Err(NotAnswered::Inactive) => self.refuse(rules, key),
-            Err(NotAnswered::Unavailable(_)) => {}
+            Err(NotAnswered::Unavailable(why)) => *answer = Some(Err(why.clone())),
         }
         drop(answer);
-        drop(landing);
         asked
+    }
+
+    fn board(&self, name: (Digest, TrustedIssuerId)) -> Landing<'_> {
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let flight = Arc::clone(flights.entry(name.clone()).or_default());
+        Landing {
+            tokens: self,
+            name,
+            flight,
+        }
     }
 
     /// Remembers for a while that what the issuer said of the token does not do.
@@ -153,7 +154,8 @@ impl std::fmt::Debug for OpaqueTokens {
     }
 }
 
-/// The last one who waits for a question takes it out, also where its request was given up.
+/// The last one who waits for a question takes it out, also where its request was given up. Nobody else holds a flight,
+/// and it is taken and let go of under the lock of all: so the last one is known to be.
 struct Landing<'a> {
     tokens: &'a OpaqueTokens,
     name: (Digest, TrustedIssuerId),
@@ -164,8 +166,11 @@ impl Drop for Landing<'_> {
     fn drop(&mut self) {
         let flights = self.tokens.flights.lock();
         let mut flights = flights.unwrap_or_else(PoisonError::into_inner);
-        // The map's, and this one's; the caller's own is behind it.
-        if Arc::strong_count(&self.flight) <= 3 {
+        self.flight = Flight::default();
+        if flights
+            .get(&self.name)
+            .is_some_and(|flight| Arc::strong_count(flight) == 1)
+        {
             flights.remove(&self.name);
         }
     }
