@@ -21,7 +21,7 @@ const BINDING: &str = "pay";
 /// Judges attestations.
 #[derive(Debug)]
 pub(super) struct Attestations {
-    memory: TokenMemory<Arc<VerifiedToken>>,
+    memory: TokenMemory<VerifiedToken>,
     verifier: TokenVerifier,
     outside: Outside,
 }

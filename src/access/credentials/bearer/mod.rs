@@ -31,7 +31,7 @@ const LONGEST_OPAQUE: usize = 4096;
 /// Judges bearer tokens.
 #[derive(Debug)]
 pub(super) struct Bearer {
-    memory: TokenMemory<Arc<KnownCaller>>,
+    memory: TokenMemory<KnownCaller>,
     verifier: TokenVerifier,
     outside: Outside,
     opaque: OpaqueTokens,
