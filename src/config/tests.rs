@@ -1346,6 +1346,9 @@ fn tokens_for_a_session_need_one() {
         found.contains("nobody has a session at this app"),
         "{found}"
     );
+    let demanding = "audiences = [\"x\"]\n[tenants.apps.attestation]\nissuer = \"it\"";
+    let found = one_fault(&pages(demanding));
+    assert!(found.contains("could be used without one"), "{found}");
 }
 
 #[test]
@@ -1508,9 +1511,9 @@ fn every_declared_table_is_read_key_by_key() {
         "{HOST}[[tenants.apps.rules]]\npaths = [\"/a\"]\npublic = true\n\
          [[tenants.apps]]\nid = \"b\"\nhosts = [\"b.acme.example\"]\nupstream = {{ address = \"http://127.0.0.1:3000\" }}\n\
          allow = {{ any_of = [{{ groups = [\"a\"] }}, {{ scopes = [\"b\"] }}] }}\n\
+         session_tokens = {{ audiences = [\"x\"] }}\n\
          [[tenants.apps]]\nid = \"c\"\nhosts = [\"c.acme.example\"]\nallow = {{ signed_in = true }}\n\
          protected_resource = {{ scopes = [\"a\"] }}\n\
-         session_tokens = {{ audiences = [\"x\"] }}\n\
          [tenants.apps.attestation]\nissuer = \"it\"\n\
          {MACHINE}secrets = [{{ env = \"SEAL\" }}]\n\
          {EXCHANGE}required_claims = [{{ claim = \"plan\" }}]"
