@@ -39,6 +39,45 @@ pub fn may_enter<'a>(
     judged.map_err(|refusal| EntryRefused { app, refusal })
 }
 
+/// Why somebody who is signed in gets no token for a page of an app.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub enum TokenNotAdmitted {
+    /// The rule says no.
+    #[error("a rule of the app refuses: {0:?}")]
+    Refused(Refusal),
+    /// What everybody may open says of nobody that they may have a token.
+    #[error(
+        "the path that decides is public, which admits nobody: name another in `session_tokens`"
+    )]
+    Public,
+}
+
+/// Whether `person` may have a token for pages of `app`: whether they may open `path`, from where they ask now.
+///
+/// # Errors
+/// [`TokenNotAdmitted`].
+pub fn may_have_token(
+    app: &ProtectedApp,
+    path: &CanonicalPath,
+    (host, source): (&Host, Source),
+    person: &Person,
+) -> Result<(), TokenNotAdmitted> {
+    let asked = Target {
+        path: Some(path),
+        method: Some(&Method::GET),
+        host: Some(host),
+        preflight: false,
+        source,
+    };
+    match app.policy.ruling(asked) {
+        Ruling::Public { .. } => Err(TokenNotAdmitted::Public),
+        Ruling::Refused(refusal) => Err(TokenNotAdmitted::Refused(refusal)),
+        Ruling::SignedIn { requirements, .. } => requirements
+            .admit(person.as_subject(), asked)
+            .map_err(TokenNotAdmitted::Refused),
+    }
+}
+
 /// The providers with whose people `target` can be opened, in the order of the configuration: those that its rule
 /// names, else all of them.
 #[must_use]

@@ -8,7 +8,9 @@ use super::diagnostics::{Position, suggestion};
 use super::reader::{Item, Section};
 use super::server::Server;
 use super::table::{Key, Shape, Table};
-use super::{Context, callers, protected_resource, rules, security_headers, upstreams};
+use super::{
+    Context, callers, protected_resource, rules, security_headers, session_tokens, upstreams,
+};
 use crate::domain::caller::{Scheme, Schemes};
 use crate::domain::claims::ClaimPath;
 use crate::domain::host::{Host, HostPattern};
@@ -113,6 +115,7 @@ pub(super) static TABLE: Table = Table::new(
             "Where the app is, if Doorward forwards to it.",
         ),
         Key::table("protected_resource", &protected_resource::TABLE),
+        Key::table("session_tokens", &session_tokens::TABLE),
     ],
 )
 .exactly_one_of(&["allow", "rules"]);
@@ -178,6 +181,9 @@ pub(super) fn read(
     let resource = section
         .get("protected_resource")
         .map_or(Some(None), |item| protected_resource::read(&item).map(Some));
+    let session_tokens = section.get("session_tokens").map_or(Some(None), |item| {
+        session_tokens::read(&item, server.development).map(Some)
+    });
     let accept_at = section.get("accept").map(|item| item.position());
     let tokens = AcceptedTokens::read(section);
     let accepts = section
@@ -186,6 +192,7 @@ pub(super) fn read(
     let api_key_query = section
         .get("api_key_query")
         .map_or(Some(false), |item| api_key_query(&item, accepts));
+    report_no_session(section, accepts, tokens.as_ref());
     let policy = rules::read(section, providers);
     let rules = section.get("rules").and_then(|item| item.as_items());
     let rules_at = match (section.get("allow"), rules) {
@@ -204,6 +211,7 @@ pub(super) fn read(
         && hide_cookies.is_some()
         && security_headers.is_some()
         && resource.is_some()
+        && session_tokens.is_some()
         && upstream.is_some();
     let (hosts, hosts_at) = hosts.unwrap_or_default().into_iter().unzip();
     let (identity_headers, headers_at) = headers.unwrap_or_default().into_iter().unzip();
@@ -224,6 +232,7 @@ pub(super) fn read(
             security_headers: security_headers.filter(|headers| !headers.is_empty()),
             upstream: upstream.flatten(),
             protected_resource: resource.flatten(),
+            session_tokens: session_tokens.flatten(),
         },
         at: section.position(),
         hosts_at,
@@ -234,6 +243,29 @@ pub(super) fn read(
         rules_at,
         whole,
     })
+}
+
+/// Tokens for a session, where there are none, or where a session alone is not enough.
+fn report_no_session(
+    section: &Section<'_>,
+    accepts: Option<Schemes>,
+    tokens: Option<&AcceptedTokens>,
+) {
+    let Some(item) = section.get("session_tokens") else {
+        return;
+    };
+    if accepts.is_some_and(|accepts| !accepts.accepts(Scheme::Session)) {
+        item.fault_at_key(
+            "`session_tokens` has no effect: nobody has a session at this app",
+            "add \"session\" to `accept`, or leave it out",
+        );
+    }
+    if tokens.is_some_and(|tokens| tokens.attestation.is_some()) {
+        item.fault_at_key(
+            "pages of an app that demands an `attestation` get no tokens: they could be used without one",
+            "leave one of the two out",
+        );
+    }
 }
 
 fn accepted(item: &Item<'_>) -> Option<Schemes> {

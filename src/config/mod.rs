@@ -36,6 +36,7 @@ mod schema;
 mod secrets;
 mod security_headers;
 mod server;
+mod session_tokens;
 mod sessions;
 mod signing;
 pub(crate) mod source;

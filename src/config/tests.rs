@@ -1298,6 +1298,60 @@ fn a_wrong_rule_for_exchanging_tokens_is_told(#[case] lines: &str, #[case] expec
 }
 
 #[test]
+fn tokens_for_pages_are_read() {
+    let lines = "audiences = [\"x\"]\norigins = [\"https://Pages.example:443/\"]\npath = \"/app\"";
+    let config = read_text(&pages(lines)).expect("right");
+    let tokens = config.tenants[0].apps[0].app.session_tokens.as_ref();
+    let tokens = tokens.expect("tokens");
+    assert_eq!(&*tokens.origins[0], "https://pages.example");
+    assert_eq!(tokens.lifetime, time::Duration::minutes(5));
+}
+
+fn pages(lines: &str) -> String {
+    with(
+        "",
+        BASE,
+        "",
+        &format!("{APP}\n[tenants.apps.session_tokens]\n{lines}"),
+    )
+}
+
+#[rstest]
+#[case::for_nobody("scopes = [\"a\"]", "`audiences` is missing")]
+#[case::scope(
+    "audiences = [\"x\"]\nscopes = [\"a b\"]",
+    "`a b` cannot be used for `scopes`"
+)]
+#[case::a_page(
+    "audiences = [\"x\"]\norigins = [\"https://pages.example/a\"]",
+    "is not an origin"
+)]
+#[case::plain_http("audiences = [\"x\"]\norigins = [\"http://pages.example\"]", "https")]
+#[case::anybody("audiences = [\"x\"]\norigins = [\"*\"]", "`*`")]
+#[case::two_meanings(
+    "audiences = [\"x\"]\npath = \"/a/../b\"",
+    "not a path with one meaning"
+)]
+#[case::life("audiences = [\"x\"]\nlifetime = \"2h\"", "`lifetime` is 2h")]
+fn wrong_tokens_for_pages_are_told(#[case] lines: &str, #[case] expected: &str) {
+    let found = one_fault(&pages(lines));
+    assert!(found.contains(expected), "{found}");
+}
+
+#[test]
+fn tokens_for_a_session_need_one() {
+    let text = pages("audiences = [\"x\"]").replace(APP, &format!("{APP}\naccept = [\"bearer\"]"));
+    let found = one_fault(&text);
+    assert!(
+        found.contains("nobody has a session at this app"),
+        "{found}"
+    );
+    let demanding = "audiences = [\"x\"]\n[tenants.apps.attestation]\nissuer = \"it\"";
+    let found = one_fault(&pages(demanding));
+    assert!(found.contains("could be used without one"), "{found}");
+}
+
+#[test]
 fn a_machine_may_do_something() {
     let text = machine("jwks = \"{}\"").replace("audiences = [\"https://api.example\"]\n", "");
     let found = one_fault(&text);
@@ -1457,6 +1511,7 @@ fn every_declared_table_is_read_key_by_key() {
         "{HOST}[[tenants.apps.rules]]\npaths = [\"/a\"]\npublic = true\n\
          [[tenants.apps]]\nid = \"b\"\nhosts = [\"b.acme.example\"]\nupstream = {{ address = \"http://127.0.0.1:3000\" }}\n\
          allow = {{ any_of = [{{ groups = [\"a\"] }}, {{ scopes = [\"b\"] }}] }}\n\
+         session_tokens = {{ audiences = [\"x\"] }}\n\
          [[tenants.apps]]\nid = \"c\"\nhosts = [\"c.acme.example\"]\nallow = {{ signed_in = true }}\n\
          protected_resource = {{ scopes = [\"a\"] }}\n\
          [tenants.apps.attestation]\nissuer = \"it\"\n\

@@ -15,6 +15,7 @@ use super::identity_header::{HeaderSet, IdentityHeader, IdentitySource};
 use super::ids::{AppId, ClientId, ProviderId, TenantId};
 use super::local_user::LocalUsers;
 use super::machine_client::{MachineClient, Scope};
+use super::path::CanonicalPath;
 use super::policy::Policy;
 use super::session::SessionLifetimes;
 use super::signing_key::SigningRules;
@@ -223,6 +224,23 @@ pub struct ProtectedApp {
     pub upstream: Option<AppUpstream>,
     /// What it says of itself to those who would bring tokens; none: nothing.
     pub protected_resource: Option<ProtectedResource>,
+    /// Tokens that its pages get for the session of whoever looks at them; none: they get none.
+    pub session_tokens: Option<SessionTokens>,
+}
+
+/// Tokens for the pages of an app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionTokens {
+    /// Whom they can be for.
+    pub audiences: Vec<Box<str>>,
+    /// What they may allow.
+    pub scopes: Vec<Scope>,
+    /// Further origins whose pages may ask, as browsers write them (RFC 6454 §6.2).
+    pub origins: Vec<Box<str>>,
+    /// Whoever may open this path may have one.
+    pub path: CanonicalPath,
+    /// How long one is good for at most.
+    pub lifetime: time::Duration,
 }
 
 /// What an app says of itself to those who would bring tokens (RFC 9728 §2).

@@ -14,6 +14,7 @@ mod client_credentials;
 mod issued;
 mod metadata;
 mod refused;
+mod session_token;
 mod shown_tokens;
 mod token_exchange;
 mod token_request;

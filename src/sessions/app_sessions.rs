@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
+use time::OffsetDateTime;
 
 use super::lifecycle::Sessions;
 use super::live::{Generation, LiveSession, LiveSessions, RandomIdHasher};
@@ -70,6 +71,13 @@ impl<P> AppEntry<P> {
     #[must_use]
     pub fn used_at(&self) -> i64 {
         self.session.used_at()
+    }
+
+    /// When it ends in any case: never later than this, and earlier where nobody uses it.
+    #[must_use]
+    pub fn ends_at(&self) -> OffsetDateTime {
+        let at = OffsetDateTime::from_unix_timestamp(self.session.ends_at());
+        at.unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
     /// What was prepared for it, if anything was.

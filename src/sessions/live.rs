@@ -102,6 +102,11 @@ impl LiveSession {
         }
     }
 
+    /// When it ends in any case, in seconds since 1970.
+    pub(super) const fn ends_at(&self) -> i64 {
+        self.ends_at
+    }
+
     /// Its last use, which is this moment for whoever has just recalled it. It never goes back.
     pub(super) fn used_at(&self) -> i64 {
         self.used_at.load(Ordering::Relaxed)

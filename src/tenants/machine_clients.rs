@@ -1,14 +1,14 @@
-//! Keys of machines: whether they can verify what the machines sign.
+//! Machines: whether their keys can verify what they sign, and whether their names are theirs alone.
 
 use serde_json::Value;
 
-use crate::config::{Fault, TenantSettings};
+use crate::config::{Fault, MachineClientSettings, TenantSettings};
 use crate::domain::machine_client::{ClientKeys, MachineAuthentication};
 use crate::jose::{KeySet, SignatureAlgorithm};
 
 /// Key sets that were written down and are none, or have no key for the algorithm.
 pub(super) fn faults(tenant: &TenantSettings) -> Vec<Fault> {
-    let wrong = |settings: &crate::config::MachineClientSettings| {
+    let wrong = |settings: &MachineClientSettings| {
         let MachineAuthentication::PrivateKeyJwt {
             algorithm,
             keys: ClientKeys::Inline(keys),
@@ -42,7 +42,20 @@ pub(super) fn faults(tenant: &TenantSettings) -> Vec<Fault> {
         let help = "add the key, or write `algorithm` as the machine signs";
         (!fits).then(|| Fault::at(at, message).with_help(help))
     };
-    tenant.machine_clients.iter().filter_map(wrong).collect()
+    let machines = tenant.machine_clients.iter();
+    let mut faults: Vec<_> = machines.clone().filter_map(wrong).collect();
+    faults.extend(machines.filter_map(|settings| taken(tenant, settings)));
+    faults
+}
+
+/// Both stand in `client_id`: a machine could revoke what an app's pages were given.
+fn taken(tenant: &TenantSettings, settings: &MachineClientSettings) -> Option<Fault> {
+    let id = settings.client.id.as_str();
+    let mut giving = tenant.apps.iter().map(|app| &app.app);
+    giving.find(|app| app.session_tokens.is_some() && app.id.as_str() == id)?;
+    let message = format!("an app whose pages get tokens is called `{id}` too");
+    let fault = Fault::at(settings.at.clone(), message);
+    Some(fault.with_help("give this machine another `id`: tokens tell their clients by it"))
 }
 
 /// RFC 7518 §6.2.2, §6.3.2, §6.4.1: what is never published.

@@ -661,3 +661,17 @@ audiences = ["x"]
         tenant("acme", "https://login.acme.example", &[])
     )
 }
+
+#[test]
+fn a_machine_is_not_called_as_an_app_whose_pages_get_tokens() {
+    let apps = [("wiki", "\"wiki.acme.example\"")];
+    let machine = "[[tenants.machine_clients]]\nid = \"wiki\"\nsecrets = [{ env = \"SEAL\" }]\naudiences = [\"x\"]\n";
+    let text = tenant("acme", "https://login.acme.example", &apps);
+    build(&format!("{text}{machine}")).expect("right");
+    let text = format!("{text}session_tokens = {{ audiences = [\"x\"] }}\n{machine}");
+    let faults = build(&text).expect_err("wrong");
+    assert!(
+        faults.to_string().contains("is called `wiki` too"),
+        "{faults}"
+    );
+}

@@ -225,7 +225,7 @@ fn known(person: &Person) -> Value {
 
 impl AppVisit {
     /// This host, as an origin. Apps share their tenant's scheme.
-    fn origin(&self) -> Option<Url> {
+    pub(super) fn origin(&self) -> Option<Url> {
         let scheme = self.visit.tenant.base.origin.scheme();
         Url::parse(&format!("{scheme}://{}/", self.host)).ok()
     }

@@ -26,6 +26,7 @@ mod posted_answer;
 mod reply;
 pub mod router;
 pub mod serve;
+mod session_tokens;
 mod sessions;
 mod silence;
 mod tls;

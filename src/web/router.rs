@@ -17,8 +17,8 @@ use http::{StatusCode, header};
 
 use super::reply::{self, RequestId};
 use super::{
-    Door, app_host, check, choose, login, logout, operations, posted_answer, sessions, tokens,
-    traced, upstream_logout, visit,
+    Door, app_host, check, choose, login, logout, operations, posted_answer, session_tokens,
+    sessions, tokens, traced, upstream_logout, visit,
 };
 use crate::openid_provider::Endpoints;
 use crate::telemetry::traces;
@@ -109,6 +109,10 @@ fn app_host_routes(prefix: &str) -> Router<Arc<Door>> {
         .route(&at("/sign_out"), get(app_host::sign_out))
         .route(&at("/callback"), get(app_host::callback))
         .route(&at("/userinfo"), get(app_host::userinfo))
+        .route(
+            &at(session_tokens::PATH),
+            post(session_tokens::token).options(session_tokens::preflight),
+        )
 }
 
 fn operations_routes() -> Router<Arc<Door>> {
@@ -195,7 +199,7 @@ fn route(path: &str) -> &'static str {
         Some("backchannel-logout" | "frontchannel-logout") => "upstream_logout",
         Some("sessions" | "end" | "end-others") => "sessions",
         Some("userinfo") => "userinfo",
-        Some("token" | "introspect" | "revoke") => "token",
+        Some("token" | "introspect" | "revoke" | "session_token") => "token",
         _ => "other",
     }
 }

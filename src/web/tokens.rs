@@ -242,7 +242,7 @@ fn document(value: &Value, kind: &'static str) -> Response {
 }
 
 /// RFC 6749 §5.2.
-fn error(status: StatusCode, error: &str, description: &str) -> Response {
+pub(super) fn error(status: StatusCode, error: &str, description: &str) -> Response {
     let body = json!({ "error": error, "error_description": description });
     (status, axum::Json(body)).into_response()
 }

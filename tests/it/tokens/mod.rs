@@ -6,6 +6,7 @@ mod exchange;
 mod issued;
 mod machines;
 mod resources;
+mod sessions;
 
 use bytes::Bytes;
 use doorward::ports::Clock as _;
