@@ -28,7 +28,7 @@ use crate::jose::{
     KeySet, Revocation, Revocations, SignatureAlgorithm, Signer, SigningFailed, TrustedKeys,
 };
 use crate::ports::Clock;
-use crate::storage::{NewSigningKey, RevokedToken, StorageError, Store};
+use crate::storage::{NewSigningKey, RevokedToken, StorageError, Store, StoredRevocation};
 use known::{Known, TenantKeys};
 
 /// How many revoked tokens are known at a time; each is forgotten when it has ended.
@@ -36,6 +36,16 @@ const MOST_REVOKED: usize = 250_000;
 
 /// For how long that may be, whatever the clock does.
 const REVOKED_FOR: Duration = LONGEST_TOKEN.unsigned_abs();
+
+/// How long after its end an app may still take a token (`skew` of a trusted issuer).
+const LONGEST_SKEW: time::Duration = time::Duration::minutes(5);
+
+fn token_of(revoked: &RevokedToken) -> Revocation {
+    Revocation::Token {
+        issuer: revoked.issuer.clone(),
+        id: revoked.id.clone(),
+    }
+}
 
 /// Claims of a token of ours.
 pub trait Claims: Serialize {
@@ -210,11 +220,18 @@ impl Signing {
         self.has_heard_within(TRUST)
     }
 
-    /// Revokes a token: durably, here at once, and in every other process with its next [`poll`](Self::poll).
+    /// Revokes a token: durably, here at once, and in every other process with its next [`poll`](Self::poll). Apps
+    /// whose tenant trusts itself judge it like anybody's token, and hear of it as of those.
     ///
     /// # Errors
-    /// The store's; then nothing is revoked.
+    /// The store's; ask again.
     pub async fn revoke(&self, revoked: &RevokedToken) -> Result<(), StorageError> {
+        let at_the_check = StoredRevocation {
+            tenant: revoked.tenant.clone(),
+            what: token_of(revoked),
+            needed_until: revoked.valid_until.saturating_add(LONGEST_SKEW),
+        };
+        self.store.revoke_tokens(&at_the_check).await?;
         self.store.revoke_token(revoked).await?;
         self.take_back(revoked)
     }
@@ -272,12 +289,8 @@ impl Signing {
     }
 
     fn take_back(&self, revoked: &RevokedToken) -> Result<(), StorageError> {
-        let token = Revocation::Token {
-            issuer: revoked.issuer.clone(),
-            id: revoked.id.clone(),
-        };
         self.revocations
-            .revoke(&revoked.tenant, &token, REVOKED_FOR)
+            .revoke(&revoked.tenant, &token_of(revoked), REVOKED_FOR)
             .map_err(|full| StorageError::Unavailable(full.to_string()))
     }
 
