@@ -21,9 +21,7 @@ pub mod verdict;
 pub use asked::Asked;
 pub use assertion::Assertions;
 pub use check::{Found, Gate, Witness};
-pub use credentials::{
-    CredentialFault, Credentials, KnownCaller, NoNews, Outside, Shared, Unaccepted,
-};
+pub use credentials::{CredentialFault, Credentials, KnownCaller, NoNews, Shared, Unaccepted};
 pub use dialect::{CheckRequest, Dialect};
 pub use limiter::{By, Counted, Limiter, OverLimit};
 pub use session_watch::SessionWatch;

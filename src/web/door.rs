@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::looks::Looks;
-use crate::access::{Assertions, Credentials, Gate, Limiter, Outside, Shared};
+use crate::access::{Assertions, Credentials, Gate, Limiter, Shared};
 use crate::config::Limits;
 use crate::jose::IssuerMetadata;
 use crate::jose::Revocations;
 use crate::openid_provider::OpenIdProvider;
 use crate::outbound::DocumentCache;
 use crate::ports::{Clock, SecureRandom};
+use crate::providers::issuers::Outside;
 use crate::relying_party::RelyingParty;
 use crate::sessions::{AppSessions, Sessions};
 use crate::signing::Signing;

@@ -29,6 +29,7 @@ pub mod serve;
 mod sessions;
 mod silence;
 mod tls;
+mod token_exchange;
 mod tokens;
 mod traced;
 mod upstream_logout;

@@ -12,7 +12,6 @@ mod basic;
 mod bearer;
 mod key_uses;
 mod memory;
-mod outside;
 mod revoked;
 
 use std::sync::{Arc, OnceLock};
@@ -25,7 +24,6 @@ use self::attestation::Attestations;
 use self::basic::Basic;
 use self::bearer::Bearer;
 use self::key_uses::Uses;
-pub use self::outside::Outside;
 pub use self::revoked::NoNews;
 use self::revoked::Revoked;
 use super::check::Found;
@@ -38,8 +36,9 @@ use crate::domain::caller::{Caller, Scheme, Schemes};
 use crate::domain::identity_header::HeaderSet;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::ProtectedApp;
-use crate::jose::Revocations;
+use crate::jose::{Revocations, VerifiedToken};
 use crate::ports::{Clock, SecureRandom};
+use crate::providers::issuers::Outside;
 use crate::storage::{StorageError, Store};
 use crate::telemetry::metrics::{CheckOutcome, check_counter, count_credential};
 use crate::tenants::{AppAt, Attestation};
@@ -324,6 +323,12 @@ impl Credentials {
     /// Why there is no news; after five seconds without any no token is let in.
     pub async fn poll_revocations(&self) -> Result<(), NoNews> {
         self.revoked.poll(&*self.shared.store).await
+    }
+
+    /// Whether a token was revoked, in this process or another. None: there is no news, and nobody knows.
+    #[must_use]
+    pub fn is_revoked(&self, tenant: &TenantId, token: &VerifiedToken) -> Option<bool> {
+        self.revoked.refuses(tenant, token)
     }
 
     /// Hears whether API keys were changed. Call it every second: when it has not succeeded for 5 s, no key is
