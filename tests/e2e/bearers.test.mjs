@@ -298,6 +298,13 @@ test("the tenant's own tokens pass until they are revoked, and then no more with
   await eventually('the token is refused', async () => (await ask(token)).status === 401, 5000);
   await isRefused(token);
   await passes(other);
+
+  // A machine can say the same of what it was given (RFC 7009).
+  const revoked = await fetch(`${site().base}/revoke`, {
+    method: 'POST', headers: { authorization: nightly() }, body: new URLSearchParams({ token: other }),
+  });
+  assert.equal(revoked.status, 200);
+  await eventually('that token is refused, too', async () => (await ask(other)).status === 401, 5000);
   await passes(await nightlyToken(audience));
 });
 
