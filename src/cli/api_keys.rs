@@ -4,24 +4,22 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{ConfigFile, Failure, load, say, serve};
+use super::of_tenant::{Access, OfTenant, Output};
+use super::{Failure, say, serve};
 use crate::config::{duration, quoted, suggestion};
 use crate::domain::api_key::{ApiKey, ApiKeyGrant, ApiKeyStanding, KnownApiKey};
 use crate::domain::ids::{ApiKeyId, AppId, UserId};
 use crate::domain::tenant::Tenant;
 use crate::ports::{Clock as _, SecureRandom, SystemClock, SystemRandom};
-use crate::storage::sealing::SealingKeys;
-use crate::storage::sqlite::SqliteStore;
 use crate::storage::{KeyChange, NewApiKey, Store};
 
 /// Further away than this is a typing error, or `--never-expires`.
@@ -103,21 +101,11 @@ pub(super) struct Lifetime {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Of {
-    /// The tenant, by its `id`.
-    tenant: String,
     #[command(flatten)]
-    file: ConfigFile,
+    tenant: OfTenant,
     /// How to print it.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people.
-    Table,
-    /// For programs.
-    Json,
 }
 
 impl Command {
@@ -131,36 +119,20 @@ impl Command {
         }
     }
 
-    const fn changes(&self) -> bool {
-        matches!(
-            self,
-            Self::Create(_) | Self::Renew { .. } | Self::Revoke { .. }
-        )
+    const fn access(&self) -> Access {
+        match self {
+            Self::Create(_) | Self::Renew { .. } | Self::Revoke { .. } => Access::Writes,
+            Self::List { .. } | Self::Usage { .. } => Access::Reads,
+        }
     }
 }
 
 pub(super) fn run(command: &Command) -> Result<(), Failure> {
     serve::runtime()?.block_on(async {
-        let of = command.of();
-        let (config, directory) = load(&of.file.config)?;
-        let tenants = directory.tenants();
-        let known = tenants.iter().map(|tenant| tenant.id.as_str());
-        let Some(tenant) = tenants.iter().find(|it| it.id.as_str() == of.tenant) else {
-            let help = suggestion(&of.tenant, known);
-            let message = format!("there is no tenant {}: {help}", quoted(&of.tenant));
-            return Err(wrong(message));
-        };
-        let keys = SealingKeys::new(&config.storage.sealing_keys)
-            .context("`storage.sealing_keys` cannot be used")?;
-        let (path, random) = (&config.storage.sqlite, Arc::new(SystemRandom));
-        let store = if command.changes() {
-            SqliteStore::open(path, keys, random).await
-        } else {
-            SqliteStore::look_into(path, keys, random).await
-        };
-        let store: Box<dyn Store> = Box::new(store.context("the store cannot be opened")?);
+        let known = command.of().tenant.load()?;
+        let store = known.open(command.access()).await?;
         let now = SystemClock::new().now();
-        let done = done(command, &*store, tenant, now).await;
+        let done = done(command, &*store, &known.tenant, now).await;
         store.close().await;
         done
     })

@@ -3,23 +3,20 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
-use clap::{Subcommand, ValueEnum};
+use anyhow::anyhow;
+use clap::Subcommand;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{ConfigFile, Failure, load, say, serve};
-use crate::config::{quoted, suggestion};
+use super::of_tenant::{Access, OfTenant, Output};
+use super::{Failure, say, serve};
 use crate::domain::ids::TenantId;
 use crate::domain::signing_key::{
     KEY_SET_MAX_AGE, KeySchedule, Occasion, Phase, SigningRules, newest, signer,
 };
-use crate::ports::{Clock as _, SystemClock, SystemRandom};
+use crate::ports::{Clock as _, SystemClock};
 use crate::signing::{NotTurned, Signing};
-use crate::storage::Store;
-use crate::storage::sealing::SealingKeys;
-use crate::storage::sqlite::SqliteStore;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -41,21 +38,11 @@ pub(super) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Of {
-    /// The tenant, by its `id`.
-    tenant: String,
     #[command(flatten)]
-    file: ConfigFile,
+    tenant: OfTenant,
     /// How to print it.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people.
-    Table,
-    /// For programs.
-    Json,
 }
 
 pub(super) fn run(command: &Command) -> Result<(), Failure> {
@@ -68,24 +55,14 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
 }
 
 async fn done(of: &Of, occasion: Option<Occasion>) -> Result<(), Failure> {
-    let (config, directory) = load(&of.file.config)?;
-    let known = directory.tenants().iter().map(|tenant| tenant.id.as_str());
-    let id: Option<TenantId> = of.tenant.parse().ok();
-    let Some(tenant) = id.and_then(|id| directory.tenant(&id)) else {
-        let help = suggestion(&of.tenant, known);
-        let message = anyhow!("there is no tenant {}: {help}", quoted(&of.tenant));
-        return Err(Failure::CommandLine(message));
+    let known = of.tenant.load()?;
+    let tenant = &known.tenant;
+    let access = if occasion.is_some() {
+        Access::Writes
+    } else {
+        Access::Reads
     };
-    let sealing = SealingKeys::new(&config.storage.sealing_keys)
-        .context("`storage.sealing_keys` cannot be used")?;
-    let (path, random) = (&config.storage.sqlite, Arc::new(SystemRandom));
-    // Whoever only asks, and whoever is older or newer than the server, changes nothing.
-    let looked = SqliteStore::look_into(path, sealing.clone(), random.clone()).await;
-    let mut store: Arc<dyn Store> = Arc::new(looked.context("the store cannot be opened")?);
-    if occasion.is_some() {
-        let opened = SqliteStore::open(path, sealing, random).await;
-        store = Arc::new(opened.context("the store cannot be opened")?);
-    }
+    let store = known.open(access).await?;
     let clock = Arc::new(SystemClock::new());
     let signing = Signing::new(Arc::clone(&store), clock.clone());
     signing

@@ -8,6 +8,7 @@ mod check;
 pub mod demo;
 mod explain;
 mod keys;
+mod of_tenant;
 mod provider;
 pub mod reload;
 mod serve;

@@ -1,20 +1,17 @@
 //! `doorward tokens`: tokens of trusted issuers that are not to be taken any more.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
 
-use super::{ConfigFile, Failure, load, say, serve};
+use super::of_tenant::{Access, OfTenant};
+use super::{Failure, say, serve};
 use crate::config::{quoted, suggestion};
-use crate::domain::ids::TenantId;
 use crate::domain::revocation::Revocation;
 use crate::jose::Issuers;
-use crate::ports::{Clock as _, SystemClock, SystemRandom};
-use crate::storage::sealing::SealingKeys;
-use crate::storage::sqlite::SqliteStore;
-use crate::storage::{StoredRevocation, TokenRevocations as _, Upkeep as _};
+use crate::ports::{Clock as _, SystemClock};
+use crate::storage::StoredRevocation;
 use crate::tenants::TenantTokens;
 
 #[derive(Debug, Subcommand)]
@@ -26,10 +23,8 @@ pub(super) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Revoke {
-    /// The tenant, by its `id`.
-    tenant: String,
     #[command(flatten)]
-    file: ConfigFile,
+    tenant: OfTenant,
     /// The trusted issuer, by its `id` or by `iss` of the tokens. Needed where it has several names.
     #[arg(long, value_name = "ISSUER")]
     issuer: String,
@@ -50,15 +45,9 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
 }
 
 async fn done(of: &Revoke) -> Result<(), Failure> {
-    let (config, directory) = load(&of.file.config)?;
-    let known = directory.tenants().iter().map(|tenant| tenant.id.as_str());
-    let id: Option<TenantId> = of.tenant.parse().ok();
-    let Some(tenant) = id.and_then(|id| directory.tenant(&id)) else {
-        let help = suggestion(&of.tenant, known);
-        let message = anyhow!("there is no tenant {}: {help}", quoted(&of.tenant));
-        return Err(Failure::CommandLine(message));
-    };
-    let issuer = issuer(&of.issuer, directory.tokens_of(&tenant.id))?;
+    let known = of.tenant.load()?;
+    let tenant = &known.tenant;
+    let issuer = issuer(&of.issuer, known.directory.tokens_of(&tenant.id))?;
     let now = SystemClock::new().now();
     let what = match (&of.jti, &of.subject) {
         (Some(id), _) => Revocation::Token {
@@ -75,11 +64,7 @@ async fn done(of: &Revoke) -> Result<(), Failure> {
             issued_until: now,
         },
     };
-    let sealing = SealingKeys::new(&config.storage.sealing_keys)
-        .context("`storage.sealing_keys` cannot be used")?;
-    let random = Arc::new(SystemRandom);
-    let store = SqliteStore::open(&config.storage.sqlite, sealing, random).await;
-    let store = store.context("the store cannot be opened")?;
+    let store = known.open(Access::Writes).await?;
     let needed = Duration::from_hours(24) * u32::from(of.keep);
     let stored = StoredRevocation {
         tenant: tenant.id.clone(),

@@ -92,10 +92,7 @@ fn domain(item: &Item<'_>) -> Option<Host> {
 
 /// Whether names below `name` are given to anybody (<https://publicsuffix.org>).
 fn is_public_suffix(name: &str) -> bool {
-    use psl::Psl as _;
-    psl::List
-        .suffix(name.as_bytes())
-        .is_none_or(|suffix| suffix.as_bytes() == name.as_bytes())
+    addr::parse_domain_name(name).map_or(true, |parsed| parsed.suffix() == name)
 }
 
 /// The app among those below `pattern` that we forward to. An exact name goes before a pattern.

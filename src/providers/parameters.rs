@@ -37,6 +37,8 @@ pub(super) enum Kind {
     Text,
     /// Letters, digits, `-`, `_`, `.`: a realm, a region, a pool.
     Name,
+    /// A name below another, with one slash between them: a team of an organization.
+    Below,
     /// Hexadecimal groups of 8-4-4-4-12; kept in small letters.
     Guid,
     /// A host; `{name.origin}` is its address.
@@ -53,9 +55,10 @@ pub(super) enum Kind {
     Claim,
 }
 
-const KINDS: [(&str, Kind); 9] = [
+const KINDS: [(&str, Kind); 10] = [
     ("text", Kind::Text),
     ("name", Kind::Name),
+    ("below", Kind::Below),
     ("guid", Kind::Guid),
     ("host", Kind::Host),
     ("domain", Kind::Domain),
@@ -130,7 +133,7 @@ impl Parameter {
             shape: match self.kind {
                 Kind::Url | Kind::Issuer | Kind::Base => Shape::Address,
                 Kind::Host | Kind::Domain => Shape::Host,
-                Kind::Text | Kind::Name | Kind::Guid | Kind::Claim => Shape::Text,
+                Kind::Text | Kind::Name | Kind::Below | Kind::Guid | Kind::Claim => Shape::Text,
             },
             one_of: self.one_of.clone(),
             required: self.required,
@@ -241,11 +244,17 @@ impl Parameter {
             Kind::Name if !is_name(text) => {
                 return wrong("a name", "use letters, digits, `-`, `_` and `.`");
             }
+            Kind::Below if !is_below(text) => {
+                return wrong(
+                    "a name below another",
+                    "write both with one slash between them: \"acme/ops\"",
+                );
+            }
             Kind::Guid if !is_guid(text) => {
                 return wrong("a GUID", "write it as 00000000-0000-0000-0000-000000000000");
             }
             Kind::Guid => value = text.to_ascii_lowercase().into(),
-            Kind::Text | Kind::Claim | Kind::Name => {}
+            Kind::Text | Kind::Claim | Kind::Name | Kind::Below => {}
             Kind::Domain => {
                 let Ok(domain) = text.parse::<EmailDomain>() else {
                     return wrong(
@@ -292,6 +301,11 @@ impl Parameter {
         values.insert(self.name.clone(), value);
         Ok(())
     }
+}
+
+fn is_below(text: &str) -> bool {
+    let names = text.split_once('/');
+    names.is_some_and(|(above, name)| [above, name].into_iter().all(is_name))
 }
 
 pub(super) fn is_name(text: &str) -> bool {

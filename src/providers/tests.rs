@@ -672,6 +672,16 @@ fn a29_no_provider_has_the_key_of_users_of_a_tenants_own() {
     2,
     "`acme.example` is not a GUID = write it as 00000000-0000-0000-0000-000000000000, or as one of \"organizations\", \"common\", \"consumers\""
 )]
+#[case::team_without_its_organization(
+    "preset = \"github\"\nclient_secret = { env = \"SECRET\" }\nteams = [\"acme/ops\", \"ops\"]",
+    2,
+    "`ops` is not a name below another = write both with one slash between them: \"acme/ops\""
+)]
+#[case::team_below_a_team(
+    "preset = \"github\"\nclient_secret = { env = \"SECRET\" }\nteams = [\"acme/ops/night\"]",
+    2,
+    "`acme/ops/night` is not a name below another = write both with one slash between them: \"acme/ops\""
+)]
 #[case::any_in_a_list(
     "preset = \"entra\"\nclient_secret = { env = \"SECRET\" }\ntenant = \"common\"\nallowed_tenants = [\"any\"]",
     3,

@@ -229,7 +229,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("humantime", &["config"]),
     ("strsim", &["config"]),
     ("cel", &["config/expressions"]),
-    ("psl", &["config/parent_cookie.rs"]),
+    ("addr", &["config/parent_cookie.rs"]),
     // A counter is kept where it is used on every request, a handle where it is shown.
     (
         "metrics",

@@ -99,6 +99,48 @@ Cookie: theme=dark; _ga=GA1.1.1234567890.1234567890; wiki_session={filling}; __H
 \r
 """
 
+# The same with a token, as programs send it.
+BEARER_CHECK = """GET /oauth2/auth HTTP/1.1\r
+Host: {host}\r
+X-Original-URL: http://{host}/pages/a-page?revision=12\r
+X-Original-Method: GET\r
+User-Agent: orders-client/3.2 (linux)\r
+Accept: application/json\r
+Accept-Encoding: gzip\r
+Authorization: Bearer {handle}\r
+\r
+"""
+
+# A tenant with an issuer and its apps, for tokens.
+TENANT_OF_TOKENS = """
+[[tenants]]
+id = "{tenant}"
+base_url = "http://{tenant}.localhost:{port}"
+[[tenants.providers]]
+id = "main"
+preset = "oidc"
+issuer = "{provider}"
+client_id = "{tenant}"
+client_secret = {{ env = "CLIENT_SECRET" }}
+[[tenants.trusted_issuers]]
+id = "cloud"
+issuer = "https://login.issuer.example/{issuer:036}/v2.0"
+audiences = ["api://66666666-7777-4888-8999-000000000000"]
+keys = '{keys}'
+"""
+
+APP_OF_TOKENS = """
+[[tenants.apps]]
+id = "{app}"
+hosts = ["{app}.{tenant}.localhost:{port}"]
+accept = ["bearer", "session"]
+[[tenants.apps.rules]]
+paths = ["/public"]
+public = true
+[[tenants.apps.rules]]
+scopes = ["orders.read"]
+"""
+
 GROUPS = [
     "engineering", "platform-team", "oncall-primary", "oncall-secondary", "wiki-editors", "release-managers",
     "support", "sales-emea", "finance-readers", "data-science", "berlin-office", "contractors",
@@ -205,6 +247,36 @@ class Folder:
         base.close()
         self.handles.write_text("\n".join(handles) + "\n")
         return handles
+
+    def trust(self, issuers, apps, tokens):
+        """In place of what stood in the configuration: `issuers` tenants with an issuer each, `apps` apps of them, and
+        `tokens` callers with a token each, each for one app of its issuer's tenant. How long a token is."""
+        size = tool("tokens", self.path, "--issuers", issuers, "--tokens", tokens)["bytes"]
+        key_sets = (self.path / "key-sets").read_text().splitlines()
+        texts = (self.path / "tokens").read_text().splitlines()
+        server = self.configuration.read_text().split("[[tenants]]", 1)[0]
+        provider = f"http://127.0.0.1:{self.provider.port}"
+        parts = [server]
+        for issuer, keys in enumerate(key_sets):
+            tenant = f"t{issuer}"
+            parts.append(TENANT_OF_TOKENS.format(tenant=tenant, port=self.port, provider=provider, issuer=issuer,
+                                                 keys=keys))
+            parts += (APP_OF_TOKENS.format(app=f"app{app}", tenant=tenant, port=self.port)
+                      for app in range(apps // issuers))
+        self.configuration.write_text("".join(parts))
+        lines = []
+        for number, token in enumerate(texts):
+            app, issuer = number // issuers % (apps // issuers), number % issuers
+            lines.append(f"{token}\tapp{app}.t{issuer}.localhost:{self.port}")
+        self.handles.write_text("\n".join(lines) + "\n")
+        self.check_file.write_text(BEARER_CHECK, newline="")
+        return size
+
+    def headers_of_first(self):
+        """The headers of the check with the first token."""
+        token, host = self.handles.read_text().splitlines()[0].split("\t")
+        lines = BEARER_CHECK.format(handle=token, host=host).split("\r\n")[1:]
+        return dict(line.split(": ", 1) for line in lines if line)
 
     def forget_app_sessions(self):
         """Behind the broker's back: whoever asks the store now finds nothing."""

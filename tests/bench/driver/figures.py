@@ -14,11 +14,12 @@ ROUNDS = 7
 SECONDS = 4
 MIB = 1024 * 1024
 OPEN_LOOP_REQUESTS = 120_000
+TOKENS = 10_000
 
 
-def bare_like(folder, handle):
-    """A bare handler that answers what the check answers to this handle."""
-    status, headers, _ = get(folder.port, "/oauth2/auth", folder.headers_of_check(handle))
+def bare_like(folder, question):
+    """A bare handler that answers what the check answers to a question with these headers."""
+    status, headers, _ = get(folder.port, "/oauth2/auth", question)
     if status != 202:
         raise SystemExit(f"the check answered {status}")
     # These hyper writes for both.
@@ -27,7 +28,7 @@ def bare_like(folder, handle):
     port = free_port()
     command = [os.environ["BENCH"], "bare", f"127.0.0.1:{port}", "/oauth2/auth", status, *same]
     bare = Server(command, port)
-    answered, of_bare, _ = get(port, "/oauth2/auth", folder.headers_of_check(handle))
+    answered, of_bare, _ = get(port, "/oauth2/auth", question)
     if (answered, sorted(n.lower() for n, _ in of_bare)) != (status, sorted(n.lower() for n, _ in headers)):
         raise SystemExit(f"the baseline answers otherwise: {answered} {of_bare}")
     return bare
@@ -82,7 +83,7 @@ def one_session():
     """A broker, its baseline, and a file with the handle of the one session."""
     with Provider() as provider, Folder(provider) as folder:
         handle = folder.seed(1)[0]
-        with folder.start() as broker, bare_like(folder, handle) as bare:
+        with folder.start() as broker, bare_like(folder, folder.headers_of_check(handle)) as bare:
             yield folder, broker, bare, handle
 
 
@@ -99,7 +100,7 @@ def forward_auth_session_wrk_ratio():
 def forward_auth_session_100k_ratio():
     with Provider() as provider, Folder(provider) as folder:
         handle = folder.seed(SESSIONS)[0]
-        with folder.start() as broker, bare_like(folder, handle) as bare:
+        with folder.start() as broker, bare_like(folder, folder.headers_of_check(handle)) as bare:
             expect_all_allowed(folder.sweep())
             yield "forward_auth_session_100k_ratio", f"{cpu_ratio(folder, bare, broker):.3f}"
 
@@ -185,6 +186,30 @@ http {{
 """
 
 
+def forward_auth_bearer_ratio():
+    with Provider() as provider, Folder(provider) as folder:
+        size = folder.trust(issuers=1, apps=1, tokens=1)
+        say(f"  a token of {size} bytes")
+        with folder.start() as broker, bare_like(folder, folder.headers_of_first()) as bare:
+            yield "forward_auth_bearer_ratio", f"{cpu_ratio(folder, bare, broker):.3f}"
+
+
+def issuers_1000_ratio():
+    """Many of everything beside one of everything, with as many tokens."""
+    with Provider() as provider, Folder(provider) as one, Folder(provider) as many:
+        one.trust(issuers=1, apps=1, tokens=TOKENS)
+        many.trust(issuers=1_000, apps=TOKENS, tokens=TOKENS)
+        with one.start() as broker_of_one, many.start() as broker_of_many:
+            for folder in (one, many):
+                expect_all_allowed(folder.sweep(), TOKENS)
+            pairs = interleaved(lambda number: closed_loop(one, broker_of_one, number),
+                                lambda number: closed_loop(many, broker_of_many, number))
+        for (one_cpu, one_rate), (cpu, rate) in pairs:
+            say(f"  one {one_cpu:.2f} µs ({one_rate:,.0f}/s), many {cpu:.2f} µs ({rate:,.0f}/s): {cpu / one_cpu:.3f}")
+        ratio = statistics.median(cpu / one_cpu for (one_cpu, _), (cpu, _) in pairs)
+        yield "issuers_1000_ratio", f"{ratio:.3f}"
+
+
 def proxy_ratio():
     app_port, nginx_port = free_port(), free_port()
     app_command = [os.environ["BENCH"], "bare", f"127.0.0.1:{app_port}", "/pages/a-page", 200, "content-type: text/html"]
@@ -235,8 +260,8 @@ def session_bytes():
         yield "session_bytes", f"{(max(after, later) - before) / SESSIONS:.0f}"
 
 
-def expect_all_allowed(statuses):
-    if statuses != {"202": SESSIONS}:
+def expect_all_allowed(statuses, count=SESSIONS):
+    if statuses != {"202": count}:
         raise SystemExit(f"not all were allowed: {statuses}")
 
 
@@ -376,6 +401,8 @@ ALL = [
     forward_auth_session_wrk_ratio,
     forward_auth_session_100k_ratio,
     forward_auth_session_p99_ratio,
+    forward_auth_bearer_ratio,
+    issuers_1000_ratio,
     ext_authz_grpc_ratio,
     proxy_ratio,
     verify_rs256_ratio,

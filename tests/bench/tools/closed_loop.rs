@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::requests::Connection;
+use crate::requests::{Connection, filled};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     address: SocketAddr,
-    /// A file with the request; `{handle}` stands for the handle.
+    /// A file with the request; `{handle}` stands for the handle, `{host}` for its host.
     request: PathBuf,
-    /// A file with a handle on each line. Each request draws its own.
+    /// A file with a handle on each line, and behind a tab its host. Each request draws its own.
     handles: PathBuf,
     /// The status that every answer must have.
     status: u16,
@@ -33,10 +33,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let request = std::fs::read_to_string(&arguments.request)?;
     let handles = std::fs::read_to_string(&arguments.handles)?;
-    let requests: Vec<String> = handles
-        .lines()
-        .map(|handle| request.replace("{handle}", handle))
-        .collect();
+    let requests = filled(&request, &handles);
     let mut draw = Draw(arguments.seed);
     let mut connections = Vec::new();
     for _ in 0..arguments.connections {

@@ -17,6 +17,7 @@ mod parts;
 mod provider;
 mod requests;
 mod sweep;
+mod tokens;
 mod verify;
 
 use clap::Parser;
@@ -44,6 +45,8 @@ enum Tool {
     Provider(provider::Arguments),
     /// What the parts of a login cost by themselves.
     Parts(parts::Arguments),
+    /// Issuers and their tokens.
+    Tokens(tokens::Arguments),
     /// What a token of a stranger costs beside its signature.
     Verify(verify::Arguments),
     /// What a token of ours costs beside its signature.
@@ -62,6 +65,7 @@ fn main() -> anyhow::Result<()> {
         Tool::Sweep(arguments) => sweep::run(&arguments),
         Tool::Provider(arguments) => runtime()?.block_on(provider::run(arguments)),
         Tool::Parts(arguments) => runtime()?.block_on(parts::run(arguments)),
+        Tool::Tokens(arguments) => tokens::run(&arguments),
         Tool::Verify(arguments) => runtime()?.block_on(verify::run(arguments)),
         Tool::Mint(arguments) => mint::run(&arguments),
     }

@@ -5,6 +5,16 @@ use std::net::TcpStream;
 
 use anyhow::Context as _;
 
+/// The requests that `template` stands for, one for each line of `lines`: `{handle}` is what stands on it, or its
+/// first part before a tab; `{host}` the second.
+pub(crate) fn filled(template: &str, lines: &str) -> Vec<String> {
+    let fill = |line: &str| {
+        let (handle, host) = line.split_once('\t').unwrap_or((line, "{host}"));
+        template.replace("{handle}", handle).replace("{host}", host)
+    };
+    lines.lines().map(fill).collect()
+}
+
 /// A connection whose answers have no body.
 #[derive(Debug)]
 pub(crate) struct Connection {

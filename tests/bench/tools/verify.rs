@@ -68,7 +68,7 @@ async fn pairs(arguments: &Arguments) -> anyhow::Result<Vec<(f64, f64)>> {
     let signer = Signer::generate(algorithm)?;
     let now = clock.now().unix_timestamp();
     let tokens = (0..arguments.tokens)
-        .map(|number| signer.sign(&claims(now, number, groups), "at+jwt"))
+        .map(|number| signer.sign(&claims(ISSUER, now, number, groups), "at+jwt"))
         .collect::<Result<Vec<_>, _>>()?;
     let length = tokens.first().map_or(0, String::len);
     anyhow::ensure!((1_250..1_350).contains(&length), "{length} bytes");
@@ -92,12 +92,12 @@ async fn pairs(arguments: &Arguments) -> anyhow::Result<Vec<(f64, f64)>> {
 }
 
 /// What an access token of a cloud says.
-fn claims(now: i64, number: usize, groups: usize) -> Value {
+pub(crate) fn claims(issuer: &str, now: i64, number: usize, groups: usize) -> Value {
     let groups: Vec<_> = (0..groups)
         .map(|group| format!("0b1c2d3e-0000-4000-8000-{group:012}"))
         .collect();
     json!({
-        "iss": ISSUER,
+        "iss": issuer,
         "aud": ["api://66666666-7777-4888-8999-000000000000"],
         "exp": now + 3600,
         "iat": now,

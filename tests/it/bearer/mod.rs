@@ -4,6 +4,7 @@ mod accepted;
 mod attacks;
 mod attestation;
 mod commands;
+mod floods;
 mod opaque;
 mod profiles;
 mod revocation;

@@ -3,11 +3,13 @@
 use std::process::Output;
 
 use doorward::ports::{Clock as _, SystemClock};
+use rstest::rstest;
 use serde_json::Value;
 
 use crate::support::broker::Broker;
 use crate::support::command::doorward;
 use crate::support::provider::CLIENT_SECRET;
+use crate::support::tampering::Database;
 
 async fn keys(broker: &Broker, arguments: &[&str]) -> Output {
     let file = broker.file();
@@ -85,4 +87,30 @@ async fn a_misspelt_tenant_is_put_right() {
         said.contains("there is no tenant `acne`: did you mean `acme`?"),
         "{said}"
     );
+}
+
+/// A command that is newer than the server leaves the server's database as it is.
+#[rstest]
+#[case::rotated(&["keys", "rotate", "acme"])]
+#[case::key_made(&["api-keys", "create", "acme", "--name", "nightly"])]
+#[case::key_revoked(&["api-keys", "revoke", "acme", "nightly"])]
+#[case::listed(&["keys", "list", "acme"])]
+#[tokio::test]
+async fn a_command_migrates_nothing(#[case] arguments: &[&str]) {
+    let broker = start().await;
+    let mut database = Database::of(&broker).await;
+    database
+        .run(
+            "DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)",
+        )
+        .await;
+    let before = database.rows("_sqlx_migrations").await;
+    let file = broker.file();
+    let file = ["--config", file.to_str().expect("a plain path")];
+    let output = doorward(&[arguments, &file].concat(), CLIENT_SECRET).await;
+    let trouble = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{trouble}");
+    assert!(trouble.contains("start `doorward serve` once"), "{trouble}");
+    assert_eq!(database.rows("_sqlx_migrations").await, before);
+    database.close().await;
 }
