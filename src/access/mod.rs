@@ -14,9 +14,11 @@ mod handed_tokens;
 pub mod identity_headers;
 pub mod limiter;
 mod noted;
+mod questions;
 pub mod session_watch;
 pub mod target;
 pub mod verdict;
+mod whoever;
 
 pub use asked::Asked;
 pub use assertion::Assertions;
@@ -26,6 +28,8 @@ pub use credentials::{
 };
 pub use dialect::{CheckRequest, Dialect};
 pub use limiter::{By, Counted, Limiter, OverLimit};
+pub use questions::{Answer, Denied, Place, Question};
 pub use session_watch::SessionWatch;
 pub use target::{AmbiguousTarget, CheckTarget, StartLine, WholeTarget};
 pub use verdict::{Allowed, Prepared, ScopeMissing, Verdict};
+pub use whoever::{Recognized, Whoever};

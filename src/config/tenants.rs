@@ -164,7 +164,7 @@ fn tenant(
     for provider in &providers {
         upstream_tokens::report_unknown_apps(provider, &app_names);
     }
-    let (machine_clients, machines_are_whole) = machines(section, server, context);
+    let (machine_clients, machines_are_whole) = machines(section, server, &app_names, context);
     let api_keys = api_keys::read(section, &app_names, context);
     let users = users::read(section, context);
     if users.as_ref().is_some_and(LocalUsers::is_empty) {
@@ -249,13 +249,14 @@ fn report_no_provider(section: &Section<'_>, providers: &[Section<'_>]) {
 fn machines(
     section: &Section<'_>,
     server: &Server,
+    apps: &[&str],
     context: &Context<'_>,
 ) -> (Vec<MachineClientSettings>, bool) {
     let sections = tables(section, "machine_clients", &machine_clients::TABLE);
     report_duplicates(&sections, "a machine client");
     let read: Vec<_> = sections
         .iter()
-        .filter_map(|section| machine_clients::read(section, server, context))
+        .filter_map(|section| machine_clients::read(section, server, apps, context))
         .collect();
     let whole = read.len() == sections.len();
     (read, whole)

@@ -19,7 +19,7 @@ pub use client_authentication::AuthenticatedClient;
 pub use client_credentials::IssuedToken;
 pub use metadata::Endpoints;
 pub use refused::{Answer, TokenRefused};
-pub use token_request::{Credentials, TokenRequest};
+pub use token_request::{Credentials, OF_THE_CLIENT, TokenRequest};
 
 use crate::jose::{KeySets, TokenVerifier};
 use crate::outbound::HttpClients;

@@ -96,6 +96,12 @@ pub fn count_ticket(tenant: &str, app: &str, outcome: &'static str) {
         .increment(1);
 }
 
+/// Counts what a service had judged.
+pub fn count_verification(tenant: &str, outcome: &'static str) {
+    counter!("doorward_verifications_total", "tenant" => tenant.to_owned(), "outcome" => outcome)
+        .increment(1);
+}
+
 /// Counts a rule's `when` that could not be judged.
 pub fn count_failed_condition(tenant: &str, app: &str) {
     counter!("doorward_failed_conditions_total", "tenant" => tenant.to_owned(), "app" => app.to_owned())
@@ -210,6 +216,10 @@ fn install() -> Option<PrometheusHandle> {
     describe_counter!(
         "doorward_credentials_total",
         "Tokens, keys and passwords that were judged, by tenant, scheme and outcome."
+    );
+    describe_counter!(
+        "doorward_verifications_total",
+        "What services had judged at `/verify`, by tenant and outcome."
     );
     describe_counter!(
         "doorward_failed_conditions_total",

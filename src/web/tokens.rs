@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::reply;
 use super::visit::{AppVisit, Visit, WellKnown};
-use crate::access::Counted;
+use crate::access::{Counted, OverLimit};
 use crate::domain::ids::ClientId;
 use crate::domain::machine_client::Scope;
 use crate::domain::signing_key::KEY_SET_MAX_AGE;
@@ -145,13 +145,7 @@ impl Visit {
         what: Counted,
         body: Result<Bytes, BytesRejection>,
     ) -> Result<(AuthenticatedClient<'_>, TokenRequest), Response> {
-        let limiter = &self.door.limiter;
-        if let Err(over) = limiter.count(what, Some(&self.tenant.id), self.address()) {
-            let status = StatusCode::TOO_MANY_REQUESTS;
-            let mut response = error(status, "temporarily_unavailable", "too many requests");
-            reply::retry_after(&mut response, over);
-            return Err(response);
-        }
+        self.within_machines_limit(what)?;
         let judged = async {
             let body = body.map_err(|_| TokenRefused::Unread)?;
             let request = TokenRequest::parse(&self.headers, &body)?;
@@ -164,8 +158,22 @@ impl Visit {
         judged.map_err(|refused| self.token_refused(None, &refused))
     }
 
+    /// Counts a request of a machine.
+    ///
+    /// # Errors
+    /// The answer to one of too many.
+    pub(super) fn within_machines_limit(&self, what: Counted) -> Result<(), Response> {
+        let limiter = &self.door.limiter;
+        let counted = limiter.count(what, Some(&self.tenant.id), self.address());
+        counted.map_err(too_many)
+    }
+
     /// Status, audit line and answer of what was refused. `client`: who it is, where that is proved.
-    fn token_refused(&self, client: Option<&ClientId>, refused: &TokenRefused) -> Response {
+    pub(super) fn token_refused(
+        &self,
+        client: Option<&ClientId>,
+        refused: &TokenRefused,
+    ) -> Response {
         let answer = refused.answer();
         let client = client.map(ClientId::as_str);
         count_token(
@@ -212,13 +220,20 @@ fn document(value: &Value, kind: &'static str) -> Response {
     (headers, value.to_string()).into_response()
 }
 
+pub(super) fn too_many(over: OverLimit) -> Response {
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    let mut response = error(status, "temporarily_unavailable", "too many requests");
+    reply::retry_after(&mut response, over);
+    response
+}
+
 /// RFC 6749 §5.2.
-fn error(status: StatusCode, error: &str, description: &str) -> Response {
+pub(super) fn error(status: StatusCode, error: &str, description: &str) -> Response {
     let body = json!({ "error": error, "error_description": description });
     (status, axum::Json(body)).into_response()
 }
 
-fn unavailable(description: &str) -> Response {
+pub(super) fn unavailable(description: &str) -> Response {
     let status = StatusCode::SERVICE_UNAVAILABLE;
     let mut response = error(status, "temporarily_unavailable", description);
     let headers = response.headers_mut();
