@@ -6,8 +6,9 @@
 //! ```
 //!
 //! Without arguments it makes a key, signs a token with it, and prints how to call itself: no network, no account. With
-//! an issuer and an audience it trusts that issuer instead, by discovery. Why a token is refused is for the log, at
-//! the level `debug`: add a subscriber of your choice.
+//! an issuer and an audience it trusts that issuer instead, by discovery. With an issuer, a client and the address of
+//! the keys it takes the access tokens that an Amazon Cognito user pool issued to that client. Why a token is refused
+//! is for the log, at the level `debug`: add a subscriber of your choice.
 #![expect(clippy::print_stdout, reason = "it shows what to do")]
 
 use std::error::Error;
@@ -17,7 +18,8 @@ use axum::{Json, Router};
 use doorward::api::{
     Bearer, BearerLayer, IssuerRules, Rejection, ScopeClaims, TrustedIssuers, require_scopes,
 };
-use doorward::jose::{KeySet, SignatureAlgorithm, Signer, SigningAlgorithm};
+use doorward::domain::claims::ClaimPath;
+use doorward::jose::{ClaimDemand, KeySet, SignatureAlgorithm, Signer, SigningAlgorithm};
 use doorward::ports::{Clock as _, SystemClock};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -89,17 +91,36 @@ fn of(issuer: &str, audience: &str) -> IssuerRules {
         .scopes(ScopeClaims::new(&["scope", "scp", "permissions"]))
 }
 
+/// A user pool of Amazon Cognito. Its access tokens have no `aud`: who asked for one stands in `client_id`. The same
+/// keys sign ID tokens, and `token_use` tells them apart.
+fn of_a_user_pool(issuer: &str, client: &str, keys: &str) -> IssuerRules {
+    IssuerRules::keys_at(issuer, keys, SignatureAlgorithm::Rs256, &[])
+        .any_typ()
+        .any_audience()
+        .issued_to("client_id", &[client])
+        .demand(ClaimDemand::Is {
+            claim: ClaimPath::new("token_use"),
+            value: "access".into(),
+        })
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (rules, token) = match arguments.as_slice() {
         [] => of_our_own()?,
         [issuer, audience] => (of(issuer, audience), format!("A_TOKEN_FOR_{audience}")),
-        _ => return Err("usage: axum-api [ISSUER AUDIENCE]".into()),
+        [issuer, client, keys] => (
+            of_a_user_pool(issuer, client, keys),
+            format!("A_TOKEN_OF_{client}"),
+        ),
+        _ => return Err("usage: axum-api [ISSUER AUDIENCE | ISSUER CLIENT KEYS]".into()),
     };
     let issuers = TrustedIssuers::builder()
         .trust(rules)
         .realm("orders")
+        // For trying it out with an issuer on this machine: everything else is asked over https all the same.
+        .allow_loopback()
         .build()?;
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;

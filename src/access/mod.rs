@@ -24,7 +24,7 @@ pub use asked::Asked;
 pub use assertion::Assertions;
 pub use check::{Found, Gate, Witness};
 pub use credentials::{
-    CredentialFault, Credentials, IssuerKeys, KnownCaller, NoNews, Outside, Shared, Unaccepted,
+    CredentialFault, Credentials, IssuerKeys, KnownCaller, NoNews, Shared, Unaccepted,
 };
 pub use dialect::{CheckRequest, Dialect};
 pub use limiter::{By, Counted, Limiter, OverLimit};

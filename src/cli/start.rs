@@ -7,7 +7,6 @@ use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::runtime::Handle;
 
-use crate::access::Outside;
 use crate::config::Config;
 use crate::domain::upstream_provider::Reach;
 use crate::jose::IssuerMetadata;
@@ -15,6 +14,7 @@ use crate::jose::{KeySets, Revocations};
 use crate::openid_provider::OpenIdProvider;
 use crate::outbound::{FetchFault, FetchObserver, HttpClient, HttpClients, OutboundSettings};
 use crate::ports::{Clock, SecureRandom, SystemClock, SystemRandom};
+use crate::providers::issuers::Outside;
 use crate::relying_party::RelyingParty;
 use crate::relying_party::begin_login::WAITING;
 use crate::sessions::Sessions;
@@ -171,7 +171,7 @@ pub async fn door(
         ..OutboundSettings::default()
     });
     let counts = Arc::new(CountFetches);
-    let issuer_metadata = IssuerMetadata::cache(Arc::clone(&clock), counts.clone());
+    let issuer_metadata = Arc::new(IssuerMetadata::cache(Arc::clone(&clock), counts.clone()));
     let revocations = Revocations::new(Arc::clone(&clock), MOST_REVOCATIONS);
     let relying_party = RelyingParty {
         documents: crate::providers::metadata_cache(Arc::clone(&clock), counts.clone()),
@@ -188,13 +188,16 @@ pub async fn door(
         Arc::clone(&signing),
         Arc::clone(&store),
         (Arc::clone(&clock), Arc::clone(&random)),
-        relying_party.http.clone(),
-        Arc::clone(&relying_party.key_sets),
+        Outside {
+            http: relying_party.http.clone(),
+            key_sets: Arc::clone(&relying_party.key_sets),
+            metadata: Arc::clone(&issuer_metadata),
+        },
     );
     let door = Door::new(Parts {
         directory: Arc::new(LiveDirectory::new(directory)),
         relying_party,
-        issuer_metadata: Arc::new(issuer_metadata),
+        issuer_metadata,
         revocations: Arc::new(revocations),
         sessions: Arc::new(sessions),
         signing,

@@ -45,6 +45,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod token_exchanges;
 mod tracing;
 mod trusted_issuers;
 mod upstream_tokens;
@@ -81,6 +82,7 @@ pub use server::{Server, TargetHeaders, TrustedProxy};
 pub use storage::Storage;
 pub use tenants::TenantSettings;
 pub use tls::ServerCertificate;
+pub use token_exchanges::{OWN_TOKENS, TokenExchangeSettings};
 pub use trusted_issuers::{ClaimDemandSettings, SecretEncoding, TrustedIssuerSettings};
 pub use upstream_tokens::TokenSettings;
 

@@ -11,9 +11,9 @@ use super::server::Server;
 use super::table::{Key, Shape, Table};
 use super::trusted_issuers::TrustedIssuerSettings;
 use super::{
-    ApiKeySettings, Context, MachineClientSettings, ParentCookieSettings, accent, addresses,
-    api_keys, apps, machine_clients, parent_cookie, providers, sessions, signing, trusted_issuers,
-    upstream_tokens, users,
+    ApiKeySettings, Context, MachineClientSettings, ParentCookieSettings, TokenExchangeSettings,
+    accent, addresses, api_keys, apps, machine_clients, parent_cookie, providers, sessions,
+    signing, token_exchanges, trusted_issuers, upstream_tokens, users,
 };
 use crate::config::AppSettings;
 use crate::domain::email::EmailDomain;
@@ -61,6 +61,8 @@ pub struct TenantSettings {
     pub signing: SigningRules,
     /// Machines that it gives tokens to.
     pub machine_clients: Vec<MachineClientSettings>,
+    /// Whose tokens it changes into its own.
+    pub token_exchanges: Vec<TokenExchangeSettings>,
     /// Whether nothing in it stands in for what could not be read.
     pub whole: bool,
 }
@@ -104,6 +106,7 @@ pub(super) static TABLE: Table = Table::new(
         Key::tables("trusted_issuers", &trusted_issuers::TABLE),
         Key::tables("apps", &apps::TABLE),
         Key::tables("machine_clients", &machine_clients::TABLE),
+        Key::tables("token_exchanges", &token_exchanges::TABLE),
     ],
 );
 
@@ -154,17 +157,14 @@ fn tenant(
         .map(|item| parent_cookie::read(&item, server));
     let signing = signing::read(section.get("signing").as_ref());
     let providers = tables(section, "providers", &providers::TABLE);
-    report_no_provider(section, &providers);
-    report_duplicates(&providers, "a provider");
-    report_claimed_twice(&providers);
+    report_providers(section, &providers);
     let names = ids(&providers);
     let apps = tables(section, "apps", &apps::TABLE);
     report_duplicates(&apps, "an app");
     let app_names = ids(&apps);
-    for provider in &providers {
-        upstream_tokens::report_unknown_apps(provider, &app_names);
-    }
+    report_unknown_apps(&providers, &app_names);
     let (machine_clients, machines_are_whole) = machines(section, server, &app_names, context);
+    let (token_exchanges, exchanges_are_whole) = exchanges(section);
     let api_keys = api_keys::read(section, &app_names, context);
     let users = users::read(section, context);
     if users.as_ref().is_some_and(LocalUsers::is_empty) {
@@ -209,6 +209,7 @@ fn tenant(
         && api_keys.is_some()
         && wants_cookie == parent_cookie.is_some()
         && machines_are_whole
+        && exchanges_are_whole
         && (providers.len(), apps.len()) == (provider_count, app_count)
         && all_issuers
         && providers.iter().all(|provider| provider.whole)
@@ -232,16 +233,26 @@ fn tenant(
         parent_cookie,
         signing,
         machine_clients,
+        token_exchanges,
         whole,
     })
 }
 
-fn report_no_provider(section: &Section<'_>, providers: &[Section<'_>]) {
+/// What is wrong with them together.
+fn report_providers(section: &Section<'_>, providers: &[Section<'_>]) {
     if providers.is_empty() {
         section.fault_with_help(
             "nobody can sign in to this tenant: it has no provider",
             "add [[tenants.providers]]",
         );
+    }
+    report_duplicates(providers, "a provider");
+    report_claimed_twice(providers);
+}
+
+fn report_unknown_apps(providers: &[Section<'_>], apps: &[&str]) {
+    for provider in providers {
+        upstream_tokens::report_unknown_apps(provider, apps);
     }
 }
 
@@ -258,6 +269,15 @@ fn machines(
         .iter()
         .filter_map(|section| machine_clients::read(section, server, apps, context))
         .collect();
+    let whole = read.len() == sections.len();
+    (read, whole)
+}
+
+/// As many as can be judged, and whether that is all of them.
+fn exchanges(section: &Section<'_>) -> (Vec<TokenExchangeSettings>, bool) {
+    let sections = tables(section, "token_exchanges", &token_exchanges::TABLE);
+    report_duplicates(&sections, "a rule for exchanging tokens");
+    let read: Vec<_> = sections.iter().filter_map(token_exchanges::read).collect();
     let whole = read.len() == sections.len();
     (read, whole)
 }

@@ -1261,6 +1261,46 @@ fn a_wrong_machine_is_told(#[case] lines: &str, #[case] expected: &str) {
     assert!(!found.contains(CANARY), "{found}");
 }
 
+const EXCHANGE: &str = "[[tenants.token_exchanges]]\nid = \"deploy\"\nissuers = [\"ci\"]\naudiences = [\"https://api.example\"]\n";
+
+/// What is read with these lines in a table about exchanging tokens.
+fn exchange(lines: &str) -> String {
+    with("", BASE, "", &format!("{APP}\n{EXCHANGE}{lines}"))
+}
+
+#[test]
+fn a_rule_for_exchanging_tokens_is_read() {
+    let text = exchange(
+        "subjects = [\"a\"]\nrequired_claims = [{ claim = \"repository\", one_of = [\"org/app\"] }]\n\
+         when = 'claims.ref == \"refs/heads/main\"'\nclients = [\"report\"]\nactors = [\"self\"]\nscopes = [\"a\"]",
+    );
+    let config = read_text(&text).expect("right");
+    let rule = &config.tenants[0].token_exchanges[0];
+    assert_eq!(
+        (rule.id.as_str(), rule.lifetime),
+        ("deploy", time::Duration::minutes(10))
+    );
+    assert_eq!(rule.subject_audiences, None);
+    assert_eq!((rule.required_claims.len(), rule.clients.len()), (1, 1));
+    assert!(rule.when.is_some());
+}
+
+#[rstest]
+#[case::no_subjects("subjects = []", "`subjects` is an empty list")]
+#[case::no_clients("clients = []", "`clients` is an empty list")]
+#[case::no_audience("subject_audiences = []", "`subject_audiences` is an empty list")]
+#[case::scope("scopes = [\"a b\"]", "`a b` cannot be used for `scopes`")]
+#[case::life("lifetime = \"2h\"", "`lifetime` is 2h")]
+#[case::syntax("when = 'claims.ref =='", "this is not an expression")]
+#[case::nobody_is_known_yet("when = 'identity.email == \"a\"'", "does not look at the token")]
+#[case::always("when = 'true'", "does not look at the token")]
+#[case::claim_without_a_name("required_claims = [{ one_of = [\"a\"] }]", "`claim` is missing")]
+#[case::misspelt("subject = [\"a\"]", "did you mean `subjects`")]
+fn a_wrong_rule_for_exchanging_tokens_is_told(#[case] lines: &str, #[case] expected: &str) {
+    let found = one_fault(&exchange(lines));
+    assert!(found.contains(expected), "{found}");
+}
+
 #[test]
 fn a_machine_may_do_something() {
     let text = machine("jwks = \"{}\"").replace("audiences = [\"https://api.example\"]\n", "");
@@ -1424,7 +1464,8 @@ fn every_declared_table_is_read_key_by_key() {
          [[tenants.apps]]\nid = \"c\"\nhosts = [\"c.acme.example\"]\nallow = {{ signed_in = true }}\n\
          protected_resource = {{ scopes = [\"a\"] }}\n\
          [tenants.apps.attestation]\nissuer = \"it\"\n\
-         {MACHINE}secrets = [{{ env = \"SEAL\" }}]"
+         {MACHINE}secrets = [{{ env = \"SEAL\" }}]\n\
+         {EXCHANGE}required_claims = [{{ claim = \"plan\" }}]"
     );
     // Files that are wrong are read to the end of their table all the same.
     let server = "[server]\nforward_to_apps = true\ntrusted_proxies = [{ networks = [\"10.0.0.0/8\"] }]\n\

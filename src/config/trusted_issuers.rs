@@ -234,20 +234,23 @@ pub(super) static TABLE: Table = Table::new(
 static REQUIRED_CLAIM: Table = Table::new(
     "[[tenants.trusted_issuers.required_claims]]",
     "What its tokens must say beside all that, all of it.",
-    &[
-        Key::new(
-            "claim",
-            Shape::Line(200),
-            "The claim: its name, or a JSON pointer.",
-        )
-        .required(),
-        Key::new(
-            "one_of",
-            Shape::List(&Shape::Line(500)),
-            "It is one of these texts, byte for byte. Left out: it is there, and not empty.",
-        ),
-    ],
+    REQUIRED_CLAIM_KEYS,
 );
+
+/// What [`demand`] reads.
+pub(super) const REQUIRED_CLAIM_KEYS: &[Key] = &[
+    Key::new(
+        "claim",
+        Shape::Line(200),
+        "The claim: its name, or a JSON pointer.",
+    )
+    .required(),
+    Key::new(
+        "one_of",
+        Shape::List(&Shape::Line(500)),
+        "It is one of these texts, byte for byte. Left out: it is there, and not empty.",
+    ),
+];
 
 /// The settings that every profile has.
 pub(crate) fn settings() -> impl Iterator<Item = &'static str> + Clone {
@@ -376,7 +379,7 @@ fn keys(section: &Section<'_>, context: &Context<'_>) -> (bool, Option<Located<B
     (given, read)
 }
 
-fn demand(section: &Section<'_>) -> Option<ClaimDemandSettings> {
+pub(super) fn demand(section: &Section<'_>) -> Option<ClaimDemandSettings> {
     let claim = section
         .require("claim", "add claim = \"…\": where it is")
         .and_then(|item| item.line(200));

@@ -76,6 +76,10 @@ name! {
     /// One of a tenant's trusted issuers, whose tokens its apps accept.
     TrustedIssuerId
 }
+name! {
+    /// One of a tenant's rules for exchanging tokens.
+    TokenExchangeId
+}
 
 /// An issuer, compared byte for byte and never normalised (OIDC Core 1.0 §3.1.3.7, point 2).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]

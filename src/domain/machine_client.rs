@@ -147,16 +147,7 @@ impl MachineClient {
     /// # Errors
     /// [`GrantRefused`].
     pub fn audience(&self, asked: Option<&str>) -> Result<&str, GrantRefused> {
-        match (asked, self.audiences.as_slice()) {
-            (_, []) => Err(GrantRefused::NoAudience),
-            (None, [only]) => Ok(only),
-            (None, _) => Err(GrantRefused::WhichAudience),
-            (Some(asked), all) => all
-                .iter()
-                .map(AsRef::as_ref)
-                .find(|known| *known == asked)
-                .ok_or(GrantRefused::Audience),
-        }
+        one_audience(&self.audiences, asked)
     }
 
     /// What its token allows: what it asks for, each once, or all that it may have (RFC 6749 §3.3).
@@ -164,20 +155,51 @@ impl MachineClient {
     /// # Errors
     /// [`GrantRefused::Scope`].
     pub fn scope(&self, asked: Option<&str>) -> Result<String, GrantRefused> {
-        let Some(asked) = asked else {
-            return Ok(joined(self.scopes.iter().map(Scope::as_str)));
-        };
-        let mut granted = Vec::new();
-        for name in asked.split(' ') {
-            if !self.scopes.iter().any(|scope| scope.as_str() == name) {
-                return Err(GrantRefused::Scope);
-            }
-            if !granted.contains(&name) {
-                granted.push(name);
-            }
-        }
-        Ok(joined(granted.into_iter()))
+        scope_within(self.scopes.iter().map(Scope::as_str), asked)
     }
+}
+
+/// The one of `audiences` that is asked for, or the only one that there is (RFC 8707 §2).
+///
+/// # Errors
+/// [`GrantRefused`].
+pub fn one_audience<'a>(
+    audiences: &'a [Box<str>],
+    asked: Option<&str>,
+) -> Result<&'a str, GrantRefused> {
+    match (asked, audiences) {
+        (_, []) => Err(GrantRefused::NoAudience),
+        (None, [only]) => Ok(only),
+        (None, _) => Err(GrantRefused::WhichAudience),
+        (Some(asked), all) => all
+            .iter()
+            .map(AsRef::as_ref)
+            .find(|known| *known == asked)
+            .ok_or(GrantRefused::Audience),
+    }
+}
+
+/// What is asked for, each once, if it is among `scopes`; all of them where nothing is (RFC 6749 §3.3).
+///
+/// # Errors
+/// [`GrantRefused::Scope`].
+pub fn scope_within<'a>(
+    scopes: impl Iterator<Item = &'a str> + Clone,
+    asked: Option<&str>,
+) -> Result<String, GrantRefused> {
+    let Some(asked) = asked else {
+        return Ok(joined(scopes));
+    };
+    let mut granted = Vec::new();
+    for name in asked.split(' ') {
+        if !scopes.clone().any(|scope| scope == name) {
+            return Err(GrantRefused::Scope);
+        }
+        if !granted.contains(&name) {
+            granted.push(name);
+        }
+    }
+    Ok(joined(granted.into_iter()))
 }
 
 fn joined<'a>(scopes: impl Iterator<Item = &'a str>) -> String {

@@ -38,6 +38,7 @@ pub mod revocation;
 pub mod session;
 pub mod signing_key;
 pub mod tenant;
+pub mod token_exchange;
 pub mod upstream_logout;
 pub mod upstream_provider;
 pub mod upstream_tokens;

@@ -18,6 +18,7 @@ use super::machine_client::{MachineClient, Scope};
 use super::policy::Policy;
 use super::session::SessionLifetimes;
 use super::signing_key::SigningRules;
+use super::token_exchange::TokenExchange;
 use super::upstream_provider::UpstreamProvider;
 
 /// An organization: its own address, providers, apps and sessions.
@@ -53,6 +54,8 @@ pub struct Tenant {
     pub signing: SigningRules,
     /// Machines that it gives tokens to.
     pub machine_clients: Vec<MachineClient>,
+    /// Who may change a token into one of its own, the first that fits.
+    pub token_exchanges: Vec<TokenExchange>,
 }
 
 /// A cookie for several app hosts below one name, where nothing can be routed to us. Only the check accepts it.

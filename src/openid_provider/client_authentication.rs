@@ -151,7 +151,7 @@ impl OpenIdProvider {
             ClientKeys::At(address) => TrustedKeys::Published {
                 algorithm,
                 address: address.clone(),
-                client: self.http.for_reach(&Reach::default())?,
+                client: self.outside.http.for_reach(&Reach::default())?,
                 tenant: tenant.id.clone(),
                 cool_down: COOL_DOWN,
             },

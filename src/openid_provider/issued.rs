@@ -92,7 +92,7 @@ impl OpenIdProvider {
     }
 
     /// The token, if we have issued it, for one of `audiences` where they matter, and it still counts.
-    async fn read_back(
+    pub(super) async fn read_back(
         &self,
         tenant: &Tenant,
         token: &str,

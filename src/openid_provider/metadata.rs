@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::OpenIdProvider;
 use super::client_credentials::CLIENT_CREDENTIALS;
+use super::token_exchange::TOKEN_EXCHANGE;
 use crate::domain::tenant::Tenant;
 use crate::jose::SignatureAlgorithm;
 use crate::signing::NoKeySet;
@@ -35,13 +36,17 @@ impl OpenIdProvider {
     pub fn metadata(&self, tenant: &Tenant) -> Value {
         let at = |path: &str| tenant.base.address(path);
         let algorithms = SignatureAlgorithm::ALL.map(SignatureAlgorithm::as_str);
+        let mut grants = vec![CLIENT_CREDENTIALS];
+        if !tenant.token_exchanges.is_empty() {
+            grants.push(TOKEN_EXCHANGE);
+        }
         json!({
             "issuer": at(""),
             "token_endpoint": at(Endpoints::TOKEN),
             "jwks_uri": at(Endpoints::KEY_SET),
             // There is no authorization endpoint.
             "response_types_supported": [],
-            "grant_types_supported": [CLIENT_CREDENTIALS],
+            "grant_types_supported": grants,
             "token_endpoint_auth_methods_supported": METHODS,
             "token_endpoint_auth_signing_alg_values_supported": algorithms,
             "introspection_endpoint": at(Endpoints::INTROSPECTION),

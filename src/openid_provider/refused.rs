@@ -2,7 +2,10 @@
 //!
 //! Invariant: an answer says nothing about which clients there are, and repeats nothing that was sent.
 
+use super::shown_tokens::Role;
+use crate::domain::expression::ExpressionFailed;
 use crate::domain::machine_client::GrantRefused;
+use crate::domain::token_exchange::ActRefused;
 use crate::jose::{KeyRefused, TokenRefused as AssertionRefused};
 use crate::outbound::ReachFault;
 use crate::signing::{NoKeySet, NotSigned};
@@ -53,6 +56,36 @@ pub enum TokenRefused {
     /// A token that was given to another client (RFC 7009 §2.1).
     #[error("the token was given to another client")]
     NotItsOwn,
+    /// A token that is to be exchanged, and is not good.
+    #[error("the {0} token is refused: {1}")]
+    Shown(Role, #[source] AssertionRefused),
+    /// No rule is about tokens of its issuer, or about such tokens.
+    #[error("the {0} token is of no issuer whose tokens are exchanged as such")]
+    NobodysToken(Role),
+    /// It was revoked here.
+    #[error("the {0} token was revoked")]
+    ShownRevoked(Role),
+    /// It does not say about whom it is.
+    #[error("the {0} token names nobody")]
+    NobodyNamed(Role),
+    /// The issuer's keys cannot be had, so nothing is known of its token.
+    #[error("the issuer's keys cannot be had: {0}")]
+    IssuerUnavailable(Box<str>),
+    /// A condition that fails is neither yes nor no.
+    #[error("the condition of a rule cannot be judged: {0}")]
+    Condition(#[source] ExpressionFailed),
+    /// Nothing allows it.
+    #[error("no rule allows this exchange")]
+    NoRule,
+    /// A rule would allow it to others: to clients, to other ones, or to nobody who is one.
+    #[error("no rule allows this exchange to this client, or without one")]
+    NotThisClient,
+    /// Nobody may act so.
+    #[error(transparent)]
+    Act(#[from] ActRefused),
+    /// Nothing can end before it begins.
+    #[error("the token would be over already")]
+    Over,
     /// Our keys.
     #[error(transparent)]
     KeySet(#[from] NoKeySet),
@@ -116,6 +149,26 @@ impl TokenRefused {
             | Self::AssertionClaim(_)
             | Self::Replayed => (401, "invalid_client", "client authentication failed"),
             Self::GrantType => (400, "unsupported_grant_type", "this grant is not supported"),
+            // RFC 8693 §2.2.2: for whatever reason.
+            Self::Shown(Role::Subject, _)
+            | Self::NobodysToken(Role::Subject)
+            | Self::ShownRevoked(Role::Subject)
+            | Self::NobodyNamed(Role::Subject)
+            | Self::Condition(_)
+            | Self::NoRule
+            | Self::Act(_)
+            | Self::Over => (400, "invalid_request", "the subject token is not accepted"),
+            Self::Shown(Role::Actor, _)
+            | Self::NobodysToken(Role::Actor)
+            | Self::ShownRevoked(Role::Actor)
+            | Self::NobodyNamed(Role::Actor) => {
+                (400, "invalid_request", "the actor token is not accepted")
+            }
+            Self::NotThisClient => (
+                400,
+                "unauthorized_client",
+                "this token is not exchanged for this client, or without one",
+            ),
             Self::NotItsOwn => (400, "invalid_grant", "the token is not this client's"),
             Self::Grant(GrantRefused::NoAudience) => {
                 (400, "unauthorized_client", "this client may have no tokens")
@@ -139,6 +192,7 @@ impl TokenRefused {
             | Self::KeySet(_)
             | Self::NotSigned(_)
             | Self::Keys(_)
+            | Self::IssuerUnavailable(_)
             | Self::Reach(_) => (
                 503,
                 "temporarily_unavailable",

@@ -104,6 +104,15 @@ impl TokenRequest {
         self.parameter(name).ok_or(TokenRefused::Parameter(name))
     }
 
+    /// Whether anything in the request says that a client asks: then it must prove who it is.
+    #[must_use]
+    pub fn names_client(&self, headers: &HeaderMap) -> bool {
+        let sent = ["client_secret", "client_assertion", "client_assertion_type"];
+        headers.contains_key(header::AUTHORIZATION)
+            || self.parameter("client_id").is_some()
+            || sent.iter().any(|name| self.parameters.contains_key(*name))
+    }
+
     /// The client's credentials: one kind of them.
     ///
     /// # Errors

@@ -166,6 +166,7 @@ fn tenant() -> Tenant {
         parent_cookie: None,
         signing: crate::domain::signing_key::SigningRules::default(),
         machine_clients: Vec::new(),
+        token_exchanges: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use http::HeaderName;
 
+use super::token_exchanges;
 use crate::config::{
     AppSettings, AttestationSettings, Fault, Server, TenantSettings, quoted, suggestion,
 };
@@ -20,6 +21,8 @@ use crate::providers::issuers::{IssuerRules, Profiles};
 pub struct TenantTokens {
     /// All of them, in the order of the file.
     pub issuers: Vec<Arc<IssuerRules>>,
+    /// Those whose tokens are changed into the tenant's own, for the audiences that are expected there.
+    pub exchanged: Vec<Arc<IssuerRules>>,
     apps: Vec<Option<AppTokens>>,
 }
 
@@ -74,7 +77,13 @@ impl TenantTokens {
         };
         let apps = settings.apps.iter();
         let apps = apps.map(|app| building.app(app, faults)).collect();
-        Self { issuers, apps }
+        faults.extend(token_exchanges::faults(settings, &issuers, whole));
+        let exchanged = token_exchanges::issuers(&tenant.token_exchanges, &issuers);
+        Self {
+            issuers,
+            exchanged,
+            apps,
+        }
     }
 
     /// What the app at this place in the tenant's list accepts.

@@ -7,7 +7,7 @@ use http::header::STRICT_TRANSPORT_SECURITY;
 
 use super::app_tokens::{AppTokens, TenantTokens};
 use super::hosts::{AppHosts, Slot};
-use super::{checks, machine_clients, tokens_for_apps};
+use super::{checks, machine_clients, token_exchanges, tokens_for_apps};
 use crate::config::{AppSettings, Config, Fault, Faults, Server, Severity, TenantSettings};
 use crate::domain::host::Host;
 use crate::domain::ids::{AppId, TenantId};
@@ -288,6 +288,7 @@ fn tenant(settings: &TenantSettings, providers: Vec<UpstreamProvider>) -> Tenant
             .iter()
             .map(|settings| settings.client.clone())
             .collect(),
+        token_exchanges: token_exchanges::of(settings),
     }
 }
 

@@ -12,6 +12,7 @@ mod hosts;
 mod machine_clients;
 #[cfg(test)]
 mod tests;
+mod token_exchanges;
 mod tokens_for_apps;
 
 use std::sync::Arc;

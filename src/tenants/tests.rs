@@ -593,3 +593,71 @@ fn a36_wrong_keys_of_a_machine_are_told_and_not_shown(#[case] keys: &str, #[case
     assert!(shown.contains(expected), "{shown}");
     assert!(!shown.contains("canary"), "{shown}");
 }
+
+#[rstest]
+#[case::right(
+    "issuers = [\"ci\", \"self\"]\nclients = [\"robot\"]\nactors = [\"self\"]",
+    None
+)]
+#[case::misspelt("issuers = [\"cy\"]", Some("there is no trusted issuer `cy`"))]
+#[case::misspelt_actor("issuers = [\"ci\"]\nactors = [\"selv\"]", Some("did you mean `self`"))]
+#[case::unknown_client(
+    "issuers = [\"ci\"]\nclients = [\"robots\"]",
+    Some("there is no machine client `robots`")
+)]
+#[case::attests("issuers = [\"app\"]", Some("say nothing of who calls"))]
+#[case::opaque("issuers = [\"asked\"]", Some("can be read by their issuer alone"))]
+fn whom_a_rule_for_exchanging_tokens_names_is_known(
+    #[case] lines: &str,
+    #[case] expected: Option<&str>,
+) {
+    let text = exchanging("ci", lines);
+    match (build(&text), expected) {
+        (Ok(_), None) => {}
+        (Err(faults), Some(expected)) => {
+            let shown = faults.render(config::Style::Plain);
+            assert_eq!(faults.count(), 1, "{shown}");
+            assert!(shown.contains(expected), "{shown}");
+        }
+        (found, _) => panic!("{found:?}"),
+    }
+}
+
+#[test]
+fn an_issuer_is_not_called_what_the_tenants_own_tokens_are() {
+    let faults = build(&exchanging("self", "issuers = [\"self\"]")).expect_err("wrong");
+    assert!(faults.to_string().contains("another `id`"), "{faults}");
+    assert_eq!(faults.count(), 1);
+}
+
+fn exchanging(id: &str, lines: &str) -> String {
+    format!(
+        r#"{}
+[[tenants.trusted_issuers]]
+id = "{id}"
+issuer = "https://issuer.example"
+audiences = ["x"]
+[[tenants.trusted_issuers]]
+id = "app"
+profile = "approov"
+secret = {{ env = "SEAL" }}
+[[tenants.trusted_issuers]]
+id = "asked"
+profile = "introspection"
+issuer = "https://other.example"
+introspection_endpoint = "https://other.example/introspect"
+audiences = ["x"]
+client_id = "us"
+client_secret = {{ env = "SECRET" }}
+[[tenants.machine_clients]]
+id = "robot"
+secrets = [{{ env = "SEAL" }}]
+audiences = ["x"]
+[[tenants.token_exchanges]]
+id = "deploy"
+audiences = ["x"]
+{lines}
+"#,
+        tenant("acme", "https://login.acme.example", &[])
+    )
+}

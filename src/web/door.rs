@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::looks::Looks;
-use crate::access::{Assertions, Credentials, Gate, Limiter, Outside, Shared};
+use crate::access::{Assertions, Credentials, Gate, Limiter, Shared};
 use crate::config::Limits;
 use crate::domain::ids::{TenantId, TrustedIssuerId};
 use crate::jose::IssuerMetadata;
@@ -13,6 +13,7 @@ use crate::jose::Revocations;
 use crate::openid_provider::OpenIdProvider;
 use crate::outbound::DocumentCache;
 use crate::ports::{Clock, SecureRandom};
+use crate::providers::issuers::Outside;
 use crate::relying_party::RelyingParty;
 use crate::sessions::{AppSessions, Sessions};
 use crate::signing::Signing;

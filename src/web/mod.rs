@@ -30,6 +30,7 @@ pub mod serve;
 mod sessions;
 mod silence;
 mod tls;
+mod token_exchange;
 mod tokens;
 mod traced;
 mod upstream_logout;

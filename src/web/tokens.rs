@@ -8,13 +8,13 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use serde_json::{Value, json};
 
-use super::reply;
 use super::visit::{AppVisit, Visit, WellKnown};
+use super::{reply, token_exchange};
 use crate::access::{Counted, OverLimit};
 use crate::domain::ids::ClientId;
 use crate::domain::machine_client::Scope;
 use crate::domain::signing_key::KEY_SET_MAX_AGE;
-use crate::openid_provider::{AuthenticatedClient, TokenRefused, TokenRequest};
+use crate::openid_provider::{AuthenticatedClient, TOKEN_EXCHANGE, TokenRefused, TokenRequest};
 use crate::telemetry::metrics::count_token;
 
 /// Where an app's host says what it is (RFC 9728 §3).
@@ -44,8 +44,16 @@ pub(crate) async fn metadata_in_front(WellKnown(visit): WellKnown) -> Response {
 
 /// `POST {base}/token` (RFC 6749 §3.2).
 pub(crate) async fn token(visit: Visit, body: Result<Bytes, BytesRejection>) -> Response {
-    let (client, request) = match visit.authenticated(Counted::Token, body).await {
-        Ok(authenticated) => authenticated,
+    let request = match visit.form(Counted::Token, body) {
+        Ok(request) => request,
+        Err(response) => return response,
+    };
+    let exchanges = !visit.tenant.token_exchanges.is_empty();
+    if exchanges && request.parameter("grant_type") == Some(TOKEN_EXCHANGE) {
+        return token_exchange::exchange(&visit, &request).await;
+    }
+    let client = match visit.client(&request).await {
+        Ok(client) => client,
         Err(response) => return response,
     };
     let provider = &visit.door.parts.openid_provider;
@@ -145,16 +153,33 @@ impl Visit {
         what: Counted,
         body: Result<Bytes, BytesRejection>,
     ) -> Result<(AuthenticatedClient<'_>, TokenRequest), Response> {
+        let request = self.form(what, body)?;
+        let client = self.client(&request).await?;
+        Ok((client, request))
+    }
+
+    /// What is sent. Every request counts.
+    fn form(
+        &self,
+        what: Counted,
+        body: Result<Bytes, BytesRejection>,
+    ) -> Result<TokenRequest, Response> {
         self.within_machines_limit(what)?;
-        let judged = async {
-            let body = body.map_err(|_| TokenRefused::Unread)?;
-            let request = TokenRequest::parse(&self.headers, &body)?;
-            let credentials = request.credentials(&self.headers)?;
-            let provider = &self.door.parts.openid_provider;
-            let client = provider.authenticate(&self.tenant, &credentials).await?;
-            Ok((client, request))
+        body.map_err(|_| TokenRefused::Unread)
+            .and_then(|body| TokenRequest::parse(&self.headers, &body))
+            .map_err(|refused| self.token_refused(None, &refused))
+    }
+
+    /// Who asks.
+    pub(super) async fn client(
+        &self,
+        request: &TokenRequest,
+    ) -> Result<AuthenticatedClient<'_>, Response> {
+        let provider = &self.door.parts.openid_provider;
+        let judged = match request.credentials(&self.headers) {
+            Ok(credentials) => provider.authenticate(&self.tenant, &credentials).await,
+            Err(refused) => Err(refused),
         };
-        let judged: Result<_, TokenRefused> = judged.await;
         judged.map_err(|refused| self.token_refused(None, &refused))
     }
 

@@ -25,7 +25,7 @@ use crate::domain::ids::AppId;
 use crate::domain::machine_client::MachineClient;
 use crate::domain::policy::{Refusal, Source};
 use crate::jose;
-use crate::openid_provider::{OF_THE_CLIENT, TokenRefused, TokenRequest};
+use crate::openid_provider::{OF_THE_CLIENT, TokenRequest};
 use crate::telemetry::metrics::count_verification;
 use crate::tenants::{AppAt, Directory};
 
@@ -87,15 +87,9 @@ pub(crate) async fn verify(
     let members = body.as_ref().ok().filter(|_| is_json(&headers));
     let members = members.and_then(|body| jose::object(body));
     let request = TokenRequest::of_members(members.as_ref());
-    let client = async {
-        let credentials = request.credentials(&headers)?;
-        let provider = &visit.door.parts.openid_provider;
-        provider.authenticate(&visit.tenant, &credentials).await
-    };
-    let client: Result<_, TokenRefused> = client.await;
-    let client = match client {
+    let client = match visit.client(&request).await {
         Ok(client) => client.client(),
-        Err(refused) => return visit.token_refused(None, &refused),
+        Err(response) => return response,
     };
     if body.is_err() {
         return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body cannot be read");

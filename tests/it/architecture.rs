@@ -66,6 +66,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
             "outbound",
             "jose",
             "storage",
+            "providers",
             "tenants",
             "signing",
         ],

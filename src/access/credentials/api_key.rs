@@ -171,7 +171,7 @@ impl ApiKeys {
         let good = self.good.recall(name)?;
         let is_fresh = good.changes == self.changes.load(Ordering::Acquire);
         let is_live = shared.clock.now().unix_timestamp() < good.ends_at;
-        (is_fresh && is_live).then_some(good.known)
+        (is_fresh && is_live).then(|| Arc::clone(&good.known))
     }
 
     /// Looks up what is shown.
@@ -209,7 +209,8 @@ impl ApiKeys {
         }
         match Self::look_up(shared, text, found).await? {
             Err(why) => {
-                self.bad.remember(unknown, Bad { changes, why }, UNKNOWN);
+                self.bad
+                    .remember(unknown, Arc::new(Bad { changes, why }), UNKNOWN);
                 Err(NotAccepted::invalid(why))
             }
             Ok(opened) => {
@@ -283,7 +284,7 @@ impl ApiKeys {
             changes,
             ends_at: expires_at.map_or(i64::MAX, OffsetDateTime::unix_timestamp),
         };
-        self.good.remember(name, good, left);
+        self.good.remember(name, Arc::new(good), left);
         Ok(known)
     }
 }

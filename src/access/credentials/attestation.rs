@@ -5,13 +5,13 @@
 
 use http::HeaderMap;
 
-use super::outside::Outside;
 use super::{CredentialFault, NotAccepted, Shared};
 use crate::domain::claims::ClaimPath;
 use crate::jose::{
     MemoryLimits, Revocations, TokenFacts, TokenMemory, TokenRefused, TokenVerifier,
     UnverifiedToken, VerifiedToken,
 };
+use crate::providers::issuers::Outside;
 use crate::tenants::Attestation;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ const BINDING: &str = "pay";
 /// Judges attestations.
 #[derive(Debug)]
 pub(super) struct Attestations {
-    memory: TokenMemory<Arc<VerifiedToken>>,
+    memory: TokenMemory<VerifiedToken>,
     verifier: TokenVerifier,
     outside: Outside,
 }

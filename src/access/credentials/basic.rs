@@ -52,7 +52,7 @@ const ISSUER: &str = "doorward:users";
 /// Compares passwords.
 #[derive(Debug)]
 pub(super) struct Basic {
-    memory: Memory<Arc<KnownCaller>>,
+    memory: Memory<KnownCaller>,
     /// Passwords that are being compared: the same one at once, as a browser shows it that loads a page, is one.
     flights: Flights<Name, Arc<KnownCaller>>,
     comparing: Arc<Semaphore>,

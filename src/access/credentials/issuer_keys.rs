@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::Credentials;
-use super::outside::Outside;
 use crate::domain::ids::{TenantId, TrustedIssuerId};
-use crate::providers::issuers::{IssuerRules, KeySource};
+use crate::providers::issuers::{IssuerRules, KeySource, Outside};
 use crate::tenants::Directory;
 
 /// The keys of one trusted issuer that publishes them.
@@ -30,7 +29,7 @@ impl Credentials {
         for tenant in directory.tenants() {
             let tokens = directory.tokens_of(&tenant.id);
             for rules in tokens.into_iter().flat_map(|tokens| &tokens.issuers) {
-                let Some((age, failing)) = self.bearer.outside().standing(rules) else {
+                let Some((age, failing)) = standing(self.bearer.outside(), rules) else {
                     continue;
                 };
                 all.push(IssuerKeys {
@@ -45,30 +44,31 @@ impl Credentials {
     }
 }
 
-impl Outside {
-    /// Age, and for how long it has failed; none: nothing is fetched.
-    fn standing(&self, rules: &IssuerRules) -> Option<(Option<Duration>, Option<Duration>)> {
-        if rules.keys == KeySource::Held {
-            return None;
-        }
-        let unknown = Some((None, None));
-        let Ok(client) = self.client(rules) else {
-            return unknown;
-        };
-        let (address, failing) = match &rules.keys {
-            KeySource::Held => return None,
-            KeySource::Published { address, .. } => (Some(address.clone()), None),
-            KeySource::Discovered { metadata, .. } => {
-                let Some(standing) = self.metadata.standing(metadata, &client) else {
-                    return unknown;
-                };
-                let named = standing.document.and_then(|it| it.jwks_uri.clone());
-                (named, standing.failing)
-            }
-        };
-        let keys = address.and_then(|address| self.key_sets.standing(&address, &client));
-        let age = keys.as_ref().and_then(|keys| keys.age);
-        let of_keys = keys.and_then(|keys| keys.failing);
-        Some((age, failing.max(of_keys)))
+/// Age, and for how long it has failed; none: nothing is fetched.
+fn standing(
+    outside: &Outside,
+    rules: &IssuerRules,
+) -> Option<(Option<Duration>, Option<Duration>)> {
+    if rules.keys == KeySource::Held {
+        return None;
     }
+    let unknown = Some((None, None));
+    let Ok(client) = outside.client(rules) else {
+        return unknown;
+    };
+    let (address, failing) = match &rules.keys {
+        KeySource::Held => return None,
+        KeySource::Published { address, .. } => (Some(address.clone()), None),
+        KeySource::Discovered { metadata, .. } => {
+            let Some(standing) = outside.metadata.standing(metadata, &client) else {
+                return unknown;
+            };
+            let named = standing.document.and_then(|it| it.jwks_uri.clone());
+            (named, standing.failing)
+        }
+    };
+    let keys = address.and_then(|address| outside.key_sets.standing(&address, &client));
+    let age = keys.as_ref().and_then(|keys| keys.age);
+    let of_keys = keys.and_then(|keys| keys.failing);
+    Some((age, failing.max(of_keys)))
 }

@@ -4,6 +4,8 @@
 //! judgement depended on: scheme, tenant, app, version of the configuration, and all that was shown. So what is
 //! remembered answers for nothing else, and what is in memory is no help in finding what was shown.
 
+use std::any::Any;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,20 +22,22 @@ pub(super) type Name = [u8; 32];
 
 /// Something, and until when it is believed (monotonic).
 #[derive(Clone, Debug)]
-struct Remembered<T> {
-    judged: T,
+struct Remembered {
+    judged: Arc<dyn Any + Send + Sync>,
     until: Duration,
 }
 
-/// What was judged a moment ago.
+/// What was judged a moment ago. One kind of cache keeps all kinds of `T`: each of its own would take a second of
+/// everybody's build.
 #[derive(Debug)]
-pub(super) struct Memory<T: Clone + Send + Sync + 'static> {
+pub(super) struct Memory<T> {
     key: hmac::Key,
-    judged: Cache<Name, Remembered<T>>,
+    judged: Cache<Name, Remembered>,
     clock: Arc<dyn Clock>,
+    of: PhantomData<fn() -> T>,
 }
 
-impl<T: Clone + Send + Sync + 'static> Memory<T> {
+impl<T: Send + Sync + 'static> Memory<T> {
     /// Of at most `capacity`; the least recently used go.
     pub(super) fn new(capacity: u64, clock: Arc<dyn Clock>, random: &dyn SecureRandom) -> Self {
         let mut bytes = [0; 32];
@@ -45,6 +49,7 @@ impl<T: Clone + Send + Sync + 'static> Memory<T> {
                 .eviction_policy(EvictionPolicy::lru())
                 .build(),
             clock,
+            of: PhantomData,
         }
     }
 
@@ -67,13 +72,14 @@ impl<T: Clone + Send + Sync + 'static> Memory<T> {
     }
 
     /// What was judged of it, a moment ago.
-    pub(super) fn recall(&self, name: &Name) -> Option<T> {
+    pub(super) fn recall(&self, name: &Name) -> Option<Arc<T>> {
         let remembered = self.judged.get(name)?;
-        (self.clock.monotonic() < remembered.until).then_some(remembered.judged)
+        let believed = self.clock.monotonic() < remembered.until;
+        believed.then(|| remembered.judged.downcast().ok())?
     }
 
     /// Believes it for so long.
-    pub(super) fn remember(&self, name: Name, judged: T, how_long: Duration) {
+    pub(super) fn remember(&self, name: Name, judged: Arc<T>, how_long: Duration) {
         let until = self.clock.monotonic().saturating_add(how_long);
         self.judged.insert(name, Remembered { judged, until });
     }

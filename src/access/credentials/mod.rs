@@ -13,7 +13,6 @@ mod bearer;
 mod issuer_keys;
 mod key_uses;
 mod memory;
-mod outside;
 mod revoked;
 
 use std::sync::{Arc, OnceLock};
@@ -27,7 +26,6 @@ use self::basic::Basic;
 use self::bearer::Bearer;
 pub use self::issuer_keys::IssuerKeys;
 use self::key_uses::Uses;
-pub use self::outside::Outside;
 pub use self::revoked::NoNews;
 use self::revoked::Revoked;
 use super::check::Found;
@@ -40,8 +38,9 @@ use crate::domain::caller::{Caller, Scheme, Schemes};
 use crate::domain::identity_header::HeaderSet;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::ProtectedApp;
-use crate::jose::Revocations;
+use crate::jose::{Revocations, VerifiedToken};
 use crate::ports::{Clock, SecureRandom};
+use crate::providers::issuers::Outside;
 use crate::storage::{StorageError, Store};
 use crate::telemetry::metrics::{CheckOutcome, check_counter, count_credential};
 use crate::tenants::{AppAt, Attestation};
@@ -326,6 +325,12 @@ impl Credentials {
     /// Why there is no news; after five seconds without any no token is let in.
     pub async fn poll_revocations(&self) -> Result<(), NoNews> {
         self.revoked.poll(&*self.shared.store).await
+    }
+
+    /// Whether a token was revoked, in this process or another. None: there is no news, and nobody knows.
+    #[must_use]
+    pub fn is_revoked(&self, tenant: &TenantId, token: &VerifiedToken) -> Option<bool> {
+        self.revoked.refuses(tenant, token)
     }
 
     /// Hears whether API keys were changed. Call it every second: when it has not succeeded for 5 s, no key is

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use crate::domain::ids::TenantId;
 use crate::domain::news::{News, TRUST};
-use crate::jose::{Revocations, RevocationsFull};
+use crate::jose::{Revocations, RevocationsFull, VerifiedToken};
 use crate::ports::Clock;
 use crate::storage::{StorageError, Store};
 
@@ -45,6 +46,12 @@ impl Revoked {
     /// Whether what is in memory may be believed.
     pub(super) fn is_trusted(&self) -> bool {
         self.news.is_within(TRUST, self.clock.monotonic())
+    }
+
+    /// Whether the token was revoked. None: there is no news.
+    pub(super) fn refuses(&self, tenant: &TenantId, token: &VerifiedToken) -> Option<bool> {
+        let refused = self.known.refuse(tenant, token);
+        self.is_trusted().then_some(refused)
     }
 
     /// Hears what is new.

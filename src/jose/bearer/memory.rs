@@ -5,7 +5,9 @@
 //! text of a token is nowhere kept: only a digest that covers all of it. Neither a step of the clock nor a
 //! flood of tokens changes that: what is not remembered is verified again.
 
+use std::any::Any;
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -104,12 +106,14 @@ impl Default for MemoryLimits {
     }
 }
 
-/// The memory. What it keeps is the token itself, or whatever its caller has made of it.
-pub struct TokenMemory<T = Arc<VerifiedToken>> {
-    tokens: Cache<[u8; 32], Arc<Remembered<T>>>,
+/// The memory. What it keeps is the token itself, or whatever its caller has made of it. One kind of cache keeps all
+/// kinds of `T`: each of its own would take a second of everybody's build.
+pub struct TokenMemory<T = VerifiedToken> {
+    tokens: Cache<[u8; 32], Arc<Remembered>>,
     revocations: Arc<Revocations>,
     clock: Arc<dyn Clock>,
     limits: MemoryLimits,
+    of: PhantomData<fn() -> T>,
 }
 
 /// What is known of a token whatever is made of it: when it ends, and by which names it can be revoked.
@@ -147,8 +151,8 @@ impl TokenFacts {
     }
 }
 
-struct Remembered<T> {
-    what: T,
+struct Remembered {
+    what: Arc<dyn Any + Send + Sync>,
     facts: TokenFacts,
     /// On the monotonic clock.
     until: Duration,
@@ -172,32 +176,33 @@ impl TokenMemory {
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> TokenMemory<T> {
+impl<T: Send + Sync + 'static> TokenMemory<T> {
     /// Empty.
     #[must_use]
     pub fn new(limits: MemoryLimits, revocations: Arc<Revocations>, clock: Arc<dyn Clock>) -> Self {
         Self {
             tokens: Cache::builder()
                 .max_capacity(limits.bytes)
-                .weigher(|_, remembered: &Arc<Remembered<T>>| remembered.weight)
+                .weigher(|_, remembered: &Arc<Remembered>| remembered.weight)
                 .eviction_policy(EvictionPolicy::lru())
                 .build(),
             revocations,
             clock,
             limits,
+            of: PhantomData,
         }
     }
 
     /// What was made of the token, if it was verified in this scope and is still good. No I/O, no waiting, no
     /// allocation.
     #[must_use]
-    pub fn recall(&self, key: &TokenKey<'_>) -> Option<T> {
+    pub fn recall(&self, key: &TokenKey<'_>) -> Option<Arc<T>> {
         let remembered = self.tokens.get(&key.digest)?;
         if self.is_over(&remembered) || self.is_revoked(&remembered, &key.scope.tenant) {
             self.tokens.invalidate(&key.digest);
             return None;
         }
-        Some(remembered.what.clone())
+        Arc::clone(&remembered.what).downcast().ok()
     }
 
     /// Remembers `what` was made of a token with these facts, which was judged for the scope of `key` from the
@@ -208,10 +213,10 @@ impl<T: Clone + Send + Sync + 'static> TokenMemory<T> {
     pub fn keep(
         &self,
         key: &TokenKey<'_>,
-        what: T,
+        what: Arc<T>,
         facts: TokenFacts,
         size: usize,
-    ) -> Result<T, TokenRefused> {
+    ) -> Result<Arc<T>, TokenRefused> {
         self.keep_for(key, what, facts, size, self.limits.longest)
     }
 
@@ -222,11 +227,11 @@ impl<T: Clone + Send + Sync + 'static> TokenMemory<T> {
     pub fn keep_for(
         &self,
         key: &TokenKey<'_>,
-        what: T,
+        what: Arc<T>,
         facts: TokenFacts,
         size: usize,
         longest: Duration,
-    ) -> Result<T, TokenRefused> {
+    ) -> Result<Arc<T>, TokenRefused> {
         // Before they are asked: one that comes in between is asked about again.
         let spared = self.revocations.version();
         if self.revocations.refuses(&key.scope.tenant, &facts) {
@@ -244,7 +249,7 @@ impl<T: Clone + Send + Sync + 'static> TokenMemory<T> {
                 until: self.clock.monotonic().saturating_add(left),
                 spared: AtomicU64::new(spared),
                 weight: self.weight(size + facts.size()),
-                what: what.clone(),
+                what: Arc::<T>::clone(&what),
                 facts,
             };
             self.tokens.insert(key.digest, Arc::new(remembered));
@@ -253,7 +258,7 @@ impl<T: Clone + Send + Sync + 'static> TokenMemory<T> {
     }
 
     /// Past its end by either clock: one that was set back cannot lengthen a life.
-    fn is_over(&self, remembered: &Remembered<T>) -> bool {
+    fn is_over(&self, remembered: &Remembered) -> bool {
         let expired = remembered
             .facts
             .expires_at
@@ -262,7 +267,7 @@ impl<T: Clone + Send + Sync + 'static> TokenMemory<T> {
     }
 
     /// Costs one comparison, except for the first time after somebody revoked something.
-    fn is_revoked(&self, remembered: &Remembered<T>, tenant: &TenantId) -> bool {
+    fn is_revoked(&self, remembered: &Remembered, tenant: &TenantId) -> bool {
         let version = self.revocations.version();
         if remembered.spared.load(Ordering::Relaxed) == version {
             return false;

@@ -277,6 +277,12 @@ impl VerifiedToken {
         self.claims.get("iat").and_then(date)
     }
 
+    /// Whether it is for an audience, and of a client, of these rules: where it was verified by wider ones.
+    #[must_use]
+    pub fn is_for(&self, trusted: &TrustedIssuer) -> bool {
+        checks::check_audience(&self.claims, trusted).is_ok()
+    }
+
     /// Whether the text at `claim` is the base64 of the SHA-256 of `value`: the token is bound to another
     /// header of the request (Approov's `pay`, over the whole value with `Bearer `). Compared in constant
     /// time; a token without the claim is bound to nothing.

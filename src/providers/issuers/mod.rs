@@ -5,6 +5,7 @@
 //! what a profile and an operator leave unsaid admits nothing; nothing is fetched here, so an issuer that is down
 //! is no reason not to start.
 
+mod outside;
 mod profile;
 mod registry;
 mod resolution;
@@ -12,5 +13,6 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
+pub use outside::{Outside, Unavailable};
 pub use registry::Profiles;
 pub use rules::{Asking, IssuerRules, KeySource, OpaqueRules, ScopeForm};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use secrecy::SecretString;
+use serde_json::Value;
 use url::Url;
 
 use crate::domain::claims::ClaimPath;
@@ -173,6 +174,33 @@ impl IssuerRules {
             },
             ..self.rules.clone()
         }
+    }
+
+    /// What names the caller of a token with these claims, together with `issuer_key`. Several facts are joined by
+    /// `:`, which none of them may hold: two callers must not become one. None: nobody is named.
+    #[must_use]
+    pub fn subject_key(&self, claims: &Value) -> Option<Box<str>> {
+        let places = self.claims.subject.iter();
+        let parts: Option<Vec<_>> = places.map(|place| place.path.text(claims)).collect();
+        match parts?.as_slice() {
+            [] => None,
+            [only] => Some(only.clone()),
+            parts => {
+                let clear = parts.iter().all(|part| !part.contains(':'));
+                clear.then(|| parts.join(":").into())
+            }
+        }
+    }
+
+    /// The same for a place where tokens must be for one of `audiences`, and for nobody that apps expect.
+    #[must_use]
+    pub fn with_audiences(&self, audiences: &[Box<str>]) -> Self {
+        let mut changed = self.clone();
+        let own = self.rules.audience.as_ref();
+        let claim = own.map_or_else(|| ClaimPath::new("aud"), |own| own.claim.clone());
+        let values = audiences.to_vec();
+        changed.rules.audience = Some(AnyOf { claim, values });
+        changed
     }
 
     /// The same for an app that accepts only tokens for one of `audiences`. None: no token of this issuer is for

@@ -22,6 +22,9 @@ export const doorwardProgram = process.env.DOORWARD_BIN ?? path.join(targets, 'd
 /** The library as somebody uses it who verifies access tokens of Cognito. */
 export const cognitoExample = path.join(targets, 'debug/examples/cognito_access_token');
 
+/** An API in Rust that takes tokens with the library. */
+export const axumExample = path.join(targets, 'debug/examples/axum-api');
+
 export const nginxProgram = process.env.NGINX_BIN ?? '/usr/sbin/nginx';
 export const haproxyProgram = process.env.HAPROXY_BIN ?? '/usr/sbin/haproxy';
 export const apacheProgram = process.env.APACHE_BIN ?? '/usr/sbin/apache2';

@@ -17,11 +17,22 @@ function replace(text, from, to) {
   return text.replaceAll(from, to);
 }
 
+/** The recipe's part for an app with the block in it that nginx.md has for those that say what they are. */
+function withResource(app) {
+  const page = readFileSync(path.join(recipes, 'nginx.md'), 'utf8');
+  const [, block] = /^```nginx\n(location \^~ \/\.well-known\/oauth-protected-resource \{\n[^`]*)```$/mu.exec(page) ?? [];
+  if (!block) {
+    throw new Error('docs/proxies/nginx.md no longer has the block for apps that say what they are');
+  }
+  return app.replace(/\}\s*$/u, `${block}}\n`);
+}
+
 /**
  * The recipe with the names and ports of a test in it, and without TLS. `apps` are `{ host, port }`: the block that
- * the recipe says to repeat is repeated for each. Host names are without their port. `recipe` is the file.
+ * the recipe says to repeat is repeated for each. Host names are without their port. `recipe` is the file. `tokens`: apps
+ * say what they are, with the block for that in nginx.md.
  */
-export function render({ port, doorward, tenants, apps, recipe = 'nginx.conf' }) {
+export function render({ port, doorward, tenants, apps, recipe = 'nginx.conf', tokens = false }) {
   const parts = readFileSync(path.join(recipes, recipe), 'utf8').split(/^(?=# The tenant's own host|# A protected app)/mu);
   if (parts.length !== 3) {
     throw new Error('the recipe in docs/proxies no longer has its three parts: http, tenant, app');
@@ -30,11 +41,12 @@ export function render({ port, doorward, tenants, apps, recipe = 'nginx.conf' })
   const plain = (text, name) => replace(text, 'listen 443 ssl;', `listen 127.0.0.1:${port};`)
     .replace(/^ *ssl_certificate.*\n/gmu, '')
     .replaceAll(name, '');
+  const whole = tokens ? withResource(app) : app;
   return [
     replace(shared, 'server 127.0.0.1:4180;', `server 127.0.0.1:${doorward};`),
     ...tenants.map((host) => plain(replace(tenant, 'server_name login.example.com;', `server_name ${host};`), 'login.example.com')),
     ...apps.map(({ host, port: backend }) => plain(
-      replace(replace(app, 'server_name wiki.example.com;', `server_name ${host};`), 'http://127.0.0.1:8080', `http://127.0.0.1:${backend}`),
+      replace(replace(whole, 'server_name wiki.example.com;', `server_name ${host};`), 'http://127.0.0.1:8080', `http://127.0.0.1:${backend}`),
       'wiki.example.com',
     )),
     // A host that is nobody's: without it, nginx would answer for it with the first server there is.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use doorward::domain::api_key::{ApiKey, ApiKeyGrant};
 use doorward::domain::ids::ApiKeyId;
 use doorward::storage::{KeyChange, NewApiKey};
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use rstest::rstest;
 use secrecy::ExposeSecret as _;
 use time::OffsetDateTime;
@@ -20,7 +20,7 @@ use crate::support::broker::{Broker, CONFIGURATION, Setup};
 use crate::support::command::{doorward, doorward_with_input};
 use crate::support::nodes::{BOARD, GLOBEX_WIKI, WIKI};
 use crate::support::provider::CLIENT_SECRET;
-use crate::support::raw::values;
+use crate::support::raw::{self, values};
 use crate::support::tampering::Database;
 
 const START: OffsetDateTime = datetime!(2027-01-15 08:00 UTC);
@@ -295,6 +295,43 @@ async fn t16_a_key_ends_when_its_time_is_over_and_a_clock_does_not_revive_it() {
     change(&broker, &made, KeyChange::Renew(None)).await;
     broker.advance(Duration::from_secs(1)).await;
     assert_eq!(status(&broker, WIKI, &made.key).await, StatusCode::OK);
+}
+
+/// Keys are made by the command alone: no address makes one, with or without somebody's session.
+#[rstest]
+#[case::ours("acme.localhost", "/api-keys")]
+#[case::ours_api("acme.localhost", "/api/api-keys")]
+#[case::ours_create("acme.localhost", "/api-key/create")]
+#[case::below_the_prefix(WIKI, "/oauth2/api-keys")]
+#[case::of_the_check(WIKI, "/api/authz/api-keys")]
+#[tokio::test]
+async fn a35_no_address_makes_a_key(#[case] host: &str, #[case] path: &str) {
+    let broker = started("", "").await;
+    let made = make(&broker, grant("a"), None).await;
+    let mut database = Database::of(&broker).await;
+    let owner = "1".repeat(32);
+    let host = format!("{host}:{}", broker.address.port());
+    let origin = format!("http://{host}");
+    for credential in [("x-nobody", ""), ("x-api-key", &*made.key)] {
+        let headers = [
+            ("host", &*host),
+            ("origin", &*origin),
+            ("content-type", "application/json"),
+            credential,
+        ];
+        let body = serde_json::json!({ "name": "b", "userId": owner, "owner": owner });
+        let answer = raw::send(
+            broker.address,
+            Method::POST,
+            path,
+            &headers,
+            body.to_string().into(),
+        )
+        .await;
+        assert!(answer.status().is_client_error(), "{}", answer.status());
+    }
+    assert_eq!(database.rows("api_key").await, 1);
+    database.close().await;
 }
 
 /// A key has the scopes that it was made with: there is no token to get with more.

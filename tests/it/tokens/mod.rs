@@ -2,6 +2,7 @@
 
 mod assertions;
 mod documents;
+mod exchange;
 mod issued;
 mod machines;
 mod resources;

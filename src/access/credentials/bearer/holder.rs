@@ -24,7 +24,8 @@ pub(super) async fn caller(
 ) -> Result<Caller, NotAccepted> {
     let mapping = &rules.claims;
     let text = |place: &Option<Place>| place.as_ref().and_then(|it| it.path.text(claims));
-    let subject_key = subject(&mapping.subject, claims)
+    let subject_key = rules
+        .subject_key(claims)
         .ok_or_else(|| unusable(rules, "nobody is named by it"))?;
     let named = |name: &str| ClaimPath::new(name).text(claims);
     let (issuer, subject) = (named("iss"), named("sub"));
@@ -77,19 +78,6 @@ pub(super) fn size(caller: &Caller) -> usize {
 
 fn unusable(rules: &IssuerRules, why: &str) -> NotAccepted {
     NotAccepted::invalid(&format!("issuer {}: {why}", rules.id))
-}
-
-/// Several facts are joined by `:`, which none of them may hold: two callers must not become one.
-fn subject(places: &[Place], claims: &Value) -> Option<Box<str>> {
-    let parts: Option<Vec<_>> = places.iter().map(|place| place.path.text(claims)).collect();
-    match parts?.as_slice() {
-        [] => None,
-        [only] => Some(only.clone()),
-        parts => {
-            let clear = parts.iter().all(|part| !part.contains(':'));
-            clear.then(|| parts.join(":").into())
-        }
-    }
 }
 
 fn names(

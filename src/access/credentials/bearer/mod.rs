@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use self::opaque::OpaqueTokens;
 use super::authorization::{ByScheme, by_scheme};
-use super::outside::Outside;
 use super::revoked::Revoked;
 use super::{CredentialFault, KnownCaller, NotAccepted, Shared, Standing};
 use crate::access::check::Found;
@@ -22,7 +21,7 @@ use crate::jose::{
     MemoryLimits, Revocations, TokenFacts, TokenKey, TokenMemory, TokenRefused, TokenVerifier,
     UnverifiedToken, VerifiedToken,
 };
-use crate::providers::issuers::IssuerRules;
+use crate::providers::issuers::{IssuerRules, Outside};
 use crate::tenants::AppTokens;
 
 const SCHEME: &str = "Bearer";
@@ -32,7 +31,7 @@ const LONGEST_OPAQUE: usize = 4096;
 /// Judges bearer tokens.
 #[derive(Debug)]
 pub(super) struct Bearer {
-    memory: TokenMemory<Arc<KnownCaller>>,
+    memory: TokenMemory<KnownCaller>,
     verifier: TokenVerifier,
     outside: Outside,
     opaque: OpaqueTokens,

@@ -16,12 +16,11 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use url::Url;
 
-use crate::access::credentials::outside::{Outside, Unavailable};
 use crate::domain::ids::{TenantId, TrustedIssuerId};
 use crate::jose::{TokenAnswer, TokenKey};
 use crate::outbound::HttpClient;
 use crate::ports::Clock;
-use crate::providers::issuers::{Asking, IssuerRules, OpaqueRules};
+use crate::providers::issuers::{Asking, IssuerRules, OpaqueRules, Outside, Unavailable};
 
 /// How long a "no" counts.
 const NEGATIVE: Duration = Duration::from_secs(10);

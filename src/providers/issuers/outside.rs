@@ -6,9 +6,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::rules::{IssuerRules, KeySource};
 use crate::jose::{IssuerMetadata, KeySets, TrustedIssuer};
 use crate::outbound::{DocumentCache, HttpClient, HttpClients};
-use crate::providers::issuers::{IssuerRules, KeySource};
 
 /// The way to issuers.
 #[derive(Clone, Debug)]
@@ -23,11 +23,14 @@ pub struct Outside {
 
 /// Why an issuer cannot be used now, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Unavailable(pub(super) Box<str>);
+pub struct Unavailable(pub Box<str>);
 
 impl Outside {
     /// The rules with their keys, or the address of those.
-    pub(super) async fn rules<'r>(
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn rules<'r>(
         &self,
         rules: &'r IssuerRules,
     ) -> Result<Cow<'r, TrustedIssuer>, Unavailable> {
@@ -85,7 +88,11 @@ impl Outside {
         ))
     }
 
-    pub(super) fn client(&self, rules: &IssuerRules) -> Result<HttpClient, Unavailable> {
+    /// What makes requests to the issuer.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub fn client(&self, rules: &IssuerRules) -> Result<HttpClient, Unavailable> {
         let client = self.http.for_reach(&rules.reach);
         client.map_err(|fault| Unavailable(fault.to_string().into()))
     }
