@@ -226,6 +226,7 @@ async fn labels_come_from_the_configuration_alone() {
         "sessions",
         "sign_in",
         "sign_out",
+        "token",
         "upstream_logout",
         "userinfo",
     ];
