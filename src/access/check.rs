@@ -11,24 +11,23 @@ use http::{HeaderMap, Method, header};
 use super::asked::Asked;
 use super::assertion::Assertions;
 use super::client_address::client_address;
-use super::credentials::{Credentials, KnownCaller, Shown};
+use super::credentials::{Credentials, KnownCaller};
 use super::dialect::{CheckRequest, Dialect, before_forwarding, before_rules, read_target};
 use super::identity_headers::{HandedTokens, identity_headers};
 use super::limiter::{Counted, Limiter};
 use super::noted::{condition_failed, note, unreadable};
 use super::target::CheckTarget;
 use super::verdict::{Allowed, Prepared, ScopeMissing, Told, Verdict};
+use super::whoever::Whoever;
 use crate::config::Server;
 use crate::domain::caller::{Caller, Scheme, Subject};
-use crate::domain::handle::{AppSessionKind, Digest, Handle};
 use crate::domain::host::Host;
 use crate::domain::identity::Person;
 use crate::domain::identity_header::{HeaderSet, IdentitySource};
 use crate::domain::login_offer::is_navigation;
 use crate::domain::policy::{Refusal, Requirements, Ruling, Source, Target};
-use crate::domain::tenant::{ParentCookie, ProtectedApp};
-use crate::sessions::{AppEntry, AppSessions};
-use crate::storage::StorageError;
+use crate::domain::tenant::ProtectedApp;
+use crate::sessions::AppSessions;
 use crate::telemetry::metrics::{CheckOutcome, check_counter};
 use crate::tenants::{AppAt, Directory, LiveDirectory};
 
@@ -57,9 +56,6 @@ pub struct Found<'a> {
     /// Which of its hosts is asked for.
     pub host: &'a Host,
 }
-
-/// Whose session it is, and what it is remembered by.
-pub type Recognized = (Digest<AppSessionKind>, Arc<AppEntry<Prepared>>);
 
 /// Sees how a verdict comes about, for `doorward explain`. A check that nobody watches does nothing for it.
 pub trait Witness: Send {
@@ -172,6 +168,17 @@ impl Gate {
         if matches!(verdict, Verdict::Allowed(_) | Verdict::OwnPath(_)) {
             return verdict;
         }
+        self.settle(verdict, request, target, found)
+    }
+
+    /// Counts and audits what was not allowed.
+    pub(super) fn settle(
+        &self,
+        verdict: Verdict,
+        request: &CheckRequest<'_>,
+        target: &CheckTarget<'_>,
+        found: Found<'_>,
+    ) -> Verdict {
         let over = match &verdict {
             // It is not the client's fault.
             Verdict::Unavailable(_) => None,
@@ -226,43 +233,23 @@ impl Gate {
             Ruling::SignedIn { requirements, .. } => Some(requirements),
         };
         // Before what is public, too: it is public to the app's own users.
-        if let Some(demanded) = at.tokens.and_then(|tokens| tokens.attestation.as_ref())
-            && let Err(verdict) =
-                Box::pin(self.credentials.attested(demanded, request, found)).await
-        {
+        if let Err(verdict) = self.attested(request, found).await {
             return verdict;
         }
         let Some(requirements) = requirements else {
             return public(at, set);
         };
-        if at.app.accepts.beyond_session() {
-            let known = match self.credentials.shown(request, target, found) {
-                Shown::Nothing => None,
-                Shown::Known(known) => Some(known),
-                // In a box, so that a check that does not come here need not carry room for it.
-                Shown::Unjudged(scheme) => {
-                    match Box::pin(self.credentials.judge(scheme, request, target, found)).await {
-                        Ok(known) => Some(known),
-                        Err(verdict) => return verdict,
-                    }
-                }
-            };
-            if let Some(known) = known {
-                witness.identified(known.caller());
+        let (handle, mut entry) = match self.whoever(request, target, found, witness).await {
+            Ok(Whoever::Person(handle, entry)) => (handle, entry),
+            Ok(Whoever::Caller(known)) => {
                 return self.pass(known, (requirements, asked), request, at, set);
             }
-        }
-        if !at.app.accepts.accepts(Scheme::Session) {
-            return sign_in_required(at);
-        }
-        let session = match self.session(request, found).await {
-            Ok(session) => session,
-            Err(error) => return Verdict::Unavailable(error),
+            Ok(Whoever::Nobody) if at.app.accepts.accepts(Scheme::Session) => {
+                return nobody(request, target, at, host);
+            }
+            Ok(Whoever::Nobody) => return sign_in_required(at),
+            Err(verdict) => return verdict,
         };
-        let Some((handle, mut entry)) = session else {
-            return nobody(request, target, at, host);
-        };
-        witness.recognized(entry.person());
         let subject = entry.person().as_subject();
         if let Err(refusal) = admit((requirements, asked), request, subject) {
             return self.refused(at, (requirements, asked), subject, refusal);
@@ -323,59 +310,6 @@ impl Gate {
         self.credentials.used(&known);
         allowed(at.app, Told::Caller(known, set))
     }
-
-    /// Whose session the request shows at this app, whatever the rules say to them. The app's own cookie goes
-    /// first.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn session(
-        &self,
-        request: &CheckRequest<'_>,
-        found: Found<'_>,
-    ) -> Result<Option<Recognized>, StorageError> {
-        let Found { at, host, .. } = found;
-        let own = match request.app_session.as_ref().map(Handle::digest) {
-            None => None,
-            Some(handle) => {
-                let entry = self.sessions.check(&at.tenant.id, host, &handle).await?;
-                entry
-                    .filter(|entry| *entry.app() == at.app.id)
-                    .map(|entry| (handle, entry))
-            }
-        };
-        let shown = if own.is_none()
-            && let Some(parent) = at.tenant.parent_cookie_at(host)
-        {
-            // In a box, so that a check that does not come here need not carry room for it.
-            Box::pin(self.parent_session(request, parent, found)).await?
-        } else {
-            own
-        };
-        // Whoever vouched for the person may have been taken out of the configuration since.
-        Ok(shown.filter(|(_, entry)| {
-            let provider = &entry.person().provider;
-            at.tenant.provider(provider).is_some()
-        }))
-    }
-
-    /// Who is signed in by the cookie that this host shares with others.
-    async fn parent_session(
-        &self,
-        request: &CheckRequest<'_>,
-        parent: &ParentCookie,
-        Found { at, host, .. }: Found<'_>,
-    ) -> Result<Option<Recognized>, StorageError> {
-        let Some(handle) = (request.parent_session)(request.headers, &at.tenant.id) else {
-            return Ok(None);
-        };
-        let here = (host, &at.app.id);
-        let found = self
-            .sessions
-            .check_parent(&at.tenant.id, &parent.domain, here, &handle)
-            .await?;
-        Ok(found.filter(|(_, entry)| *entry.app() == at.app.id))
-    }
 }
 
 /// Whoever asks may pass, and the app is told of nobody.
@@ -409,7 +343,7 @@ fn nobody(
     sign_in_required(at)
 }
 
-fn sign_in_required(at: AppAt<'_>) -> Verdict {
+pub(super) fn sign_in_required(at: AppAt<'_>) -> Verdict {
     Verdict::SignInRequired {
         tenant: at.tenant.id.clone(),
         accepts: at.app.accepts,
@@ -418,7 +352,7 @@ fn sign_in_required(at: AppAt<'_>) -> Verdict {
 
 /// The rule's lists, then the limits that the proxy names in the query, as oauth2-proxy's users do:
 /// `allowed_groups`, `allowed_emails`, `allowed_email_domains`, each a list with commas.
-fn admit(
+pub(super) fn admit(
     (requirements, target): (&Requirements, Target<'_>),
     request: &CheckRequest<'_>,
     subject: Subject<'_>,
@@ -458,7 +392,7 @@ fn admit(
 }
 
 /// Where the held-back request comes from.
-fn source(request: &CheckRequest<'_>, server: &Server) -> Source {
+pub(super) fn source(request: &CheckRequest<'_>, server: &Server) -> Source {
     client_address(request.headers, request.peer, server).map_or(Source::Unknown, Source::Address)
 }
 

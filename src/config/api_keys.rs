@@ -200,7 +200,8 @@ fn judge(item: &Item<'_>, text: &str) -> Option<()> {
     None
 }
 
-fn known_app(item: &Item<'_>, apps: &[&str]) -> Option<AppId> {
+/// One of the tenant's apps, by its name.
+pub(super) fn known_app(item: &Item<'_>, apps: &[&str]) -> Option<AppId> {
     let app: AppId = item.parsed()?;
     if !apps.contains(&app.as_str()) {
         item.fault_with_help(

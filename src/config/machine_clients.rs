@@ -5,6 +5,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 
 use super::Context;
+use super::api_keys::known_app;
 use super::diagnostics::Position;
 use super::reader::{Item, Section};
 use super::server::Server;
@@ -74,6 +75,11 @@ pub(super) static TABLE: Table = Table::new(
             "Audiences as whose resource server it may ask about tokens.",
         ),
         Key::new(
+            "verifies",
+            Shape::List(&Shape::Id),
+            "Apps of this tenant for which it may have tokens, keys and passwords judged.",
+        ),
+        Key::new(
             "scopes",
             Shape::List(&Shape::Line(128)),
             "What its tokens may allow; all of it where it asks for nothing.",
@@ -91,6 +97,7 @@ pub(super) static TABLE: Table = Table::new(
 pub(super) fn read(
     section: &Section<'_>,
     server: &Server,
+    apps: &[&str],
     context: &Context<'_>,
 ) -> Option<MachineClientSettings> {
     let id = section
@@ -101,13 +108,14 @@ pub(super) fn read(
     let algorithm = section.get("algorithm");
     let audiences = section.get("audiences");
     let introspects = section.get("introspects");
+    let verifies = section.get("verifies");
     let scopes = section.get("scopes");
     let token_life = section.get("token_life");
     section.finish();
-    if audiences.is_none() && introspects.is_none() {
+    if audiences.is_none() && introspects.is_none() && verifies.is_none() {
         section.fault_with_help(
             "this machine may do nothing",
-            "add audiences = [\"https://api.example.com\"], whom its tokens are for; or `introspects`, for a resource server",
+            "add audiences = [\"https://api.example.com\"], whom its tokens are for; or `introspects` or `verifies`, for a service that asks about tokens",
         );
         return None;
     }
@@ -115,6 +123,9 @@ pub(super) fn read(
         item.map_or(Some(Vec::new()), |item| item.list(|item| item.line(200)))
     };
     let (audiences, introspects) = (names(audiences), names(introspects));
+    let verifies = verifies.map_or(Some(Vec::new()), |item| {
+        item.list(|item| known_app(item, apps))
+    });
     let scopes = scopes.map_or(Some(Vec::new()), |item| item.list(Item::parsed::<Scope>));
     let token_life = token_life.map_or(Some(USUAL_LIFE), |item| {
         item.duration(LIVES.0, LIVES.1)?.try_into().ok()
@@ -130,6 +141,7 @@ pub(super) fn read(
             scopes: scopes?,
             token_life: token_life?,
             introspects: introspects?,
+            verifies: verifies?,
         },
         at: section.position(),
     })

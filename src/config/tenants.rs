@@ -163,7 +163,7 @@ fn tenant(
     report_duplicates(&apps, "an app");
     let app_names = ids(&apps);
     report_unknown_apps(&providers, &app_names);
-    let (machine_clients, machines_are_whole) = machines(section, server, context);
+    let (machine_clients, machines_are_whole) = machines(section, server, &app_names, context);
     let (token_exchanges, exchanges_are_whole) = exchanges(section);
     let api_keys = api_keys::read(section, &app_names, context);
     let users = users::read(section, context);
@@ -260,13 +260,14 @@ fn report_unknown_apps(providers: &[Section<'_>], apps: &[&str]) {
 fn machines(
     section: &Section<'_>,
     server: &Server,
+    apps: &[&str],
     context: &Context<'_>,
 ) -> (Vec<MachineClientSettings>, bool) {
     let sections = tables(section, "machine_clients", &machine_clients::TABLE);
     report_duplicates(&sections, "a machine client");
     let read: Vec<_> = sections
         .iter()
-        .filter_map(|section| machine_clients::read(section, server, context))
+        .filter_map(|section| machine_clients::read(section, server, apps, context))
         .collect();
     let whole = read.len() == sections.len();
     (read, whole)

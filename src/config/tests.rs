@@ -1251,6 +1251,10 @@ fn a_machine_is_read() {
     "`a b` cannot be used for `scopes`"
 )]
 #[case::empty_scopes("jwks = \"{}\"\nscopes = []", "`scopes` is an empty list")]
+#[case::verifies_for_no_app(
+    "jwks = \"{}\"\nverifies = [\"wikki\"]",
+    "this tenant has no app `wikki` = did you mean `wiki`?"
+)]
 fn a_wrong_machine_is_told(#[case] lines: &str, #[case] expected: &str) {
     let found = one_fault(&machine(lines));
     assert!(found.contains(expected), "{found}");

@@ -43,6 +43,7 @@ pub(crate) const PROFILE_WORDS: &[&str] = &[
     "endpoint",
     "environments",
     "events",
+    "guests",
     "introspection_endpoint",
     "owners",
     "permissions_claim",

@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq as _;
 use time::Duration;
 
 use super::handle::{ClientSecretKind, Digest};
-use super::ids::ClientId;
+use super::ids::{AppId, ClientId};
 
 /// A machine that may ask for tokens.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct MachineClient {
     pub token_life: Duration,
     /// Audiences as whose resource server it is told about tokens (RFC 7662 §2.1).
     pub introspects: Vec<Box<str>>,
+    /// Apps of its tenant as whose service it has what callers show judged.
+    pub verifies: Vec<AppId>,
 }
 
 /// How a machine proves who it is.
@@ -220,6 +222,7 @@ mod tests {
                 .into(),
             token_life: Duration::minutes(10),
             introspects: Vec::new(),
+            verifies: Vec::new(),
         }
     }
 

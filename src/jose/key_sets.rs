@@ -14,6 +14,7 @@ use super::header::JoseHeader;
 use super::key_set::{Jwk, KeyRefused, KeySet, check_algorithm};
 use crate::outbound::{
     DocumentCache, DocumentRules, FetchFault, FetchObserver, HttpClient, Refetch, Spending,
+    Standing,
 };
 use crate::ports::Clock;
 
@@ -105,6 +106,12 @@ impl KeySets {
         client: &HttpClient,
     ) -> Result<Arc<KeySet>, FetchFault> {
         self.cache.get(address, client).await
+    }
+
+    /// How the keys at `address` stand, without asking for them. None: nobody has yet.
+    #[must_use]
+    pub fn standing(&self, address: &Url, client: &HttpClient) -> Option<Standing<KeySet>> {
+        self.cache.standing(address, client)
     }
 
     /// What `verify` makes of the one key that may verify a token with this header; `None` from it: the signature

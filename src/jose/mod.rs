@@ -46,6 +46,13 @@ pub fn is_shallow(document: &serde_json::Value) -> bool {
     json::within(document, json::MAX_DEPTH)
 }
 
+/// The members of the object that a document from outside is; none if it is another thing, has a member twice, or is
+/// nested deeper than anything that people mean.
+#[must_use]
+pub fn object(document: &[u8]) -> Option<serde_json::Map<String, serde_json::Value>> {
+    json::object(document)
+}
+
 /// Text from outside, fit for a line of a log: short, and without control characters.
 pub(crate) fn shown(text: &str) -> Box<str> {
     text.chars()

@@ -24,6 +24,8 @@ impl Endpoints {
     pub const INTROSPECTION: &'static str = "/introspect";
     /// Tokens are revoked (RFC 7009).
     pub const REVOCATION: &'static str = "/revoke";
+    /// What a caller of a service has shown is judged.
+    pub const VERIFICATION: &'static str = "/verify";
     /// The metadata.
     pub const METADATA: &'static str = "/.well-known/oauth-authorization-server";
 }

@@ -27,7 +27,7 @@ pub use metadata::Endpoints;
 pub use refused::{Answer, TokenRefused};
 pub use shown_tokens::{ExchangeAt, IsRevoked, Role};
 pub use token_exchange::{ExchangedToken, TOKEN_EXCHANGE};
-pub use token_request::{Credentials, TokenRequest};
+pub use token_request::{Credentials, OF_THE_CLIENT, TokenRequest};
 
 use crate::jose::TokenVerifier;
 use crate::ports::{Clock, SecureRandom};

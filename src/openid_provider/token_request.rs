@@ -10,11 +10,20 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderMap, header};
 use secrecy::SecretString;
+use serde_json::{Map, Value};
 
 use super::refused::TokenRefused;
 
 /// RFC 7523 §2.2.
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// Parameters that say who asks.
+pub const OF_THE_CLIENT: [&str; 4] = [
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+];
 
 /// A form.
 pub struct TokenRequest {
@@ -63,6 +72,19 @@ impl TokenRequest {
             }
         }
         Ok(Self { parameters })
+    }
+
+    /// What a JSON object says of who asks: the members that are called as the form's parameters are. None of them,
+    /// where there is no object.
+    #[must_use]
+    pub fn of_members(members: Option<&Map<String, Value>>) -> Self {
+        let told = |name: &&str| {
+            let value = members?.get(*name)?.as_str()?;
+            Some(((*name).into(), value.into()))
+        };
+        Self {
+            parameters: OF_THE_CLIENT.iter().filter_map(told).collect(),
+        }
     }
 
     /// A parameter, if it has a value (RFC 6749 §3.2).

@@ -7,9 +7,11 @@
 //! [`Budget`] by itself. What is deliberately absent: timers. [`DocumentCache::tick`] is called about once a
 //! second by the server's upkeep, and all time comes from the clock that was passed in.
 
+mod counts;
+mod standing;
+
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use tokio::sync::watch;
 use url::Url;
 
+pub use self::counts::FetchCounts;
+pub use self::standing::Standing;
 use super::client::HttpClient;
 use super::error::OutboundError;
 use super::freshness::lifetime;
@@ -77,38 +81,6 @@ fn redirect_hint(status: StatusCode) -> &'static str {
 pub trait FetchObserver: Send + Sync + 'static {
     /// A fetch ended.
     fn fetched(&self, address: &Url, outcome: Result<(), &FetchFault>, took: Duration);
-}
-
-/// Counts fetches.
-#[derive(Debug, Default)]
-pub struct FetchCounts {
-    succeeded: AtomicU64,
-    failed: AtomicU64,
-}
-
-impl FetchCounts {
-    /// Fetches that brought a document.
-    #[must_use]
-    pub fn succeeded(&self) -> u64 {
-        self.succeeded.load(Ordering::Relaxed)
-    }
-
-    /// Fetches that did not.
-    #[must_use]
-    pub fn failed(&self) -> u64 {
-        self.failed.load(Ordering::Relaxed)
-    }
-}
-
-impl FetchObserver for FetchCounts {
-    fn fetched(&self, _: &Url, outcome: Result<(), &FetchFault>, _: Duration) {
-        let count = if outcome.is_ok() {
-            &self.succeeded
-        } else {
-            &self.failed
-        };
-        count.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 /// Whose doubt makes a fetch. Bearers come from anywhere; an ID token was handed to us by the token
@@ -175,6 +147,7 @@ struct State<T> {
 
 struct Document<T> {
     value: Arc<T>,
+    fetched_at: Duration,
     refresh_at: Duration,
     stale_at: Duration,
 }
@@ -182,6 +155,7 @@ struct Document<T> {
 /// Failures since the last success.
 struct Failures {
     count: u32,
+    since: Duration,
     retry_at: Duration,
     last: FetchFault,
 }
@@ -409,6 +383,7 @@ impl<T: Send + Sync + 'static> Drop for Landing<T> {
                 let lifetime = lifetime(&headers);
                 state.document = Some(Document {
                     value: Arc::new(value),
+                    fetched_at: now,
                     refresh_at: now + lifetime.mul_f64(0.8),
                     stale_at: now + lifetime,
                 });
@@ -419,8 +394,11 @@ impl<T: Send + Sync + 'static> Drop for Landing<T> {
             Err(fault) => {
                 let kept = state.document.is_some();
                 tracing::warn!(origin, path, %fault, kept, "a document could not be fetched");
-                let count = state.failures.as_ref().map_or(0, |failures| failures.count);
+                let earlier = state.failures.as_ref();
+                let (count, since) =
+                    earlier.map_or((0, now), |failures| (failures.count, failures.since));
                 state.failures = Some(Failures {
+                    since,
                     count: count.saturating_add(1),
                     retry_at: now + back_off(count, kept),
                     last: fault,

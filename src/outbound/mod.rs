@@ -26,7 +26,7 @@ pub use app_client::{AppBody, AppClients, AppFault};
 pub use client::{HttpClient, HttpClients, OutboundSettings, ReachFault};
 pub use document_cache::{
     Budget, DocumentCache, DocumentRules, FetchCounts, FetchFault, FetchObserver, Parse, Refetch,
-    Spending,
+    Spending, Standing,
 };
 pub use error::{OutboundError, OutboundFault};
 pub use names::{NameResolver, Resolving, SystemNames};

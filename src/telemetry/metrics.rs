@@ -96,6 +96,20 @@ pub fn count_ticket(tenant: &str, app: &str, outcome: &'static str) {
         .increment(1);
 }
 
+/// How old the keys of a trusted issuer are, and for how long they could not be fetched, in seconds. What is not known
+/// is no number, and so is everything about an issuer that is not there any more.
+pub fn issuer_keys(tenant: &str, issuer: &str, age: Option<f64>, failing: Option<f64>) {
+    let labels = || [("tenant", tenant.to_owned()), ("issuer", issuer.to_owned())];
+    gauge!("doorward_issuer_keys_age_seconds", &labels()).set(age.unwrap_or(f64::NAN));
+    gauge!("doorward_issuer_keys_failing_seconds", &labels()).set(failing.unwrap_or(f64::NAN));
+}
+
+/// Counts what a service had judged.
+pub fn count_verification(tenant: &str, outcome: &'static str) {
+    counter!("doorward_verifications_total", "tenant" => tenant.to_owned(), "outcome" => outcome)
+        .increment(1);
+}
+
 /// Counts a rule's `when` that could not be judged.
 pub fn count_failed_condition(tenant: &str, app: &str) {
     counter!("doorward_failed_conditions_total", "tenant" => tenant.to_owned(), "app" => app.to_owned())
@@ -212,6 +226,10 @@ fn install() -> Option<PrometheusHandle> {
         "Tokens, keys and passwords that were judged, by tenant, scheme and outcome."
     );
     describe_counter!(
+        "doorward_verifications_total",
+        "What services had judged at `/verify`, by tenant and outcome."
+    );
+    describe_counter!(
         "doorward_failed_conditions_total",
         "Requests refused because a rule's `when` could not be judged, by tenant and app."
     );
@@ -238,6 +256,14 @@ fn install() -> Option<PrometheusHandle> {
     describe_histogram!(
         "doorward_page_seconds",
         "Time to answer a page, by route and class of status."
+    );
+    describe_gauge!(
+        "doorward_issuer_keys_age_seconds",
+        "How long ago the keys of a trusted issuer were fetched, by tenant and issuer."
+    );
+    describe_gauge!(
+        "doorward_issuer_keys_failing_seconds",
+        "For how long the keys of a trusted issuer could not be fetched, by tenant and issuer; 0: they can."
     );
     describe_gauge!("doorward_build_info", "1, with the version that runs.");
     gauge!("doorward_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);

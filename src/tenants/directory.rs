@@ -10,7 +10,7 @@ use super::hosts::{AppHosts, Slot};
 use super::{checks, machine_clients, token_exchanges, tokens_for_apps};
 use crate::config::{AppSettings, Config, Fault, Faults, Server, Severity, TenantSettings};
 use crate::domain::host::Host;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{AppId, TenantId};
 use crate::domain::tenant::{ProtectedApp, Tenant};
 use crate::domain::upstream_provider::UpstreamProvider;
 use crate::providers::Presets;
@@ -206,6 +206,20 @@ impl Directory {
             app,
             index,
             tokens,
+        })
+    }
+
+    /// An app by its tenant's name and its own.
+    #[must_use]
+    pub fn app_named(&self, tenant: &TenantId, app: &AppId) -> Option<AppAt<'_>> {
+        let place = *self.by_id.get(tenant)?;
+        let tenant = self.tenants.get(place)?;
+        let index = tenant.apps.iter().position(|it| it.id == *app)?;
+        Some(AppAt {
+            tenant,
+            app: tenant.apps.get(index)?,
+            index,
+            tokens: self.tokens.get(place)?.of_app(index),
         })
     }
 

@@ -58,19 +58,27 @@ pub(super) async fn answer(
         .check(&question(headers, query, peer.ip()), witness)
         .await;
     let mut response = empty(status(&verdict));
-    match verdict {
-        Verdict::Allowed(allowed) => tell(&mut response, &allowed, headers),
-        Verdict::SignInRequired { tenant, accepts } => {
-            challenges::challenge(&mut response, tenant.as_str(), door.prefix(), accepts);
-        }
-        Verdict::Unaccepted(unaccepted) => {
-            challenges::unaccepted(&mut response, &unaccepted, door.prefix());
-        }
-        Verdict::ScopeMissing(missing) => challenges::scope_missing(&mut response, &missing),
-        Verdict::OverLimit(over) => reply::retry_after(&mut response, over),
-        _ => {}
+    if let Verdict::Allowed(allowed) = &verdict {
+        tell(&mut response, allowed, headers);
+    } else {
+        refuse(&mut response, verdict, door);
     }
     response
+}
+
+/// Adds what whoever may not pass is told.
+pub(super) fn refuse(response: &mut Response, verdict: Verdict, door: &Door) {
+    match verdict {
+        Verdict::SignInRequired { tenant, accepts } => {
+            challenges::challenge(response, tenant.as_str(), door.prefix(), accepts);
+        }
+        Verdict::Unaccepted(unaccepted) => {
+            challenges::unaccepted(response, &unaccepted, door.prefix());
+        }
+        Verdict::ScopeMissing(missing) => challenges::scope_missing(response, &missing),
+        Verdict::OverLimit(over) => reply::retry_after(response, over),
+        _ => {}
+    }
 }
 
 /// The question as it is put here; `query` is that of the check's own address.

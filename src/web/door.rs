@@ -1,10 +1,13 @@
 //! Everything that handlers use, put together once.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::looks::Looks;
 use crate::access::{Assertions, Credentials, Gate, Limiter, Shared};
 use crate::config::Limits;
+use crate::domain::ids::{TenantId, TrustedIssuerId};
 use crate::jose::IssuerMetadata;
 use crate::jose::Revocations;
 use crate::openid_provider::OpenIdProvider;
@@ -16,7 +19,7 @@ use crate::sessions::{AppSessions, Sessions};
 use crate::signing::Signing;
 use crate::storage::sealing::SealingKeys;
 use crate::storage::{Store, WaitingCaps};
-use crate::telemetry::metrics::sessions_in_memory;
+use crate::telemetry::metrics::{issuer_keys, sessions_in_memory};
 use crate::tenants::LiveDirectory;
 use crate::views::Views;
 
@@ -67,6 +70,8 @@ pub struct Door {
     pub(crate) limiter: Arc<Limiter>,
     pub(super) looks: Arc<Looks>,
     prefix: Box<str>,
+    /// Issuers whose keys `/metrics` has told of.
+    issuers_told: Mutex<BTreeSet<(TenantId, TrustedIssuerId)>>,
 }
 
 impl Door {
@@ -105,6 +110,7 @@ impl Door {
             limiter,
             looks: Arc::default(),
             prefix,
+            issuers_told: Mutex::default(),
         })
     }
 
@@ -144,6 +150,30 @@ impl Door {
         let app_sessions = u32::try_from(self.gate.sessions.count()).unwrap_or(u32::MAX);
         let sessions = u32::try_from(self.parts.sessions.live().count()).unwrap_or(u32::MAX);
         sessions_in_memory(sessions, app_sessions);
+    }
+
+    /// Has the metrics tell how the keys of trusted issuers stand now, and nothing of issuers that are gone.
+    pub(super) fn show_issuer_keys(&self) {
+        let directory = self.parts.directory.snapshot();
+        let told = self.issuers_told.lock();
+        let mut told = told.unwrap_or_else(PoisonError::into_inner);
+        let mut gone = std::mem::take(&mut *told);
+        for keys in self.gate.credentials.issuer_keys(&directory) {
+            let failing = keys.failing.unwrap_or_default().as_secs_f64();
+            let age = keys.age.as_ref().map(Duration::as_secs_f64);
+            issuer_keys(
+                keys.tenant.as_str(),
+                keys.issuer.as_str(),
+                age,
+                Some(failing),
+            );
+            let name = (keys.tenant, keys.issuer);
+            gone.remove(&name);
+            told.insert(name);
+        }
+        for (tenant, issuer) in gone {
+            issuer_keys(tenant.as_str(), issuer.as_str(), None, None);
+        }
     }
 
     /// Makes signing keys for tenants that have none, and replaces those whose time has come. RSA keys take a

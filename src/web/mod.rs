@@ -22,6 +22,7 @@ mod login_failed;
 mod logout;
 mod looks;
 mod operations;
+mod permissions;
 mod posted_answer;
 mod reply;
 pub mod router;
@@ -35,6 +36,7 @@ mod tokens;
 mod traced;
 mod upstream_logout;
 mod upstream_tokens;
+mod verify;
 mod visit;
 
 pub use door::{Door, Parts};

@@ -17,8 +17,8 @@ use http::{StatusCode, header};
 
 use super::reply::{self, RequestId};
 use super::{
-    Door, app_host, check, choose, login, logout, operations, posted_answer, session_tokens,
-    sessions, tokens, traced, upstream_logout, visit,
+    Door, app_host, check, choose, login, logout, operations, permissions, posted_answer,
+    session_tokens, sessions, tokens, traced, upstream_logout, verify, visit,
 };
 use crate::openid_provider::Endpoints;
 use crate::telemetry::traces;
@@ -96,6 +96,7 @@ fn tenant_routes(base: &str) -> Router<Arc<Door>> {
         .route(&at(Endpoints::TOKEN), post(tokens::token))
         .route(&at(Endpoints::INTROSPECTION), post(tokens::introspect))
         .route(&at(Endpoints::REVOCATION), post(tokens::revoke))
+        .route(&at(Endpoints::VERIFICATION), post(verify::verify))
         .route(&at(Endpoints::KEY_SET), get(tokens::key_set))
         .route(&at(Endpoints::METADATA), get(tokens::metadata))
 }
@@ -112,6 +113,10 @@ fn app_host_routes(prefix: &str) -> Router<Arc<Door>> {
         .route(
             &at(session_tokens::PATH),
             post(session_tokens::token).options(session_tokens::preflight),
+        )
+        .route(
+            &at("/permissions"),
+            get(permissions::list).post(permissions::list_posted),
         )
 }
 
@@ -198,8 +203,8 @@ fn route(path: &str) -> &'static str {
         Some("sign_out" | "logout" | "signed-out") => "sign_out",
         Some("backchannel-logout" | "frontchannel-logout") => "upstream_logout",
         Some("sessions" | "end" | "end-others") => "sessions",
-        Some("userinfo") => "userinfo",
-        Some("token" | "introspect" | "revoke" | "session_token") => "token",
+        Some("userinfo" | "permissions") => "userinfo",
+        Some("token" | "introspect" | "revoke" | "verify" | "session_token") => "token",
         _ => "other",
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::visit::{AppVisit, Visit, WellKnown};
 use super::{reply, token_exchange};
-use crate::access::Counted;
+use crate::access::{Counted, OverLimit};
 use crate::domain::ids::ClientId;
 use crate::domain::machine_client::Scope;
 use crate::domain::signing_key::KEY_SET_MAX_AGE;
@@ -164,13 +164,7 @@ impl Visit {
         what: Counted,
         body: Result<Bytes, BytesRejection>,
     ) -> Result<TokenRequest, Response> {
-        let limiter = &self.door.limiter;
-        if let Err(over) = limiter.count(what, Some(&self.tenant.id), self.address()) {
-            let status = StatusCode::TOO_MANY_REQUESTS;
-            let mut response = error(status, "temporarily_unavailable", "too many requests");
-            reply::retry_after(&mut response, over);
-            return Err(response);
-        }
+        self.within_machines_limit(what)?;
         body.map_err(|_| TokenRefused::Unread)
             .and_then(|body| TokenRequest::parse(&self.headers, &body))
             .map_err(|refused| self.token_refused(None, &refused))
@@ -187,6 +181,16 @@ impl Visit {
             Err(refused) => Err(refused),
         };
         judged.map_err(|refused| self.token_refused(None, &refused))
+    }
+
+    /// Counts a request of a machine.
+    ///
+    /// # Errors
+    /// The answer to one of too many.
+    pub(super) fn within_machines_limit(&self, what: Counted) -> Result<(), Response> {
+        let limiter = &self.door.limiter;
+        let counted = limiter.count(what, Some(&self.tenant.id), self.address());
+        counted.map_err(too_many)
     }
 
     /// Status, audit line and answer of what was refused. `client`: who it is, where that is proved.
@@ -241,13 +245,20 @@ fn document(value: &Value, kind: &'static str) -> Response {
     (headers, value.to_string()).into_response()
 }
 
+pub(super) fn too_many(over: OverLimit) -> Response {
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    let mut response = error(status, "temporarily_unavailable", "too many requests");
+    reply::retry_after(&mut response, over);
+    response
+}
+
 /// RFC 6749 §5.2.
 pub(super) fn error(status: StatusCode, error: &str, description: &str) -> Response {
     let body = json!({ "error": error, "error_description": description });
     (status, axum::Json(body)).into_response()
 }
 
-fn unavailable(description: &str) -> Response {
+pub(super) fn unavailable(description: &str) -> Response {
     let status = StatusCode::SERVICE_UNAVAILABLE;
     let mut response = error(status, "temporarily_unavailable", description);
     let headers = response.headers_mut();

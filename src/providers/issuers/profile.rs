@@ -113,6 +113,8 @@ pub(super) enum Rule {
     /// Only where this has a value.
     PresentIf(Template),
     AbsentIf(Template),
+    /// The number 0, only where this has a value.
+    ZeroIf(Template),
 }
 
 /// How the issuer is asked.
@@ -404,6 +406,7 @@ impl Reading<'_, '_> {
         let is_true = flag("is_true", Rule::IsTrue);
         let present_if = text(section.get("present_if")).map(|it| it.map(Rule::PresentIf));
         let absent_if = text(section.get("absent_if")).map(|it| it.map(Rule::AbsentIf));
+        let zero_if = text(section.get("zero_if")).map(|it| it.map(Rule::ZeroIf));
         section.finish();
         let all = [
             is,
@@ -415,6 +418,7 @@ impl Reading<'_, '_> {
             past,
             present_if,
             absent_if,
+            zero_if,
         ];
         let mut rules: Vec<_> = all.into_iter().flatten().collect();
         if let (Some(rule), true) = (rules.pop(), rules.is_empty()) {
@@ -425,7 +429,7 @@ impl Reading<'_, '_> {
         }
         section.fault_with_help(
             "a required claim says one thing",
-            "`is`, `is_true`, `is_or_absent`, `one_of`, `present`, `absent`, `past`, `present_if` or `absent_if`",
+            "`is`, `is_true`, `is_or_absent`, `one_of`, `present`, `absent`, `past`, `present_if`, `absent_if` or `zero_if`",
         );
         None
     }

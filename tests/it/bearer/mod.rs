@@ -8,6 +8,7 @@ mod floods;
 mod opaque;
 mod profiles;
 mod revocation;
+mod verify;
 
 use std::sync::OnceLock;
 

@@ -168,6 +168,19 @@ fn id_token() -> Value {
     entra(),
     &[("app", json!({"scp": null, "idtyp": "app", "roles": ["x"]}))]
 )]
+#[case::entra_members(
+    "profile = \"entra\"\nallowed_tenants = [\"{directory}\"]\naudiences = [\"{api}\"]\nguests = \"refuse\"",
+    with(&entra(), json!({"acct": 0})),
+    &[
+        ("guest", json!({"acct": 1})),
+        ("not_told", json!({"acct": null})),
+        ("told_as_text", json!({"acct": "0"})),
+        ("told_as_truth", json!({"acct": false})),
+        ("told_in_a_list", json!({"acct": [0]})),
+        ("home_elsewhere_and_not_told", json!({"acct": null, "idp": "https://sts.windows.net/x/"})),
+        ("app", json!({"acct": null, "scp": null, "idtyp": "app", "roles": ["x"]})),
+    ]
+)]
 #[case::entra_apps(
     "profile = \"entra\"\nallowed_tenants = [\"{directory}\"]\naudiences = [\"{api}\"]\ncallers = \"apps\"",
     entra_app(),

@@ -101,6 +101,10 @@ async fn everything() -> String {
     doorward::telemetry::metrics::count_reload(true);
     doorward::telemetry::metrics::count_credential("acme", "api_key", "accepted");
     doorward::telemetry::metrics::count_refresh("acme", "main", "unchanged");
+    doorward::telemetry::metrics::issuer_keys("acme", "it", Some(1.0), Some(0.0));
+    doorward::telemetry::metrics::count_token("acme", "report", "issued");
+    doorward::telemetry::metrics::count_verification("acme", "active");
+    doorward::telemetry::metrics::count_failed_condition("acme", "wiki");
     let mut scraper = broker.browser();
     let page = scraper.visit(&broker.url(ACME, "/metrics")).await;
     page.html()

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use rstest::rstest;
+use serde_json::json;
 
-use crate::support::broker::Broker;
+use crate::support::broker::{Broker, CONFIGURATION, Setup};
 use crate::support::nodes::{ACME, BOARD, WIKI};
 use crate::support::raw;
 use crate::support::tampering::Database;
@@ -76,6 +77,91 @@ async fn a_broker_without_news_is_not_ready() {
     assert_eq!(status(&broker, "/readyz").await, StatusCode::OK);
 }
 
+/// An app that takes tokens of an issuer, which is the provider itself.
+async fn trusting() -> Broker {
+    let issuer = "[[tenants.trusted_issuers]]\nid = \"keys-told\"\nissuer = \"{issuer}\"\naudiences = [\"api\"]\n\
+                  [[tenants.apps]]\nid = \"wiki\"\naccept = [\"bearer\", \"session\"]\n";
+    Broker::with(Setup {
+        configuration: CONFIGURATION.replacen("[[tenants.apps]]\nid = \"wiki\"\n", issuer, 1),
+        ..Setup::default()
+    })
+    .await
+}
+
+/// The first line of `/readyz?details`, what it says of the issuer, and what `/metrics` does: age, then failing.
+async fn told(broker: &Broker) -> (StatusCode, String, [String; 2]) {
+    let host = broker.address.to_string();
+    let answer = raw::get(broker.address, "/readyz?details", &[("host", &host)]).await;
+    let status = answer.status();
+    let text = String::from_utf8(answer.body().to_vec()).expect("text");
+    assert!(text.starts_with("ready\n"), "{text}");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("keys of acme/keys-told: "));
+    let metrics = raw::get(broker.address, "/metrics", &[("host", &host)]).await;
+    let metrics = String::from_utf8(metrics.body().to_vec()).expect("text");
+    let value = |name: &str| {
+        let mut lines = metrics.lines();
+        let line = lines.find(|line| line.starts_with(name) && line.contains("\"keys-told\""));
+        let value = line.and_then(|line| line.rsplit(' ').next());
+        value.unwrap_or_default().to_owned()
+    };
+    let values = [
+        value("doorward_issuer_keys_age_seconds"),
+        value("doorward_issuer_keys_failing_seconds"),
+    ];
+    (status, line.unwrap_or_default().to_owned(), values)
+}
+
+/// An issuer that is down is seen, and is no reason to send requests elsewhere.
+#[tokio::test]
+async fn how_the_keys_of_issuers_stand_is_told() {
+    let broker = trusting().await;
+    let (status, line, values) = told(&broker).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(line, "not asked for yet");
+    assert_eq!(values, ["NaN", "0"]);
+
+    let token = broker.provider.token(json!({ "aud": "api", "sub": "ana" }));
+    let authorization = format!("Bearer {token}");
+    let shown = [("authorization", &*authorization)];
+    let page = broker
+        .check_with(&broker.browser(), "GET", WIKI, "/", &shown)
+        .await;
+    assert_eq!(page.status, StatusCode::ACCEPTED);
+    broker.clock.advance(Duration::from_secs(40));
+    broker.door.upkeep().await;
+    let (_, line, values) = told(&broker).await;
+    assert_eq!(line, "40 s old");
+    assert_eq!(values, ["40", "0"]);
+
+    broker.provider.down().await;
+    broker.clock.advance(Duration::from_hours(23));
+    broker.door.upkeep().await;
+    broker.door.parts.relying_party.key_sets.settled().await;
+    broker.door.parts.issuer_metadata.settled().await;
+    broker.clock.advance(Duration::from_secs(4));
+    broker.door.upkeep().await;
+    let (status, line, values) = told(&broker).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(
+        line,
+        "cannot be fetched for 4 s, the last good ones are 82844 s old"
+    );
+    assert_eq!(values, ["82844", "4"]);
+}
+
+/// What was never asked about is not shown to whoever asks the usual way.
+#[tokio::test]
+async fn whoever_asks_whether_we_are_ready_is_told_no_names() {
+    let broker = trusting().await;
+    for path in ["/readyz", "/readyz?", "/readyz?detail", "/readyz?details=1"] {
+        let host = broker.address.to_string();
+        let answer = raw::get(broker.address, path, &[("host", &host)]).await;
+        assert_eq!(&answer.body()[..], b"ready\n", "{path}");
+    }
+}
+
 /// However many paths, hosts and names are asked for, there is a fixed number of series.
 #[tokio::test]
 async fn labels_come_from_the_configuration_alone() {
@@ -140,6 +226,7 @@ async fn labels_come_from_the_configuration_alone() {
         "sessions",
         "sign_in",
         "sign_out",
+        "token",
         "upstream_logout",
         "userinfo",
     ];

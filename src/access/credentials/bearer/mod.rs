@@ -61,6 +61,11 @@ impl Bearer {
         }
     }
 
+    /// The way to issuers.
+    pub(super) const fn outside(&self) -> &Outside {
+        &self.outside
+    }
+
     /// What the request shows, from memory.
     pub(super) fn shown(
         &self,

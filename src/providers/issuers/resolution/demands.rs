@@ -84,6 +84,13 @@ impl Resolution<'_> {
                 None => return DemandMade::Nothing,
                 Some(_) => ClaimDemand::Absent(claim),
             },
+            Rule::ZeroIf(condition) => match condition.fill(&self.values) {
+                None => return DemandMade::Nothing,
+                Some(_) => ClaimDemand::Is {
+                    claim,
+                    value: 0.into(),
+                },
+            },
         };
         DemandMade::Made(made)
     }
