@@ -234,9 +234,16 @@ impl SqliteStore {
         keys: SealingKeys,
         random: Arc<dyn SecureRandom>,
     ) -> Result<Self, OpenError> {
-        std::fs::File::open(path).map_err(|cause| OpenError::File {
-            path: path.into(),
-            cause,
+        std::fs::File::open(path).map_err(|cause| match cause.kind() {
+            io::ErrorKind::NotFound => OpenError::Database {
+                path: path.into(),
+                cause: "it is not there yet: start `doorward serve` once, which makes it"
+                    .to_owned(),
+            },
+            _ => OpenError::File {
+                path: path.into(),
+                cause,
+            },
         })?;
         let store = Self::unopened(path, keys, random);
         let found: i64 = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")

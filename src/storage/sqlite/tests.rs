@@ -220,3 +220,18 @@ async fn what_cannot_be_opened_says_where_and_why() {
         .expect_err("refused");
     assert!(matches!(error, OpenError::Database { .. }), "{error}");
 }
+
+/// A command before the first start of the server makes no database that the server's user could not open.
+#[tokio::test]
+async fn what_is_not_there_yet_is_the_servers_to_make() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("doorward.db");
+    let error = SqliteStore::look_into(&path, keys(), Arc::new(SeededRandom::new(1)))
+        .await
+        .expect_err("refused");
+    assert!(
+        error.to_string().contains("start `doorward serve` once"),
+        "{error}"
+    );
+    assert!(!path.exists());
+}

@@ -126,6 +126,7 @@ client_secret = {{ env = "CLIENT_SECRET" }}
 id = "cloud"
 issuer = "https://login.issuer.example/{issuer:036}/v2.0"
 audiences = ["api://66666666-7777-4888-8999-000000000000"]
+algorithm = "ES256"
 keys = '{keys}'
 """
 
