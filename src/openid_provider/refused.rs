@@ -118,7 +118,8 @@ impl TokenRefused {
     /// An assertion that was not accepted: for what it is, or because the keys cannot be had.
     pub(super) fn of_assertion(refused: AssertionRefused) -> Self {
         match &refused {
-            AssertionRefused::Key(KeyRefused::Unavailable(_) | KeyRefused::TooSoon(_)) => {
+            AssertionRefused::KeysUnavailable(_)
+            | AssertionRefused::Key(KeyRefused::Unavailable(_) | KeyRefused::TooSoon(_)) => {
                 Self::Keys(refused)
             }
             _ => Self::Assertion(refused),

@@ -1,5 +1,7 @@
 //! `private_key_jwt` (RFC 7523 §2.2, §3).
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -12,6 +14,7 @@ use serde_json::{Value, json};
 use super::{AT_ACME, AT_GLOBEX, access_token, error, post, verified, with};
 use crate::support::broker::{Broker, CONFIGURATION};
 use crate::support::nodes::{ACME, Node};
+use crate::support::provider::{Endpoint as At, Fault, IdTokenFault, Trouble};
 use crate::support::raw;
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -255,4 +258,58 @@ async fn t27_the_same_name_elsewhere_has_other_keys() {
         ask_at(&broker, AT_GLOBEX, &of_globex, &[]).await.status(),
         200
     );
+}
+
+/// A machine that publishes its keys; the test's provider is where they are.
+async fn with_published_keys() -> Broker {
+    with(
+        "[[tenants.machine_clients]]\nid = \"robot\"\njwks_uri = \"{issuer}/jwks\"\nalgorithm = \"RS256\"\naudiences = [\"https://api.example.com\"]\n",
+    )
+    .await
+}
+
+async fn ask_signed(broker: &Broker, jti: &str) -> Response<Bytes> {
+    let claims = claims(broker, &json!({ "jti": jti }));
+    ask(broker, &broker.provider.token(claims)).await
+}
+
+#[tokio::test]
+async fn published_keys_are_fetched_once_and_again_when_they_turn() {
+    let broker = with_published_keys().await;
+    for jti in ["1", "2", "3"] {
+        assert_eq!(ask_signed(&broker, jti).await.status(), 200);
+    }
+    assert_eq!(broker.provider.count(At::Jwks), 1);
+    broker.provider.rotate();
+    assert_eq!(ask_signed(&broker, "4").await.status(), 200);
+    assert_eq!(broker.provider.count(At::Jwks), 2);
+    // T5: keys that nobody has are looked for once in the cool-down. Until then it is not known whether they are new.
+    broker.provider.set(IdTokenFault::UnknownKid);
+    for jti in ["5", "6", "7"] {
+        let answer = ask_signed(&broker, jti).await;
+        assert_eq!(error(&answer), (503, "temporarily_unavailable".to_owned()));
+    }
+    assert_eq!(broker.provider.count(At::Jwks), 2);
+    broker.provider.unset(IdTokenFault::UnknownKid);
+    assert_eq!(ask_signed(&broker, "8").await.status(), 200);
+}
+
+/// Whose keys cannot be had is not called a liar, and one that was known stays known.
+#[rstest]
+#[case::dead(Trouble::HangUp)]
+#[case::unwell(Trouble::Status(503))]
+#[case::huge(Trouble::Huge(300 * 1024))]
+#[case::empty(Trouble::Text(r#"{"keys":[]}"#.into()))]
+#[tokio::test]
+async fn keys_that_cannot_be_had_are_no_refusal(#[case] trouble: Trouble) {
+    let broker = with_published_keys().await;
+    broker.provider.trouble(At::Jwks, trouble.clone());
+    let answer = ask_signed(&broker, "1").await;
+    assert_eq!(answer.status(), 503, "{answer:?}");
+    broker.provider.unset(Fault::At(At::Jwks, trouble.clone()));
+    broker.advance(Duration::from_mins(1)).await;
+    assert_eq!(ask_signed(&broker, "2").await.status(), 200);
+    broker.provider.trouble(At::Jwks, trouble);
+    broker.advance(Duration::from_hours(2)).await;
+    assert_eq!(ask_signed(&broker, "3").await.status(), 200);
 }
