@@ -1089,6 +1089,26 @@ fn development_has_ports_and_plain_http_on_loopback() {
     assert_eq!(hosts, ["wiki.localhost:8080", "shop.localhost"]);
 }
 
+/// A code comes back below the tenant's address, and nowhere else: what stands there is the one redirect URI that
+/// anybody registers for us.
+#[rstest]
+#[case::response_parameters("https://login.acme.example/?code=x&state=y")]
+#[case::empty_query("https://login.acme.example/?")]
+#[case::fragment("https://login.acme.example/#access_token=x")]
+#[case::script("javascript:alert(1)")]
+#[case::data("data:text/html,x")]
+#[case::app_scheme("com.example.app:/login")]
+#[case::plain_http("http://login.acme.example")]
+#[case::no_scheme("//login.acme.example")]
+#[case::somebody("https://login.acme.example@attacker.example")]
+fn a09_codes_come_back_to_a_page_of_ours_only(#[case] base: &str) {
+    let found = summary(&with("", &format!("base_url = \"{base}\""), "", APP));
+    assert!(
+        found.iter().any(|fault| fault.starts_with("7:12 ")),
+        "{found:#?}"
+    );
+}
+
 #[rstest]
 #[case::public_suffix("com", "`com` is a public suffix")]
 #[case::longer_public_suffix("co.uk", "`co.uk` is a public suffix")]

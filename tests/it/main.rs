@@ -19,6 +19,7 @@ mod limits;
 mod login;
 mod operations;
 mod pages;
+mod parsers;
 mod refresh;
 mod sessions;
 mod sign_out;
