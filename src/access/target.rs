@@ -401,6 +401,9 @@ fn split(url: &str) -> Option<(&str, &str, &str)> {
         .position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'\\'))
         .unwrap_or(rest.len());
     let (authority, path_and_query) = rest.split_at_checked(end)?;
+    if authority.is_empty() {
+        return None;
+    }
     // With nothing in it but these there is nothing that a parser could see otherwise.
     let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':');
     if !authority.bytes().all(plain) {

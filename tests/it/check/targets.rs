@@ -262,6 +262,7 @@ async fn a03_a_probes_name_opens_nothing(#[case] user_agent: &str) {
 #[case::no_address("x-original-url", "/private")]
 #[case::words("x-original-url", "not an address")]
 #[case::scheme_only("x-original-url", "http://")]
+#[case::no_host("x-original-url", "https:///admin")]
 #[case::other_scheme("x-original-url", "ftp://wiki.acme.localhost:{port}/")]
 #[case::javascript("x-original-url", "javascript:alert(1)")]
 #[case::user_information("x-original-url", "http://wiki.acme.localhost:{port}@evil.example/")]
