@@ -7,8 +7,9 @@
 //!
 //! Without arguments it makes a key, signs a token with it, and prints how to call itself: no network, no account. With
 //! an issuer and an audience it trusts that issuer instead, by discovery. With an issuer, a client and the address of
-//! the keys it takes the access tokens that an Amazon Cognito user pool issued to that client. Why a token is refused
-//! is for the log, at the level `debug`: add a subscriber of your choice.
+//! the keys it takes the access tokens that an Amazon Cognito user pool issued to that client; with `--id-tokens` before
+//! them the ID tokens of any issuer, as apps of Google and Firebase send them. Why a token is refused is for the log, at
+//! the level `debug`: add a subscriber of your choice.
 #![expect(clippy::print_stdout, reason = "it shows what to do")]
 
 use std::error::Error;
@@ -19,7 +20,9 @@ use doorward::api::{
     Bearer, BearerLayer, IssuerRules, Rejection, ScopeClaims, TrustedIssuers, require_scopes,
 };
 use doorward::domain::claims::ClaimPath;
-use doorward::jose::{ClaimDemand, KeySet, SignatureAlgorithm, Signer, SigningAlgorithm};
+use doorward::jose::{
+    ClaimDemand, KeySet, SignatureAlgorithm, Signer, SigningAlgorithm, TokenKind,
+};
 use doorward::ports::{Clock as _, SystemClock};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -104,6 +107,12 @@ fn of_a_user_pool(issuer: &str, client: &str, keys: &str) -> IssuerRules {
         })
 }
 
+/// An issuer whose ID tokens are shown to APIs: they are for the client that somebody signed in at.
+fn of_id_tokens(issuer: &str, client: &str, keys: &str) -> IssuerRules {
+    IssuerRules::keys_at(issuer, keys, SignatureAlgorithm::Rs256, &[client])
+        .kind(TokenKind::Identity)
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -114,7 +123,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
             of_a_user_pool(issuer, client, keys),
             format!("A_TOKEN_OF_{client}"),
         ),
-        _ => return Err("usage: axum-api [ISSUER AUDIENCE | ISSUER CLIENT KEYS]".into()),
+        [form, issuer, client, keys] if form == "--id-tokens" => (
+            of_id_tokens(issuer, client, keys),
+            format!("AN_ID_TOKEN_FOR_{client}"),
+        ),
+        _ => {
+            let usage = "usage: axum-api [ISSUER AUDIENCE | [--id-tokens] ISSUER CLIENT KEYS]";
+            return Err(usage.into());
+        }
     };
     let issuers = TrustedIssuers::builder()
         .trust(rules)

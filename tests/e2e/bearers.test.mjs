@@ -235,6 +235,34 @@ test('p13_5 an API in Rust takes the same access tokens of Cognito, and refuses 
   }
 });
 
+test('an API in Rust takes the same ID tokens of Google and Entra, and refuses the same others', async (context) => {
+  const { google, entra, folder } = site();
+  const issuers = {
+    google: {
+      words: ['https://accounts.google.com', 'orders-at-google', `${google.url}/oauth2/v3/certs`],
+      good: (await googleTokens('alice@acme.example', 'orders-at-google')).id_token,
+      foreign: (await googleTokens('alice@acme.example', 'games-at-google')).id_token,
+    },
+    entra: {
+      words: [`https://login.microsoftonline.com/${directory}/v2.0`, 'orders-at-entra', `${entra.url}/discovery/v2.0/keys`],
+      good: (await entraTokens('alice@acme.example', 'orders-at-entra')).id_token,
+      foreign: (await entraTokens('alice@acme.example', 'games-at-entra')).id_token,
+    },
+  };
+  for (const [name, { words, good, foreign }] of Object.entries(issuers)) {
+    const api = await startAxumApi(folder, `axum-api-${name}`, ['--id-tokens', ...words]);
+    context.after(() => api.stop());
+    const known = await api.ask('/prices', good);
+    assert.equal(known.status, 200, name);
+    assert.equal(known.text, `apples: 1, for you, ${claimsOf(good).sub}`);
+    for (const [what, refused] of Object.entries({
+      foreign, altered: altered(good, { sub: 'root' }), resigned: resigned(good),
+    })) {
+      assert.equal((await api.ask('/prices', refused)).status, 401, `${name}: ${what}`);
+    }
+  }
+});
+
 test("an issuer's tokens pass for the app that they are for, until they expire", async () => {
   const { machines } = site();
   const token = await machines.token(audience);
